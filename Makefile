@@ -1,0 +1,209 @@
+# nightferry. `make demo` shows it working, `make check` passes all tests; both install what is missing (tests/deps.sh).
+# Layers, lowest first: engine/base throttle imap upload engine. Each is an archive; a layer links only with those below it.
+# Variants have a build folder each: B=build/asan SAN=-fsanitize=address,undefined, B=build/clang CC=clang, ...
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j2
+endif
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+B ?= build
+Q := $(if $(V),,@) # V=1 shows the commands
+PREFIX ?= /usr/local
+PYTHON := /usr/bin/python3
+FUZZ_SECONDS ?= 60
+NF_BIN ?= build/nightferry
+
+# libetpan: the system's where libetpan-dev is installed, else what tests/deps.sh unpacked.
+ETPAN ?= $(if $(wildcard /usr/include/libetpan/libetpan.h),/usr,build/deps/libetpan/usr)
+ETPAN_LIB := $(firstword $(wildcard $(ETPAN)/lib/*/libetpan.a) -letpan)
+GMIME_CFLAGS := $(shell pkg-config --cflags gmime-3.0 2>/dev/null | sed 's/-I/-isystem /g')
+GMIME_LIBS := $(shell pkg-config --libs gmime-3.0 2>/dev/null)
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wpointer-arith -Wwrite-strings \
+	-Wcast-qual -Wswitch-enum -Wformat=2 -Wimplicit-fallthrough
+# Texts are cut to their room on purpose (errors, reasons); gcc alone warns of that.
+WARN += $(shell $(CC) --version | grep -q clang || echo -Wno-format-truncation)
+OPT ?= -O2 -g
+SAN ?=
+HARD := $(if $(SAN),$(SAN) -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE)
+CFLAGS_ALL = -std=c17 -D_POSIX_C_SOURCE=200809L -I. -isystem $(ETPAN)/include -include engine/base/banned.h $(GMIME_CFLAGS) \
+	$(WARN) $(OPT) $(HARD) -pthread -MMD -MP $(CFLAGS)
+LDFLAGS_ALL = $(or $(SAN),-pie -Wl$(,)-z$(,)relro$(,)-z$(,)now) -pthread $(LDFLAGS)
+, := ,
+LIBS := -lsqlite3 -lcurl -ljansson $(GMIME_LIBS) $(ETPAN_LIB) -lsasl2 -llockfile -lssl -lcrypto -lm
+
+# One noun a file: a folder's .c files are its layer. A program's main.c is linked by itself.
+LAYERS := engine upload imap throttle base
+src = $(filter-out %/main.c,$(sort $(wildcard $(1)/*.c)))
+base_SRC := $(call src,engine/base)
+throttle_SRC := $(call src,throttle)
+imap_SRC := $(call src,imap)
+upload_SRC := $(call src,upload)
+engine_SRC := $(call src,engine)
+exosim_SRC := $(sort $(wildcard upload/exosim/*.c))
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+archives = $(foreach l,$(1),$(B)/lib$(l).a)
+# What a layer's tests link with: the layer and those below.
+below_base := base
+below_throttle := throttle base
+below_imap := imap throttle base
+below_upload := upload imap throttle base
+below_exosim := exosim upload imap throttle base
+below_engine := engine upload imap throttle base
+
+.PHONY: all deps demo check format lint unit fuzz-replay contract system crash check-san fuzz bench bench-throttle install clean distclean
+.DEFAULT_GOAL := all
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(B)/nightferry $(B)/exosim
+
+ifneq (,$(filter-out deps clean distclean demo check check-san fuzz bench lint,$(or $(MAKECMDGOALS),all)))
+ifeq (,$(and $(wildcard $(ETPAN)/include/libetpan/libetpan.h),$(GMIME_LIBS)))
+$(error Something to build with is missing. Run `make deps`, which brings it)
+endif
+endif
+
+# ---- the programs
+
+define archive_rule
+$(B)/lib$(1).a: $(call obj,$($(1)_SRC))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$(Q)ar crs $$@ $$^
+endef
+$(foreach l,$(LAYERS) exosim,$(eval $(call archive_rule,$(l))))
+
+# banned.h comes first and brings in the system's headers, so a file's own #define _GNU_SOURCE is given on the command line too.
+gnu = $(shell grep -qs '^\#define _GNU_SOURCE$$' $(1) && echo -D_GNU_SOURCE=)
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC $@")
+	$(Q)$(CC) $(call gnu,$<) $(CFLAGS_ALL) -c -o $@ $<
+
+$(B)/nightferry: $(B)/obj/engine/main.o $(call archives,$(LAYERS))
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(B)/exosim: $(call archives,$(below_exosim))
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--whole-archive $< -Wl,--no-whole-archive $(filter-out $<,$^) -lmicrohttpd $(LIBS)
+
+# The same programs with failpoints (the crash tests), and with sanitizers. The variables' names are told to the inner make.
+variant = +$(MAKE) B=$(B)/$(1) $(2)
+$(B)/fp/nightferry: FORCE
+	$(call variant,fp,CFLAGS="$(CFLAGS) -DNF_FAILPOINTS") $(B)/fp/nightferry
+FORCE:
+ASAN := SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" OPT="-O1 -g"
+TSAN := SAN="-fsanitize=thread" OPT="-O1 -g"
+
+# ---- unit tests: tests/unit/LAYER/x_test.c mirrors LAYER/x.c
+
+UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(sort $(wildcard tests/unit/*/*_test.c)))
+define unit_rule
+$(B)/unit/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(call archives,$(below_$(1)))
+	@mkdir -p $$(@D)
+	$(if $(Q),@echo "  LD $$@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $$@ $$^ -lcmocka -lmicrohttpd $(LIBS)
+endef
+$(foreach l,$(LAYERS) exosim,$(eval $(call unit_rule,$(l))))
+unit: $(UNIT_BIN)
+	@$(PYTHON) tests/unit/run.py --results $(B)/results $(UNIT_BIN)
+
+# ---- fuzzers: tests/fuzz/x_fuzz.c with its corpus in tests/fuzz/corpus/x/. The replay runs each over its corpus, with any compiler.
+
+FUZZERS := $(patsubst tests/fuzz/%_fuzz.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
+REPLAY_BIN := $(FUZZERS:%=$(B)/replay/%)
+$(B)/replay/%: $(B)/obj/tests/fuzz/%_fuzz.o $(B)/obj/tests/fuzz/replay.o $(call archives,$(LAYERS))
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(call archives,$(LAYERS))
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+fuzz-replay: $(REPLAY_BIN)
+	@$(PYTHON) tests/fuzz/run.py replay --results $(B)/results $(REPLAY_BIN)
+fuzz: deps-build-fuzz
+	+$(call variant,libfuzzer,CC=clang OPT="-O1 -g" SAN="-fsanitize=fuzzer-no-link$(,)address$(,)undefined \
+		-fno-sanitize-recover=all") $(FUZZERS:%=$(B)/libfuzzer/fuzz/%)
+	@$(PYTHON) tests/fuzz/run.py fuzz --seconds $(FUZZ_SECONDS) --work $(B)/libfuzzer/work $(FUZZERS:%=$(B)/libfuzzer/fuzz/%)
+
+# ---- contract, system and crash tests (pytest; real servers, tests/servers)
+
+CONTRACT_BIN := $(patsubst tests/contract/%.c,$(B)/contract/%,$(sort $(wildcard tests/contract/*_test.c)))
+$(B)/contract/%: $(B)/obj/tests/contract/%.o $(call archives,$(below_upload))
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
+pytest = NF_BUILD=$(B) $(PYTHON) -m pytest -c tests/pytest.ini --rootdir tests -p no:cacheprovider \
+	--results $(B)/results/$(1).json $(PYTEST_ARGS) $(2)
+contract: all $(CONTRACT_BIN)
+	@$(call pytest,contract,tests/contract)
+system: all $(B)/fp/nightferry $(B)/fp/exosim
+	@$(call pytest,system,tests/system)
+$(B)/fp/exosim: $(B)/exosim
+	@mkdir -p $(@D) && cp $< $@
+crash: all $(B)/fp/nightferry
+	@$(call pytest,crash,tests/crash)
+
+format:
+	clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h' | grep -v tests/lint/samples)
+lint:
+	@$(PYTHON) tests/lint/run.py --results $(B)/results
+
+# ---- everything. Each suite runs to its end, so that the summary at the close is whole.
+
+SUITES := lint unit fuzz-replay contract system
+check: deps
+	+@$(MAKE) all
+	@rm -rf $(B)/results
+	+@failed=; for s in $(SUITES); do echo "==== $$s"; $(MAKE) $$s || failed="$$failed $$s"; done; \
+		$(PYTHON) tests/summary.py $(B)/results $(SUITES) --failed "$$failed"
+
+# Unit tests, the fuzz corpora and a selection of system tests (marked "san") under ASan+UBSan and under TSan.
+check-san: deps
+	+$(call variant,asan,$(ASAN)) all unit fuzz-replay
+	NF_BIN=$(B)/asan/nightferry NF_EXOSIM=$(B)/asan/exosim $(call pytest,asan,-m san tests/system)
+	+$(call variant,tsan,$(TSAN)) all unit
+	NF_BIN=$(B)/tsan/nightferry NF_EXOSIM=$(B)/tsan/exosim $(call pytest,tsan,-m san tests/system)
+
+deps:
+	@tests/deps.sh build test lint
+deps-build-%:
+	@tests/deps.sh build $*
+
+demo:
+	@tests/deps.sh build demo
+	+@$(MAKE) all
+	@$(PYTHON) tests/demo/demo.py
+
+bench:
+	@tests/deps.sh build demo bench
+	+@$(MAKE) all $(B)/bench/floor
+	@$(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
+$(B)/bench/%: $(B)/obj/tests/bench/%.o
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl -lcrypto
+bench-throttle: $(B)/bench/throttle
+	@$(B)/bench/throttle
+$(B)/bench/throttle: $(B)/obj/tests/bench/throttle.o $(call archives,$(below_throttle))
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
+
+install: all
+	install -D -m 755 $(B)/nightferry $(DESTDIR)$(PREFIX)/bin/nightferry
+	install -D -m 755 $(B)/exosim $(DESTDIR)$(PREFIX)/bin/exosim
+	install -D -m 644 nightferry.1 $(DESTDIR)$(PREFIX)/share/man/man1/nightferry.1
+
+clean: # what was downloaded stays: `make all` after it needs no network
+	@[ ! -d $(B) ] || find $(B) -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
+distclean:
+	rm -rf build
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

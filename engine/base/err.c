@@ -1,0 +1,144 @@
+/* Errors. The texts are cut at the struct's sizes, never in the middle of a UTF-8 character; what a peer said is made printable here
+   and only here, so that no later printer has to think of it. */
+#include "engine/base/err.h"
+
+#include "engine/base/utf8.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	enum err_action action;
+} kinds[] = {
+#define X(k, n, a) [ERR_##k] = {n, ACT_##a},
+	ERR_KINDS(X)
+#undef X
+};
+_Static_assert(sizeof(kinds) / sizeof(kinds[0]) == ERR_KINDS_END, "one row a kind");
+
+/* Drops a character that the end of the room cut in two. */
+static void trim_partial(char *text)
+{
+	size_t len = strlen(text), back = 0;
+	while (back < 3 && back < len && ((unsigned char)text[len - 1 - back] & 0xc0) == 0x80)
+		back++;
+	if (back >= len)
+		return;
+	const char *lead = text + len - 1 - back;
+	if ((unsigned char)*lead >= 0xc0 && utf8_length(lead, back + 1) == 0)
+		text[len - 1 - back] = '\0';
+}
+
+/* Cut to size, printable: one line of UTF-8 whatever came in. Blanks at both ends go. */
+static void copy_printable(char *out, size_t size, const char *in, size_t n)
+{
+	size_t len = 0;
+	for (size_t i = 0; i < n && len + 1 < size;) {
+		const unsigned char *p = (const unsigned char *)in + i;
+		size_t octets = utf8_length(in + i, n - i);
+		bool control = *p < 0x20 || *p == 0x7f || (octets == 2 && p[0] == 0xc2 && p[1] < 0xa0);
+		if (octets == 0 || control) {
+			char c = control ? ' ' : '?';
+			if (c != ' ' || len > 0)
+				out[len++] = c;
+			i += octets ? octets : 1;
+			continue;
+		}
+		if (len + octets >= size)
+			break;
+		if (*p != ' ' || len > 0) {
+			memcpy(out + len, p, octets);
+			len += octets;
+		}
+		i += octets;
+	}
+	while (len > 0 && out[len - 1] == ' ')
+		len--;
+	out[len] = '\0';
+}
+
+void err_clear(struct err *err)
+{
+	err->kind = ERR_NONE;
+	err->retry_after_ms = -1;
+	err->text[0] = err->server[0] = err->hint[0] = '\0';
+}
+
+int err_set(struct err *err, enum err_kind kind, const char *fmt, ...)
+{
+	char text[sizeof(err->text)]; /* apart: the arguments may be the old *err's own strings */
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	trim_partial(text);
+	err_clear(err);
+	err->kind = kind;
+	memcpy(err->text, text, sizeof(text));
+	return -1;
+}
+
+int err_wrap(struct err *err, const char *fmt, ...)
+{
+	char text[sizeof(err->text)] = "";
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	size_t len = strlen(text);
+	snprintf(text + len, sizeof(text) - len, ": %s", err->text);
+	trim_partial(text);
+	memcpy(err->text, text, sizeof(text));
+	return -1;
+}
+
+void err_server(struct err *err, const char *words, size_t n)
+{
+	copy_printable(err->server, sizeof(err->server), words, n);
+}
+
+void err_hint(struct err *err, const char *fmt, ...)
+{
+	char hint[sizeof(err->hint)];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(hint, sizeof(hint), fmt, ap);
+	va_end(ap);
+	trim_partial(hint);
+	memcpy(err->hint, hint, sizeof(hint));
+}
+
+enum err_action err_action(enum err_kind kind)
+{
+	return (unsigned)kind < ERR_KINDS_END ? kinds[kind].action : ACT_STOP_MAILBOX;
+}
+
+const char *err_kind_name(enum err_kind kind)
+{
+	return (unsigned)kind < ERR_KINDS_END ? kinds[kind].name : "internal";
+}
+
+enum err_kind err_kind_parse(const char *name)
+{
+	for (unsigned k = 0; k < ERR_KINDS_END; k++) {
+		if (strcmp(kinds[k].name, name) == 0)
+			return (enum err_kind)k;
+	}
+	return ERR_INTERNAL;
+}
+
+const char *err_line(const struct err *err, char *out, size_t size)
+{
+	char line[sizeof(err->text) + sizeof(err->server) + sizeof(err->hint) + 64];
+	const char *text = err->text[0] ? err->text : err_kind_name(err->kind);
+	int n = snprintf(line, sizeof(line), "%s", text);
+	if (err->server[0])
+		n += snprintf(line + n, sizeof(line) - (size_t)n, ": the server said \"%s\"", err->server);
+	if (err->hint[0])
+		snprintf(line + n, sizeof(line) - (size_t)n, "; %s", err->hint);
+	copy_printable(out, size, line, strlen(line));
+	return out;
+}

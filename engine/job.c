@@ -1,0 +1,437 @@
+#include "engine/job.h"
+
+#include "engine/base/clock.h"
+#include "engine/base/failpoint.h"
+#include "engine/base/log.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUEUE_BYTES ((uint64_t)4 * 1024 * 1024)
+#define BACK_OFF_FIRST_MS 500
+#define BACK_OFF_MOST_MS 60000
+#define RETRY_USER_S 300        /* a mailbox that failed for a passing reason is tried again after this, times its tries */
+#define ROUNDS 6                /* passes over folders whose UIDVALIDITY changed or whose messages were withdrawn */
+
+void job_fail(struct job *j, const struct err *why)
+{
+	pthread_mutex_lock(&j->lock);
+	bool first = j->fatal.kind == ERR_NONE;
+	if (first)
+		j->fatal = *why;
+	pthread_mutex_unlock(&j->lock);
+	stop_request(j->stop, STOP_DRAIN);
+	if (first && why->kind != ERR_STOPPED)
+		log_err(LOG_WARN, why, "batch %s, mailbox %s", j->batch.name, j->user.source_user);
+}
+
+bool job_is_over(struct job *j)
+{
+	return stop_is_asked(j->stop);
+}
+
+int job_back_off(struct job *j, unsigned n, const struct err *why, struct err *err)
+{
+	int64_t ms = BACK_OFF_FIRST_MS;
+	for (unsigned i = 1; i < n && ms < BACK_OFF_MOST_MS; i++)
+		ms *= 2;
+	if (ms > BACK_OFF_MOST_MS)
+		ms = BACK_OFF_MOST_MS;
+	if (why && why->retry_after_ms > ms)
+		ms = why->retry_after_ms;
+	clock_sleep_ms(ms, stop_fd(j->stop, STOP_DRAIN));
+	return job_is_over(j) ? err_set(err, ERR_STOPPED, "stopped while waiting to try again") : 0;
+}
+
+/* --- connections ------------------------------------------------------------------------------- */
+
+static int note_sign_in(struct job *j, bool ok, struct err *why)
+{
+	struct err err = ERR_INIT;
+	bool paused = false;
+	if (store_endpoint_sign_in(j->work->store, j->batch.endpoint_id, j->user.id, ok, &paused, &err))
+		log_err(LOG_ERROR, &err, "endpoint %s", j->source_login.endpoint.name);
+	if (paused)
+		err_hint(why, "three sign-ins in a row were refused: sign-ins at endpoint %s are paused before the host bans this address; "
+			"check the passwords, then: nightferry endpoint test %s", j->source_login.endpoint.name,
+			j->source_login.endpoint.name);
+	return 0;
+}
+
+int job_source(struct job *j, struct err *err)
+{
+	while (!j->source) {
+		if (job_is_over(j))
+			return err_set(err, ERR_STOPPED, "stopped");
+		*err = ERR_INIT;
+		if (!conn_open(&j->source, &j->source_login.conf, j->stop, NULL, NULL, err)) {
+			note_sign_in(j, true, err);
+			return 0;
+		}
+		err_wrap(err, "source %s", j->source_login.endpoint.name);
+		if (err->kind == ERR_CREDENTIALS || err->kind == ERR_BANNED)
+			note_sign_in(j, false, err);
+		enum err_action act = err_action(err->kind);
+		if (act != ACT_RETRY && act != ACT_WAIT)
+			return -1;
+		if (act == ACT_RETRY && ++j->source_failures >= JOB_TRIES)
+			return -1;
+		log_err(LOG_INFO, err, "mailbox %s: the source will be tried again", j->user.source_user);
+		struct err why = *err;
+		if (job_back_off(j, j->source_failures, &why, err))
+			return -1;
+	}
+	return 0;
+}
+
+void job_drop_source(struct job *j)
+{
+	conn_close(&j->source);
+}
+
+int job_open_target(struct job *j, struct gate *gate, struct target **out, struct err *err)
+{
+	if (j->ops->open(out, &j->target_login.conf, gate, j->stop, err))
+		return err_wrap(err, "target %s", j->target_login.row.name);
+	return 0;
+}
+
+int job_target(struct job *j, struct err *err)
+{
+	for (unsigned tries = 1; !j->target; tries++) {
+		if (job_is_over(j))
+			return err_set(err, ERR_STOPPED, "stopped");
+		*err = ERR_INIT;
+		if (!job_open_target(j, j->target_gate, &j->target, err))
+			return 0;
+		enum err_action act = err_action(err->kind);
+		if ((act != ACT_RETRY && act != ACT_WAIT) || (act == ACT_RETRY && tries >= JOB_TRIES))
+			return -1;
+		struct err why = *err;
+		if (job_back_off(j, tries, &why, err))
+			return -1;
+	}
+	return 0;
+}
+
+void job_drop_target(struct job *j)
+{
+	if (j->target)
+		j->target->ops->close(&j->target);
+}
+
+struct gate *job_new_gate(struct job *j)
+{
+	return gate_new(j->mailbox_scope, j->stop);
+}
+
+int job_copy_ref(struct job *j, struct route_folder *f, struct folder_ref *out, struct err *err)
+{
+	pthread_mutex_lock(&j->lock);
+	*out = (struct folder_ref){.path = strdup(f->ref.path ? f->ref.path : ""), .id = strdup(f->ref.id ? f->ref.id : ""),
+		.generation = strdup(f->ref.generation ? f->ref.generation : ""),
+		.mark = strdup(f->ref.mark ? f->ref.mark : ""), .existing = f->ref.existing};
+	pthread_mutex_unlock(&j->lock);
+	if (!out->path || !out->id || !out->generation || !out->mark) {
+		folder_ref_done(out);
+		return err_set(err, ERR_MEMORY, "no memory");
+	}
+	return 0;
+}
+
+/* --- the life of a job --------------------------------------------------------------------------- */
+
+static bool matches(const char *patterns, const struct route_folder *f)
+{
+	char copy[MODEL_TEXT], *save = NULL;
+	snprintf(copy, sizeof copy, "%s", patterns);
+	for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
+		while (*p == ' ')
+			p++;
+		if (!fnmatch(p, f->source->name, 0) || !fnmatch(p, f->mapping->path, 0))
+			return true;
+	}
+	return false;
+}
+
+static bool is_wanted(const struct job *j, const struct route_folder *f)
+{
+	if (f->mapping->skip)
+		return false;
+	if (j->batch.include[0] && !matches(j->batch.include, f))
+		return false;
+	return !(j->batch.exclude[0] && matches(j->batch.exclude, f));
+}
+
+static int note_mappings(struct job *j, struct err *err)
+{
+	for (size_t i = 0; i < j->list.n; i++) {
+		const struct mapping *m = &j->mappings[i];
+		char text[MODEL_ERROR];
+		if (m->skip)
+			snprintf(text, sizeof text, "folder \"%.300s\" is not moved: %s", j->list.v[i].name, m->reason);
+		else if (m->changes & ~(unsigned)MAP_ROLE)
+			snprintf(text, sizeof text, "folder \"%.300s\" arrives as \"%.300s\": %s", j->list.v[i].name, m->path,
+				m->reason);
+		else
+			continue;
+		if (store_note(j->work->store, j->user.id, m->skip ? "folder-skipped" : "folder-renamed", text, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int plan_folders(struct job *j, struct err *err)
+{
+	unsigned odd = 0;
+	for (unsigned tries = 1;; tries++) {
+		if (job_source(j, err))
+			return -1;
+		if (!folder_list(j->source, j->user.user_root[0] ? j->user.user_root : NULL, &j->list, &odd, err))
+			break;
+		err_wrap(err, "listing the folders");
+		enum err_action act = err_action(err->kind);
+		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
+			return -1;
+		job_drop_source(j);
+		struct err why = *err;
+		if (job_back_off(j, tries, &why, err))
+			return -1;
+	}
+	if (odd) {
+		char text[128];
+		snprintf(text, sizeof text, "the source listed %u folder names that cannot be used or came twice", odd);
+		if (store_note(j->work->store, j->user.id, "folder-odd", text, err))
+			return -1;
+	}
+	/* The destination's separator is the route's business: paths travel '/'-separated. */
+	struct map_rules rules = {.exchange = j->target_login.row.kind == TARGET_EXCHANGE, .separator = '/'};
+	if (map_folders(&j->list, &rules, &j->mappings, err))
+		return -1;
+	j->folders = calloc(j->list.n ? j->list.n : 1, sizeof *j->folders);
+	if (!j->folders)
+		return err_set(err, ERR_MEMORY, "no memory for %zu folders", j->list.n);
+	for (size_t i = 0; i < j->list.n; i++) {
+		j->folders[i].source = &j->list.v[i];
+		j->folders[i].mapping = &j->mappings[i];
+	}
+	return note_mappings(j, err);
+}
+
+static int walk_folders(struct job *j, struct err *err)
+{
+	bool again = true;
+	for (unsigned round = 0; again && round < ROUNDS; round++) {
+		again = false;
+		for (size_t i = 0; i < j->list.n; i++) {
+			struct route_folder *f = &j->folders[i];
+			if (f->finished || f->failed || !is_wanted(j, f))
+				continue;
+			if (job_is_over(j))
+				return err_set(err, ERR_STOPPED, "stopped");
+			if (store_user_now(j->work->store, j->user.id, j->user.lease_epoch, f->source->name, err))
+				return -1;
+			if (pass_folder(j, f, err))
+				return err_wrap(err, "folder %s", f->source->name);
+			again |= !f->finished && !f->failed;
+		}
+		if (parcel_queue_drain(j->queue, err) || store_flush(j->work->store, err))
+			return -1;
+		store_trouble(j->work->store, j->user.id, err);
+		if (err->kind != ERR_NONE)
+			return -1;
+		if (doubt_settle(j, err))
+			return -1;
+	}
+	if (again)
+		return err_set(err, ERR_CHANGED, "the source's folders kept changing while they were read");
+	if (j->failed_folders) {
+		*err = j->folder_error;
+		if (j->failed_folders > 1)
+			err_wrap(err, "%u folders could not be moved, the first", j->failed_folders);
+		if (!err->hint[0])
+			err_hint(err, "all other folders were moved; start the user again, or leave the folder out with --exclude");
+		return -1;
+	}
+	return 0;
+}
+
+static int start_putters(struct job *j, struct err *err)
+{
+	unsigned want = j->batch.uploads ? j->batch.uploads : 1;
+	if (want > JOB_UPLOADS)
+		want = JOB_UPLOADS;
+	pthread_attr_t attr;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 1024 * 1024); /* libetpan puts 64 KiB on the stack (spec/imap.md 1) */
+	for (j->n_putters = 0; j->n_putters < want; j->n_putters++)
+		if (pthread_create(&j->putters[j->n_putters], &attr, putter_main, j))
+			break;
+	pthread_attr_destroy(&attr);
+	return j->n_putters ? 0 : err_set(err, ERR_MEMORY, "no thread for the upload");
+}
+
+static int open_scopes(struct job *j, struct err *err)
+{
+	const struct endpoint *e = &j->source_login.endpoint;
+	const struct target_row *t = &j->target_login.row;
+	struct throttle *th = j->work->throttle;
+	char name[MODEL_TEXT + 32];
+	snprintf(name, sizeof name, "source %s", e->name);
+	struct scope_limits source = {.bytes_per_s = (double)e->bytes_per_s};
+	j->source_host_scope = scope_open(th, NULL, name, &source);
+	snprintf(name, sizeof name, "target %s", t->name);
+	struct scope_limits target = {.bytes_per_s = (double)t->bytes_per_s};
+	j->target_scope = scope_open(th, NULL, name, &target);
+	if (!j->source_host_scope || !j->target_scope)
+		return err_set(err, ERR_MEMORY, "no memory for the throttle");
+	snprintf(name, sizeof name, "mailbox %s", j->user.source_user);
+	struct scope_limits own = {.bytes_per_s = (double)j->batch.bytes_per_s};
+	j->source_scope = scope_open(th, j->source_host_scope, name, &own);
+	snprintf(name, sizeof name, "mailbox %s", j->user.address);
+	struct scope_limits none = {0};
+	j->mailbox_scope = scope_open(th, j->target_scope, name, &none);
+	if (!j->source_scope || !j->mailbox_scope)
+		return err_set(err, ERR_MEMORY, "no memory for the throttle");
+	j->source_gate = gate_new(j->source_scope, j->stop);
+	j->target_gate = gate_new(j->mailbox_scope, j->stop);
+	return j->source_gate && j->target_gate ? 0 : err_set(err, ERR_MEMORY, "no memory for the throttle");
+}
+
+static int prepare(struct job *j, struct err *err)
+{
+	struct store *s = j->work->store;
+	struct endpoint e;
+	struct target_row t;
+	if (store_batch_by_id(s, j->user.batch_id, &j->batch, err) || store_endpoint_by_id(s, j->batch.endpoint_id, &e, err) ||
+		store_target_by_id(s, j->batch.target_id, &t, err) ||
+		source_login_init(&j->source_login, s, &e, j->user.source_user, j->user.id, err) ||
+		target_login_init(&j->target_login, j->work, &t, j->user.address, j->user.id, err))
+		return -1;
+	j->ops = &target_imap_ops;
+	if (open_scopes(j, err))
+		return -1;
+	j->queue = parcel_queue_new(QUEUE_BYTES, j->stop);
+	return j->queue ? 0 : err_set(err, ERR_MEMORY, "no memory for the queue");
+}
+
+/* Resolved once to what the destination itself calls the mailbox. Over IMAP that is the address. */
+static int resolve(struct job *j, struct err *err)
+{
+	if (j->user.dest_id[0])
+		return 0;
+	return store_user_dest_id(j->work->store, j->user.id, j->user.lease_epoch, j->user.address, err);
+}
+
+static int move(struct job *j, struct err *err)
+{
+	if (prepare(j, err))
+		return -1;
+	if (store_user_state(j->work->store, j->user.id, j->user.lease_epoch, USER_VALIDATING, NULL, 0, err))
+		return -1;
+	if (job_target(j, err) || plan_folders(j, err) || resolve(j, err))
+		return -1;
+	enum user_state busy = j->user.completing ? USER_COMPLETING : j->user.incremental ? USER_INCREMENTAL_SYNCING : USER_SYNCING;
+	if (store_user_state(j->work->store, j->user.id, j->user.lease_epoch, busy, NULL, 0, err) || start_putters(j, err))
+		return -1;
+	return walk_folders(j, err);
+}
+
+static void stop_putters(struct job *j)
+{
+	if (!j->queue)
+		return;
+	parcel_queue_close(j->queue);
+	for (unsigned i = 0; i < j->n_putters; i++)
+		pthread_join(j->putters[i], NULL);
+	/* Never begun: the intents are void, so that the next run need not look for them. */
+	struct parcel *rest = parcel_queue_rest(j->queue);
+	putter_withdraw(j, &rest);
+}
+
+static void finish(struct job *j, int rc, struct err *err)
+{
+	struct store *s = j->work->store;
+	pthread_mutex_lock(&j->lock);
+	if (j->fatal.kind != ERR_NONE) {
+		rc = -1;
+		*err = j->fatal;
+	}
+	pthread_mutex_unlock(&j->lock);
+	struct err late = ERR_INIT;
+	if (store_flush(s, &late) && !rc) {
+		rc = -1;
+		*err = late;
+	}
+	failpoint_hit(FP_USER_BEFORE_FINISH);
+	enum user_state state = j->user.completing ? USER_COMPLETED : USER_SYNCED;
+	int64_t retry_at = 0;
+	if (rc && err->kind == ERR_STOPPED) {
+		/* The person stopped this user; or the engine stops, and the next one goes on with it. */
+		state = stop_is_asked(j->work->stop) ? USER_QUEUED : USER_STOPPED;
+		rc = 0;
+	} else if (rc) {
+		state = USER_FAILED;
+		enum err_action act = err_action(err->kind);
+		int64_t wait = RETRY_USER_S * (int64_t)(j->user.tries + 1);
+		if (err->retry_after_ms > wait * 1000)
+			wait = err->retry_after_ms / 1000 + 1;
+		if (act == ACT_RETRY || act == ACT_WAIT || act == ACT_SKIP_FOLDER)
+			retry_at = clock_wall_s() + wait;
+	}
+	struct err why = *err;
+	if (store_user_state(s, j->user.id, j->user.lease_epoch, state, rc ? &why : NULL, retry_at, err))
+		log_err(LOG_ERROR, err, "mailbox %s: its state could not be saved", j->user.source_user);
+	log_line(LOG_INFO, "batch %s, mailbox %s: %s", j->batch.name, j->user.source_user, user_state_name(state));
+}
+
+static void job_done(struct job *j)
+{
+	job_drop_source(j);
+	job_drop_target(j);
+	gate_free(&j->source_gate);
+	gate_free(&j->target_gate);
+	scope_close(&j->source_scope);
+	scope_close(&j->mailbox_scope);
+	scope_close(&j->source_host_scope);
+	scope_close(&j->target_scope);
+	for (size_t i = 0; j->folders && i < j->list.n; i++) {
+		generation_done(&j->folders[i].generation);
+		dest_folder_done(&j->folders[i].dest);
+		folder_ref_done(&j->folders[i].ref);
+	}
+	free(j->folders);
+	adopt_done(j);
+	map_done(&j->mappings, j->list.n);
+	folder_list_done(&j->list);
+	parcel_queue_free(&j->queue);
+	source_login_done(&j->source_login);
+	target_login_done(&j->target_login);
+	stop_free(&j->stop);
+	pthread_mutex_destroy(&j->lock);
+}
+
+void job_run(struct work *work, const struct user *user, struct stop *stop)
+{
+	struct job *j = calloc(1, sizeof *j);
+	if (!j) {
+		log_line(LOG_ERROR, "mailbox %s: no memory", user->source_user);
+		return;
+	}
+	j->work = work;
+	j->user = *user;
+	j->fatal = ERR_INIT;
+	j->folder_error = ERR_INIT;
+	j->begun_ms = clock_mono_ms();
+	j->stop = stop;
+	pthread_mutex_init(&j->lock, NULL);
+	struct err err = ERR_INIT;
+	int rc = (j->stop = stop_new(stop)) ? move(j, &err) : err_set(&err, ERR_MEMORY, "no descriptor for the stop token");
+	if (rc && err.kind != ERR_STOPPED)
+		err_wrap(&err, "mailbox %s", user->source_user);
+	stop_putters(j);
+	finish(j, rc, &err);
+	job_done(j);
+	free(j);
+}

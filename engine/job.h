@@ -1,0 +1,120 @@
+/* One mailbox being moved: a puller (the job's own thread) and its putters, joined by a queue. What the job's files share:
+     job.c     signs in, walks the folders, ends in a state
+     pass.c    one folder: list, compare with the store, fetch, hand over
+     putter.c  takes from the queue, puts, records what became of it
+     doubt.c   settles what may or may not have arrived
+     adopt.c   mail that was there before us
+     refresh.c flags that changed at the source since
+   Fields are the job thread's alone unless they say otherwise. */
+#ifndef NF_ENGINE_JOB_H
+#define NF_ENGINE_JOB_H
+
+#include "engine/login.h"
+#include "engine/parcel.h"
+#include "engine/work.h"
+#include "imap/folder.h"
+#include "imap/map.h"
+#include "imap/pull.h"
+
+#include <stdatomic.h>
+
+#define JOB_UPLOADS 4       /* most putters of one mailbox */
+#define JOB_TRIES 6         /* connection failures in a row before the mailbox fails for now */
+#define JOB_ITEM_TRIES 3    /* puts of one message that lost the connection before it is refused */
+
+/* A source folder on its way to a destination folder. */
+struct route_folder {
+	const struct folder *source;      /* borrowed from the job's list */
+	const struct mapping *mapping;    /* borrowed likewise */
+	struct generation generation;
+	struct dest_folder dest;
+	bool opened;                      /* generation and dest are known in this run */
+	bool finished;                    /* walked to its end in this run */
+	bool failed;                      /* could not be read; the rest of the mailbox goes on, the user ends as Failed */
+	unsigned tries;                   /* attempts that broke off, in a row */
+	unsigned uidvalidity_changes;     /* in this run */
+	uint32_t suspect_uid;             /* was being fetched when the connection broke in cautious mode */
+	unsigned suspect_strikes;
+	unsigned cautious;                /* so many messages are fetched one at a time yet */
+	/* below: guarded by job.lock, putters use them */
+	struct folder_ref ref;
+	bool dead;                        /* cannot be written: its messages are set aside */
+	_Atomic unsigned doubts;          /* items left in doubt in this run */
+	_Atomic int64_t doubt_at_ms;      /* mono clock of the last one */
+};
+
+struct job {
+	struct work *work;                /* borrowed */
+	struct user user;
+	struct batch batch;
+	struct source_login source_login;
+	struct target_login target_login;
+	struct stop *stop;                /* owned; the mailbox's; borrowed by all it opens */
+	struct conn *source;              /* owned; NULL between connections */
+	struct target *target;            /* owned; the job thread's own, for folders, lists and reading back */
+	const struct target_ops *ops;
+	struct scope *source_host_scope, *source_scope, *target_scope, *mailbox_scope; /* owned */
+	struct gate *source_gate, *target_gate;
+	struct folder_list list;
+	struct mapping *mappings;         /* list.n of them */
+	struct route_folder *folders;     /* list.n of them */
+	struct parcel_queue *queue;       /* owned */
+	pthread_t putters[JOB_UPLOADS];
+	unsigned n_putters;
+	bool inherited_doubts;            /* items in doubt from an earlier process */
+	int64_t begun_ms;
+	unsigned source_failures;         /* in a row */
+	struct err folder_error;          /* of the first folder that failed; kind NONE: none did */
+	unsigned failed_folders;
+	struct adopt *adopt;              /* owned by adopt.c: what it keeps between messages */
+	pthread_mutex_t lock;
+	struct err fatal;                 /* guarded by lock: what ends the mailbox; kind NONE: nothing yet */
+};
+
+/* Runs a claimed user to the end of its pass and writes its state. Never fails by itself. stop: the run's or batch's token. */
+void job_run(struct work *work, const struct user *user, struct stop *stop);
+
+/* --- between the files of the job --- */
+/* The first error that ends the mailbox wins; wakes everything of the job. Any thread. */
+void job_fail(struct job *j, const struct err *why);
+bool job_is_over(struct job *j); /* failed or asked to stop; any thread */
+/* Waits before try number n of something that failed (the server's statement counts), unless stopped. Any thread. 0, or -1: stopped. */
+int job_back_off(struct job *j, unsigned n, const struct err *why, struct err *err);
+/* Signed-in connections, opened if need be, with retries. */
+int job_source(struct job *j, struct err *err);
+void job_drop_source(struct job *j);
+int job_target(struct job *j, struct err *err);
+void job_drop_target(struct job *j);
+int job_open_target(struct job *j, struct gate *gate, struct target **out, struct err *err); /* one try; any thread */
+struct gate *job_new_gate(struct job *j); /* into the target mailbox */
+/* A folder_ref that no other thread changes; folder_ref_done it. */
+int job_copy_ref(struct job *j, struct route_folder *f, struct folder_ref *out, struct err *err);
+
+/* pass.c: 0: walked (or set aside with a note); -1: the mailbox cannot go on. */
+int pass_folder(struct job *j, struct route_folder *f, struct err *err);
+/* Fetches these messages (withdrawn by doubt.c) and hands them to the putters. */
+int pass_again(struct job *j, struct route_folder *f, const struct pull_meta *v, size_t n, struct err *err);
+/* Opens the source folder and compares its UIDVALIDITY; ERR_CHANGED, ERR_FOLDER, LOST... */
+int pass_open(struct job *j, struct route_folder *f, struct pull **out, struct folder_state *state, struct err *err);
+
+void *putter_main(void *job);
+/* How an item is put before the store: filled from a mail. The mail's strings are borrowed. */
+void putter_fill_item(const struct route_folder *f, const struct mail *m, enum item_state state, struct item *out);
+void putter_release(struct job *j, struct parcel **p);
+/* Takes the intents of parcels that were never sent back, and frees them. */
+void putter_withdraw(struct job *j, struct parcel **list);
+
+/* Settles all that is in doubt in the folders of this run and sends again what did not arrive; the queue is drained before and after. */
+int doubt_settle(struct job *j, struct err *err);
+/* Only looks, for one folder: found items are recorded, the others' intents are taken back. Waits until settle_after has passed. */
+int doubt_settle_folder(struct job *j, struct route_folder *f, struct err *err);
+
+int adopt_index(struct job *j, struct route_folder *f, const struct folder_ref *ref, struct err *err);
+/* *taken: the message was there before (or came over from an older generation) and is recorded as such. */
+int adopt_mail(struct job *j, struct route_folder *f, const struct mail *m, bool *taken, struct err *err);
+
+void adopt_done(struct job *j);
+
+int refresh_flags(struct job *j, struct route_folder *f, const struct pull_meta *v, size_t n, struct err *err);
+
+#endif

@@ -1,0 +1,87 @@
+#include "engine/login.h"
+
+#include "upload/cloud.h"
+
+#include <string.h>
+
+void login_fill_template(const char *template, const char *user, char *out, size_t size)
+{
+	size_t n = 0;
+	for (const char *p = template; *p && n + 1 < size; p++) {
+		if (p[0] == '%' && p[1] == 'u') {
+			for (const char *u = user; *u && n + 1 < size; u++)
+				out[n++] = *u;
+			p++;
+		} else {
+			out[n++] = *p;
+		}
+	}
+	out[n] = 0;
+}
+
+int source_login_init(struct source_login *l, struct store *s, const struct endpoint *e, const char *source_user, int64_t user_id,
+	struct err *err)
+{
+	memset(l, 0, sizeof *l);
+	l->endpoint = *e;
+	e = &l->endpoint;
+	/* The endpoint's own password is the administrator's or the test user's: it is never tried on somebody else's mailbox. */
+	bool shared = !user_id || e->admin_user[0] || e->login_template[0] || strcmp(source_user, e->test_user) == 0;
+	if (user_id && store_secret_get(s, "user", user_id, "password", &l->secret, err))
+		return -1;
+	if (!l->secret && shared && store_secret_get(s, "endpoint", e->id, "password", &l->secret, err))
+		return -1;
+	if (!l->secret) {
+		err_set(err, ERR_CREDENTIALS, "no password is stored for %s at endpoint %s", source_user, e->name);
+		err_hint(err, "give it in the CSV's Password column, or an administrator login on the endpoint");
+		return -1;
+	}
+	if (e->login_template[0])
+		login_fill_template(e->login_template, source_user, l->user, sizeof l->user);
+	else
+		snprintf(l->user, sizeof l->user, "%s", e->admin_user[0] ? e->admin_user : source_user);
+	snprintf(l->authzid, sizeof l->authzid, "%s", source_user);
+	l->conf = (struct conn_conf){.host = e->host, .port = e->port, .tls = e->tls,
+		.ca_file = e->ca_file[0] ? e->ca_file : NULL, .accept_any_certificate = e->accept_any_certificate,
+		.auth = e->auth, .user = l->user, .authzid = e->admin_user[0] ? l->authzid : NULL,
+		.secret = l->secret, .quirks = e->quirks};
+	return 0;
+}
+
+void source_login_done(struct source_login *l)
+{
+	secret_free(&l->secret);
+}
+
+int target_login_init(struct target_login *l, struct work *w, const struct target_row *t, const char *address, int64_t user_id,
+	struct err *err)
+{
+	memset(l, 0, sizeof *l);
+	l->row = *t;
+	t = &l->row;
+	snprintf(l->mailbox, sizeof l->mailbox, "%s", address);
+	const struct cloud *cloud = cloud_find(t->cloud[0] ? t->cloud : "global");
+	bool exchange = t->kind == TARGET_EXCHANGE;
+	snprintf(l->host, sizeof l->host, "%s", t->imap_host[0] ? t->imap_host : cloud ? cloud->imap_host : "");
+	struct token *token;
+	if (work_token(w, t, &token, err))
+		return -1;
+	if (!exchange && user_id && store_secret_get(w->store, "user", user_id, "target_password", &l->password, err))
+		return -1;
+	if (!exchange && !l->password && store_secret_get(w->store, "target", t->id, "password", &l->password, err))
+		return -1;
+	if (t->login_template[0])
+		login_fill_template(t->login_template, address, l->user, sizeof l->user);
+	l->conf = (struct target_conf){.kind = t->kind, .name = t->name, .imap_host = l->host,
+		.imap_port = t->imap_port ? t->imap_port : 993, .imap_tls = t->imap_tls,
+		.ca_file = t->ca_file[0] ? t->ca_file : NULL, .accept_any_certificate = t->accept_any_certificate,
+		.mailbox = l->mailbox, .auth = exchange ? AUTH_XOAUTH2 : t->auth, .user = l->user[0] ? l->user : NULL,
+		.password = l->password, .token = token, .spool_dir = w->spool_dir,
+		.max_message_bytes = t->max_message_bytes};
+	return 0;
+}
+
+void target_login_done(struct target_login *l)
+{
+	secret_free(&l->password);
+}

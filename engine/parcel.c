@@ -1,0 +1,161 @@
+/* Two conditions and one mutex. A stop wakes the waiters through a short timed wait rather than through a descriptor: the queue is inside the
+   process, 100 ms is at once for a person, and it costs nothing while messages flow. */
+#include "engine/parcel.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define STOP_LOOK_NS 100000000L
+
+struct parcel_queue {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct parcel *first, *last;    /* guarded by lock, as all below */
+	uint64_t bytes, cap;
+	size_t queued, taken;
+	bool closed;
+	struct stop *stop;              /* borrowed */
+};
+
+struct parcel_queue *parcel_queue_new(uint64_t cap_bytes, struct stop *stop)
+{
+	struct parcel_queue *q = calloc(1, sizeof *q);
+	if (!q)
+		return NULL;
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_cond_init(&q->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	q->cap = cap_bytes;
+	q->stop = stop;
+	return q;
+}
+
+static void wait_locked(struct parcel_queue *q)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += STOP_LOOK_NS;
+	if (t.tv_nsec >= 1000000000L) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000L;
+	}
+	pthread_cond_timedwait(&q->changed, &q->lock, &t);
+}
+
+static uint64_t weight(const struct parcel *p)
+{
+	return p->mail->print.size + 512;
+}
+
+int parcel_queue_put(struct parcel_queue *q, struct parcel **list, struct err *err)
+{
+	uint64_t bytes = 0;
+	size_t n = 0;
+	struct parcel *last = NULL;
+	for (struct parcel *p = *list; p; p = p->next) {
+		bytes += weight(p);
+		n++;
+		last = p;
+	}
+	if (!n)
+		return 0;
+	pthread_mutex_lock(&q->lock);
+	while (q->queued && q->bytes + bytes > q->cap && !stop_is_asked(q->stop))
+		wait_locked(q);
+	if (stop_is_asked(q->stop)) {
+		pthread_mutex_unlock(&q->lock);
+		return err_set(err, ERR_STOPPED, "stopped while messages waited to be put");
+	}
+	if (q->last)
+		q->last->next = *list;
+	else
+		q->first = *list;
+	q->last = last;
+	q->queued += n;
+	q->bytes += bytes;
+	*list = NULL;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+	return 0;
+}
+
+struct parcel *parcel_queue_take(struct parcel_queue *q, size_t max_items, uint64_t max_bytes)
+{
+	pthread_mutex_lock(&q->lock);
+	while (!q->first && !q->closed && !stop_is_asked(q->stop))
+		wait_locked(q);
+	struct parcel *run = stop_is_asked(q->stop) ? NULL : q->first;
+	if (run) {
+		struct parcel *end = run;
+		size_t n = 1;
+		uint64_t bytes = weight(run);
+		while (end->next && end->next->folder == run->folder && n < max_items &&
+			bytes + weight(end->next) <= max_bytes) {
+			end = end->next;
+			bytes += weight(end);
+			n++;
+		}
+		q->first = end->next;
+		if (!q->first)
+			q->last = NULL;
+		end->next = NULL;
+		q->queued -= n;
+		q->taken += n;
+		q->bytes -= bytes;
+		pthread_cond_broadcast(&q->changed);
+	}
+	pthread_mutex_unlock(&q->lock);
+	return run;
+}
+
+void parcel_queue_done_with(struct parcel_queue *q, size_t n)
+{
+	pthread_mutex_lock(&q->lock);
+	q->taken -= n;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+}
+
+int parcel_queue_drain(struct parcel_queue *q, struct err *err)
+{
+	pthread_mutex_lock(&q->lock);
+	while ((q->queued || q->taken) && !stop_is_asked(q->stop))
+		wait_locked(q);
+	bool stopped = q->queued || q->taken;
+	pthread_mutex_unlock(&q->lock);
+	return stopped ? err_set(err, ERR_STOPPED, "stopped while messages were being put") : 0;
+}
+
+void parcel_queue_close(struct parcel_queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	q->closed = true;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+}
+
+struct parcel *parcel_queue_rest(struct parcel_queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	struct parcel *rest = q->first;
+	q->first = q->last = NULL;
+	q->queued = 0;
+	q->bytes = 0;
+	pthread_mutex_unlock(&q->lock);
+	return rest;
+}
+
+void parcel_queue_free(struct parcel_queue **q)
+{
+	if (!*q)
+		return;
+	pthread_cond_destroy(&(*q)->changed);
+	pthread_mutex_destroy(&(*q)->lock);
+	free(*q);
+	*q = NULL;
+}

@@ -1,0 +1,32 @@
+/* Messages on their way from the puller to the putters: a queue bounded in octets. Any thread. */
+#ifndef NF_ENGINE_PARCEL_H
+#define NF_ENGINE_PARCEL_H
+
+#include "engine/base/mail.h"
+#include "engine/base/stop.h"
+
+struct route_folder; /* engine/job.h */
+
+struct parcel {
+	struct mail *mail;              /* owned */
+	struct route_folder *folder;    /* borrowed */
+	unsigned tries;                 /* puts that ended in a lost connection or a refusal to come again */
+	struct parcel *next;
+};
+
+struct parcel_queue;
+
+struct parcel_queue *parcel_queue_new(uint64_t cap_bytes, struct stop *stop);
+/* Consumes the list. Blocks while the queue is full (one list always fits an empty queue). ERR_STOPPED: not taken, the list is still yours. */
+int parcel_queue_put(struct parcel_queue *q, struct parcel **list, struct err *err);
+/* A run of parcels of one folder, at most max_items and about max_bytes; NULL when the queue is closed and empty, or at stop. */
+struct parcel *parcel_queue_take(struct parcel_queue *q, size_t max_items, uint64_t max_bytes);
+/* What was taken is done with: parcel_queue_drain waits until nothing is queued or taken. */
+void parcel_queue_done_with(struct parcel_queue *q, size_t n);
+int parcel_queue_drain(struct parcel_queue *q, struct err *err);
+void parcel_queue_close(struct parcel_queue *q);
+/* After the takers have ended: what is left. */
+struct parcel *parcel_queue_rest(struct parcel_queue *q);
+void parcel_queue_free(struct parcel_queue **q);
+
+#endif

@@ -1,0 +1,316 @@
+/* A putter owns one open target. It takes runs of messages of one folder, puts them, and records what became of each before it takes more. A
+   message whose answer was lost stays intended in the store: doubt.c settles it. */
+#include "engine/job.h"
+
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RUN_ITEMS 256
+#define RUN_BYTES ((uint64_t)2 * 1024 * 1024)
+
+struct putter {
+	struct job *j;
+	struct gate *gate;      /* owned */
+	struct target *target;  /* owned; NULL between connections */
+	struct put_item *items; /* owned; RUN_ITEMS */
+	struct item *records;   /* owned; RUN_ITEMS */
+	unsigned failures;      /* connections lost in a row */
+};
+
+void putter_fill_item(const struct route_folder *f, const struct mail *m, enum item_state state, struct item *out)
+{
+	memset(out, 0, sizeof *out);
+	out->generation_id = f->generation.id;
+	out->uid = m->uid;
+	out->state = state;
+	out->how = HOW_COPIED;
+	out->dest_folder_id = f->dest.id;
+	out->size = m->body ? m->print.size : m->announced;
+	out->flags_source = m->flags;
+	out->received = m->received;
+	out->print = m->print;
+	out->at = clock_wall_s();
+	if (m->print.message_id) /* else nothing of the header is known */
+		print_key(&m->print, out->key);
+}
+
+void putter_release(struct job *j, struct parcel **p)
+{
+	pull_release(j->work->memory, &(*p)->mail);
+	free(*p);
+	*p = NULL;
+}
+
+/* Takes the parcels that are settled out of the run; what remains is to be put again. */
+static struct parcel *keep_unsettled(struct putter *p, struct parcel *run, const bool *settled)
+{
+	struct parcel *rest = NULL, **end = &rest;
+	size_t i = 0;
+	while (run) {
+		struct parcel *next = run->next;
+		run->next = NULL;
+		if (settled[i++]) {
+			putter_release(p->j, &run);
+			parcel_queue_done_with(p->j->queue, 1);
+		} else {
+			*end = run;
+			end = &run->next;
+		}
+		run = next;
+	}
+	return rest;
+}
+
+void putter_withdraw(struct job *j, struct parcel **list)
+{
+	uint32_t uids[RUN_ITEMS];
+	while (*list) {
+		/* Not sent: the intents are void. A failure to say so only costs a look at the next start. */
+		struct route_folder *f = (*list)->folder;
+		size_t n = 0;
+		while (*list && (*list)->folder == f && n < RUN_ITEMS) {
+			struct parcel *p = *list;
+			uids[n++] = p->mail->uid;
+			*list = p->next;
+			putter_release(j, &p);
+		}
+		struct err err = ERR_INIT;
+		if (store_withdraw(j->work->store, j->user.id, j->user.lease_epoch, f->generation.id, uids, n, &err))
+			log_err(LOG_WARN, &err, "mailbox %s", j->user.source_user);
+	}
+}
+
+static void give_up(struct putter *p, struct parcel **run, const struct err *why)
+{
+	if (why)
+		job_fail(p->j, why);
+	size_t n = 0;
+	for (struct parcel *q = *run; q; q = q->next)
+		n++;
+	putter_withdraw(p->j, run);
+	parcel_queue_done_with(p->j->queue, n);
+}
+
+/* What the destination's refusal of one item means: 1: set the item aside, 0: put it again, -1: the mailbox ends. */
+static int judge(struct parcel *q, const struct put_item *it)
+{
+	switch (err_action(it->err.kind)) {
+	case ACT_SKIP_MESSAGE:
+		return 1;
+	case ACT_SKIP_FOLDER:
+		return q->folder->dead || ++q->tries >= 2 ? 1 : 0; /* the folder is made again once */
+	case ACT_WAIT:
+		return 0;
+	case ACT_RETRY:
+		return ++q->tries >= JOB_ITEM_TRIES ? 1 : 0;
+	case ACT_DRAIN:
+	case ACT_STOP_MAILBOX:
+	case ACT_PAUSE_ENDPOINT:
+	case ACT_STOP_RUN:
+		return -1;
+	}
+	return -1;
+}
+
+struct outcome { size_t placed, aside; bool remake_folder, again; struct err fatal; };
+
+static void record(struct putter *p, struct parcel *run, size_t n, bool *settled, struct outcome *o)
+{
+	struct item *placed = p->records, *aside = p->records + n; /* the two meet: together they are n at most */
+	size_t i = 0;
+	for (struct parcel *q = run; q; q = q->next, i++) {
+		struct put_item *it = &p->items[i];
+		struct item rec;
+		settled[i] = false;
+		switch (it->result) {
+		case PUT_PLACED:
+			putter_fill_item(q->folder, q->mail, ITEM_DONE, &rec);
+			rec.receipt = it->receipt;
+			rec.flags_written = q->mail->flags & (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED | MAIL_DRAFT);
+			placed[o->placed++] = rec;
+			settled[i] = true;
+			break;
+		case PUT_IN_DOUBT:
+			atomic_store(&q->folder->doubt_at_ms, clock_mono_ms());
+			atomic_fetch_add(&q->folder->doubts, 1);
+			settled[i] = true; /* as far as this putter goes */
+			break;
+		case PUT_NOT_SENT:
+		case PUT_REFUSED: {
+			int verdict = it->err.kind == ERR_NONE ? 0 : judge(q, it);
+			if (verdict < 0 && o->fatal.kind == ERR_NONE)
+				o->fatal = it->err;
+			if (verdict > 0) {
+				putter_fill_item(q->folder, q->mail, ITEM_REFUSED, &rec);
+				rec.error_kind = it->err.kind;
+				err_line(&it->err, rec.error, sizeof rec.error);
+				*--aside = rec;
+				o->aside++;
+				settled[i] = true;
+			} else {
+				o->again = true;
+				o->remake_folder |= err_action(it->err.kind) == ACT_SKIP_FOLDER;
+			}
+			break;
+		}
+		}
+	}
+}
+
+/* The folder went away under us: made again, once; a folder that cannot be made is dead and its messages are set aside. */
+static void remake_folder(struct putter *p, struct route_folder *f)
+{
+	struct err err = ERR_INIT;
+	struct folder_ref ref = {0};
+	struct dest_folder dest = {0};
+	bool changed;
+	struct job *j = p->j;
+	int rc = p->target ? p->target->ops->folder(p->target, f->mapping->path, &ref, &err) : -1;
+	if (!rc)
+		rc = store_dest_folder(j->work->store, j->user.id, j->user.lease_epoch, &ref, &dest, &changed, &err);
+	pthread_mutex_lock(&j->lock);
+	if (!rc) {
+		folder_ref_done(&f->ref);
+		f->ref = ref;
+	} else {
+		folder_ref_done(&ref);
+		f->dead = true;
+	}
+	pthread_mutex_unlock(&j->lock);
+	dest_folder_done(&dest);
+	log_line(LOG_WARN, "mailbox %s: destination folder %s %s", j->user.address, f->mapping->path,
+		rc ? "is gone and cannot be made" : "was made again");
+}
+
+/* Opens the target if need be. 0: ready; 1: try again; -1: the mailbox ends (err). */
+static int ensure_target(struct putter *p, struct err *err)
+{
+	if (p->target)
+		return 0;
+	if (!job_open_target(p->j, p->gate, &p->target, err))
+		return 0;
+	enum err_action act = err_action(err->kind);
+	if ((act != ACT_RETRY && act != ACT_WAIT) || (act == ACT_RETRY && ++p->failures >= JOB_TRIES))
+		return -1;
+	log_err(LOG_INFO, err, "mailbox %s: the destination will be tried again", p->j->user.address);
+	struct err why = *err;
+	return job_back_off(p->j, p->failures, &why, err) ? -1 : 1;
+}
+
+static size_t load_items(struct putter *p, struct parcel *run, size_t most)
+{
+	size_t n = 0;
+	for (struct parcel *q = run; q && n < most; q = q->next) {
+		memset(&p->items[n], 0, sizeof p->items[n]);
+		p->items[n].mail = q->mail;
+		p->items[n].result = PUT_NOT_SENT;
+		p->items[n++].err = ERR_INIT;
+	}
+	return n;
+}
+
+/* Cuts the run after its first n parcels; returns the rest. */
+static struct parcel *split(struct parcel *run, size_t n)
+{
+	while (run && --n)
+		run = run->next;
+	struct parcel *rest = run ? run->next : NULL;
+	if (run)
+		run->next = NULL;
+	return rest;
+}
+
+/* One put of the first items of the run and what follows from it. 0: go on with what *run holds now; -1: over. */
+static int put_once(struct putter *p, struct parcel **run, struct err *err)
+{
+	struct job *j = p->j;
+	struct folder_ref ref;
+	struct route_folder *f = (*run)->folder;
+	bool settled[RUN_ITEMS];
+	struct outcome o = {.fatal = ERR_INIT};
+	if (job_copy_ref(j, f, &ref, err))
+		return -1;
+	/* After a lost connection one at a time: a message that kills the session is found and takes no other with it. */
+	size_t most = p->failures > 1 ? 1 : j->ops->max_batch < RUN_ITEMS ? j->ops->max_batch : RUN_ITEMS;
+	size_t n = load_items(p, *run, most);
+	struct parcel *rest = split(*run, n);
+	struct err why = ERR_INIT;
+	int rc = p->target->ops->put(p->target, &ref, p->items, n, &why);
+	record(p, *run, n, settled, &o);
+	folder_ref_done(&ref);
+	int saved = 0;
+	if (o.placed)
+		saved = store_placed(j->work->store, j->user.id, j->user.lease_epoch, p->records, o.placed, err);
+	if (!saved && o.aside)
+		saved = store_set_aside(j->work->store, j->user.id, j->user.lease_epoch, p->records + n - o.aside, o.aside, err);
+	*run = keep_unsettled(p, *run, settled);
+	struct parcel **end = run;
+	while (*end)
+		end = &(*end)->next;
+	*end = rest;
+	if (o.placed)
+		p->failures = 0;
+	if (saved)
+		return -1;
+	if (o.fatal.kind != ERR_NONE) {
+		*err = o.fatal;
+		return err_wrap(err, "folder %s", f->source->name);
+	}
+	if (rc) {
+		p->target->ops->close(&p->target);
+		enum err_action act = err_action(why.kind);
+		*err = why;
+		if (act != ACT_RETRY && act != ACT_WAIT && act != ACT_SKIP_FOLDER && act != ACT_SKIP_MESSAGE)
+			return -1;
+		if (act != ACT_WAIT && ++p->failures >= JOB_TRIES)
+			return err_wrap(err, "target %s", j->target_login.row.name);
+		log_err(LOG_INFO, &why, "mailbox %s: the destination's connection ended", j->user.address);
+		return job_back_off(j, p->failures, act == ACT_WAIT ? &why : NULL, err);
+	}
+	if (o.remake_folder)
+		remake_folder(p, f);
+	return 0;
+}
+
+static void put_run(struct putter *p, struct parcel *run)
+{
+	struct err err = ERR_INIT;
+	while (run) {
+		if (stop_is_asked(p->j->stop)) {
+			give_up(p, &run, NULL);
+			return;
+		}
+		int rc = ensure_target(p, &err);
+		if (rc == 0)
+			rc = put_once(p, &run, &err);
+		if (rc < 0) {
+			give_up(p, &run, &err);
+			return;
+		}
+	}
+}
+
+void *putter_main(void *arg)
+{
+	struct job *j = arg;
+	struct putter p = {.j = j, .gate = job_new_gate(j), .items = calloc(RUN_ITEMS, sizeof *p.items),
+		.records = calloc(RUN_ITEMS, sizeof *p.records)};
+	struct err err = ERR_INIT;
+	if (!p.gate || !p.items || !p.records) {
+		err_set(&err, ERR_MEMORY, "no memory for the upload");
+		job_fail(j, &err);
+	} else {
+		struct parcel *run;
+		while ((run = parcel_queue_take(j->queue, RUN_ITEMS, RUN_BYTES)))
+			put_run(&p, run);
+	}
+	if (p.target)
+		p.target->ops->close(&p.target);
+	gate_free(&p.gate);
+	free(p.items);
+	free(p.records);
+	return NULL;
+}

@@ -1,0 +1,32 @@
+/* What all jobs of a process share: store, throttle, budgets, tokens, where to spool, the run's stop token. Any thread. */
+#ifndef NF_ENGINE_WORK_H
+#define NF_ENGINE_WORK_H
+
+#include "engine/base/budget.h"
+#include "engine/store.h"
+#include "upload/token.h"
+
+#include <pthread.h>
+
+#define WORK_TARGETS 64
+
+struct work {
+	struct store *store;           /* borrowed */
+	struct stop *stop;             /* borrowed: the run's */
+	struct throttle *throttle;     /* owned */
+	struct budget *memory;         /* owned */
+	char spool_dir[MODEL_PATH];
+	pthread_mutex_t lock;          /* guards tokens */
+	struct { int64_t target_id; struct token *token; } tokens[WORK_TARGETS];
+	size_t n_tokens;
+};
+
+/* Octets of message bodies in memory at once, over all mailboxes; larger messages are in unlinked files. */
+#define WORK_MEMORY_BYTES ((uint64_t)12 * 1024 * 1024)
+
+int work_init(struct work *w, struct store *store, struct stop *stop, struct err *err);
+void work_done(struct work *w);
+/* The one token source of a target, made at first use; *out is NULL for a target that signs in by password. */
+int work_token(struct work *w, const struct target_row *t, struct token **out, struct err *err);
+
+#endif

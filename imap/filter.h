@@ -1,0 +1,44 @@
+/* Between the wire and libetpan's parser: knows only lines and literals. Caps what a server sizes, mends lines (repair.h), passes
+   literals untouched. It hands out one line a read, so that libetpan's stream never moves what it buffered. One thread. */
+#ifndef NF_IMAP_FILTER_H
+#define NF_IMAP_FILTER_H
+
+#include "imap/repair.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define FILTER_LINE_MAX ((size_t)16 << 20)   /* octets of one line */
+#define FILTER_KEPT_MAX ((uint64_t)16 << 20) /* octets of text and of literals kept in memory for one command */
+#define FILTER_LITERAL_MAX 0xFFFFFFFEu       /* libetpan counts in 32 bits and wraps silently */
+#define FILTER_DEPTH_MAX 200                 /* parentheses; libetpan recurses */
+#define FILTER_STASH_MAX ((size_t)1 << 20)   /* octets taken in while we write */
+
+struct filter;
+
+struct filter *filter_new(void); /* NULL: memory is out */
+void filter_free(struct filter **f);
+
+/* Room for what the wire delivers: at least one octet, 0 when the stash is full (only when stashing). Then filter_filled. */
+char *filter_room(struct filter *f, size_t *room, bool stash);
+void filter_filled(struct filter *f, size_t n);
+/* Up to n mended octets into out. 0: more input is needed. -1: the server broke a cap; filter_error tells. */
+ssize_t filter_give(struct filter *f, void *out, size_t n);
+/* Octets of a literal that may be read from the wire straight into the reader's buffer, which then calls filter_skipped. */
+uint64_t filter_direct(const struct filter *f);
+void filter_skipped(struct filter *f, size_t n);
+
+/* A command's answer begins: the count of kept octets starts anew. streams_bodies: message bodies go to a handler and are not kept. */
+void filter_begin(struct filter *f, bool streams_bodies);
+/* True when nothing is buffered: no octet came after the last line that was given (STARTTLS). */
+bool filter_is_empty(const struct filter *f);
+const char *filter_error(const struct filter *f); /* NULL: none */
+/* The last tagged answer, BYE, and untagged NO, BAD or ALERT that passed; tag "" if none did. */
+const struct repair_status *filter_answer(const struct filter *f);
+const struct repair_status *filter_bye(const struct filter *f);
+const struct repair_status *filter_alert(const struct filter *f);
+void filter_forget_alert(struct filter *f);
+/* Looks through octets that were taken in and not yet given for a server's parting words (BYE, NO, BAD); false: none. */
+bool filter_peek_words(const struct filter *f, struct repair_status *out);
+
+#endif

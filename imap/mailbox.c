@@ -1,0 +1,470 @@
+/* A destination's folder: what is in it, read by ranges of UIDs that widen where UIDs are sparse, so that neither a folder of a million
+   messages nor one whose UIDs begin at four thousand million costs more than it must. */
+#include "imap/mailbox.h"
+
+#include "imap/box.h"
+#include "imap/fetch.h"
+#include "imap/scan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define LIST_ITEMS "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)])"
+#define PIECE ((uint64_t)48 << 20) /* most octets of one literal: libetpan 1.10 refuses 64 MiB */
+enum { WINDOW = 1000, COMMANDS_MOST = 2000 };
+
+int mailbox_select(struct conn *c, const char *encoded, uint32_t *uidvalidity, uint32_t *uidnext, uint32_t *exists, struct err *err)
+{
+	struct box_state state;
+	if (box_open(c, BOX_SELECT, encoded, &state, err) < 0)
+		return -1;
+	*uidvalidity = state.uidvalidity;
+	*uidnext = state.uidnext;
+	*exists = state.exists;
+	return 0;
+}
+
+/* What the server's words do not tell is about the message that was named. */
+static int message_refusal(struct conn *c, enum reply reply, struct err *err, const char *doing)
+{
+	session_refusal(c, reply, err, doing);
+	if (err->kind == ERR_PROTOCOL)
+		err->kind = ERR_MESSAGE;
+	return -1;
+}
+
+static int command(struct conn *c, enum reply *reply, struct err *err, const char *verb, const char *rest)
+{
+	int tag;
+	if (session_send(c, &tag, err, "%s%s%s", verb, *rest ? " " : "", rest) < 0 || session_flush(c, err) < 0)
+		return -1;
+	return session_receive(c, tag, reply, err);
+}
+
+/* Whether LIST shows exactly this folder as one that can be selected. */
+static int is_listed(struct conn *c, const char *encoded, const char *quoted, bool *is, struct err *err)
+{
+	enum reply reply;
+	int tag;
+	*is = false;
+	if (session_send(c, &tag, err, "LIST \"\" %s", quoted) < 0 || session_flush(c, err) < 0 ||
+	    session_receive(c, tag, &reply, err) < 0)
+		return -1;
+	const struct mailimap_response_info *info = session_imap(c)->imap_response_info;
+	if (reply != REPLY_OK || !info || !info->rsp_mailbox_list)
+		return 0;
+	for (clistiter *i = clist_begin(info->rsp_mailbox_list); i; i = clist_next(i)) {
+		const struct mailimap_mailbox_list *m = clist_content(i);
+		bool no_select = m->mb_flag && m->mb_flag->mbf_type == MAILIMAP_MBX_LIST_FLAGS_SFLAG &&
+				 m->mb_flag->mbf_sflag == MAILIMAP_MBX_LIST_SFLAG_NOSELECT;
+		if (m->mb_name && strcmp(m->mb_name, encoded) == 0 && !no_select)
+			*is = true;
+	}
+	return 0;
+}
+
+int mailbox_create(struct conn *c, const char *encoded, struct err *err)
+{
+	char quoted[4096];
+	enum reply reply, ignored;
+	bool exists = false;
+	struct err why = ERR_INIT;
+	if (session_quote(encoded, quoted, sizeof(quoted), err) < 0 || command(c, &reply, err, "CREATE", quoted) < 0)
+		return -1;
+	if (reply != REPLY_OK) {
+		box_refusal(c, reply, &why, "the folder cannot be made");
+		exists = strcmp(session_code(c), "ALREADYEXISTS") == 0;
+		if (!exists && why.kind == ERR_FOLDER && is_listed(c, encoded, quoted, &exists, err) < 0)
+			return -1;
+		if (!exists) {
+			*err = why;
+			return -1;
+		}
+	}
+	return command(c, &ignored, err, "SUBSCRIBE", quoted);
+}
+
+/* --- by ranges of UIDs --- */
+
+/* What a range's lines are gathered into: entries or bare UIDs. */
+struct gather {
+	uint64_t low, high;
+	size_t n, cap;
+	bool overflow;
+	struct mailbox_entry *entries; /* or */
+	uint32_t *uids;
+	struct scan *scan;
+	bool skips;                /* the string that streams in is not the header */
+	bool fed;                  /* the scan holds octets of this line's header */
+	struct err failure;
+};
+
+static void take_entry(struct gather *g, const struct fetch_line *line)
+{
+	struct mailbox_entry *e = &g->entries[g->n];
+	struct mail_defects defects;
+	*e = (struct mailbox_entry){
+		.uid = line->uid, .size = line->size, .flags = line->flags, .received = line->date};
+	if (scan_finish(g->scan, &e->print, &defects, &g->failure) < 0)
+		return;
+	memset(e->print.sha256, 0, sizeof(e->print.sha256));
+	e->print.size = line->size;
+	g->n++;
+}
+
+static void forget_header(struct gather *g)
+{
+	struct fingerprint print = {0};
+	struct mail_defects defects;
+	scan_finish(g->scan, &print, &defects, &g->failure);
+	fingerprint_done(&print);
+}
+
+static void on_range_line(void *ctx, const struct fetch_line *line)
+{
+	struct gather *g = ctx;
+	bool ours = line->uid != 0 && line->uid >= g->low && line->uid <= g->high && (line->has_flags || g->uids);
+	if (ours && g->n == g->cap)
+		g->overflow = true;
+	if (ours && g->n < g->cap && g->uids)
+		g->uids[g->n++] = line->uid;
+	else if (ours && g->n < g->cap && (g->fed || line->has_size)) /* else: news of flags */
+		take_entry(g, line);
+	else if (g->fed)
+		forget_header(g);
+	g->fed = false;
+}
+
+static bool on_range_octets(void *ctx, const struct fetch_place *begins, const char *data, size_t n)
+{
+	struct gather *g = ctx;
+	if (begins) {
+		g->skips = begins->whole || g->fed || !g->scan;
+		g->fed = g->fed || !g->skips;
+	}
+	if (!g->skips)
+		scan_feed(g->scan, data, n);
+	return true;
+}
+
+static void on_top(void *ctx, const struct fetch_line *line)
+{
+	uint32_t *top = ctx;
+	if (line->uid > *top)
+		*top = line->uid;
+}
+
+/* The highest UID there is; 0: the folder is empty. */
+static int find_top(struct conn *c, uint32_t *top, struct err *err)
+{
+	const struct fetch_sink sink = {.line = on_top, .ctx = top};
+	enum reply reply;
+	*top = 0;
+	if (box_exists(c) == 0 && conn_noop(c, err) < 0)
+		return -1;
+	if (box_exists(c) == 0)
+		return 0;
+	if (fetch_ask(c, &sink, &reply, err, "UID FETCH * (UID)") < 0)
+		return -1;
+	return reply == REPLY_OK ? 0 : box_refusal(c, reply, err, "the last message cannot be found");
+}
+
+static int compare_entry(const void *a, const void *b)
+{
+	const struct mailbox_entry *x = a, *y = b;
+	return x->uid < y->uid ? -1 : x->uid > y->uid;
+}
+
+static int compare_uid(const void *a, const void *b)
+{
+	uint32_t x, y;
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x < y ? -1 : x > y;
+}
+
+static void drop_entries(struct gather *g)
+{
+	for (size_t i = 0; g->entries && i < g->n; i++)
+		fingerprint_done(&g->entries[i].print);
+	g->n = 0;
+}
+
+/* In order and each once, whatever the server did. */
+static void sort_unique(struct gather *g)
+{
+	size_t kept = 0;
+	if (g->n == 0)
+		return;
+	if (g->uids) {
+		qsort(g->uids, g->n, sizeof(*g->uids), compare_uid);
+		for (size_t i = 0; i < g->n; i++)
+			if (kept == 0 || g->uids[i] != g->uids[kept - 1])
+				g->uids[kept++] = g->uids[i];
+	} else {
+		qsort(g->entries, g->n, sizeof(*g->entries), compare_entry);
+		for (size_t i = 0; i < g->n; i++) {
+			if (kept > 0 && g->entries[i].uid == g->entries[kept - 1].uid)
+				fingerprint_done(&g->entries[i].print);
+			else
+				g->entries[kept++] = g->entries[i];
+		}
+	}
+	g->n = kept;
+}
+
+/* Fills g with messages of [from, to] until some are found: 0 at the end. */
+static int gather_range(struct conn *c, struct gather *g, uint32_t from, uint32_t to, const char *items, struct err *err)
+{
+	const struct fetch_sink sink = {.line = on_range_line, .octets = on_range_octets, .ctx = g};
+	uint64_t window = g->cap < WINDOW ? g->cap : WINDOW;
+	uint32_t top;
+	g->failure = ERR_INIT;
+	if (g->cap == 0 || from > to)
+		return 0;
+	if (find_top(c, &top, err) < 0)
+		return -1;
+	if (top > to)
+		top = to;
+	g->low = from;
+	for (int commands = 0; g->low <= top; commands++) {
+		enum reply reply;
+		if (commands > COMMANDS_MOST)
+			return err_set(err, ERR_PROTOCOL, "the listing of a folder does not come to an end");
+		g->high = g->low + window - 1 < top ? g->low + window - 1 : top;
+		g->overflow = false;
+		if (fetch_ask(c, &sink, &reply, err, "UID FETCH %llu:%llu %s", (unsigned long long)g->low,
+			      (unsigned long long)g->high, items) < 0)
+			return -1;
+		if (reply != REPLY_OK)
+			return box_refusal(c, reply, err, "messages cannot be listed");
+		if (g->failure.kind != ERR_NONE) {
+			*err = g->failure;
+			return -1;
+		}
+		if (g->overflow && window > g->cap) { /* denser than thought */
+			drop_entries(g);
+			window = window / 4 > g->cap ? window / 4 : g->cap;
+			continue;
+		}
+		sort_unique(g);
+		if (g->n > 0)
+			return 0;
+		g->low = g->high + 1;
+		if (window < UINT32_MAX)
+			window *= 4;
+	}
+	return 0;
+}
+
+int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_t cap, size_t *n, struct err *err)
+{
+	struct gather g = {.cap = cap, .entries = out, .scan = scan_new()};
+	*n = 0;
+	if (!g.scan)
+		return err_set(err, ERR_MEMORY, "out of memory for a list of messages");
+	int rc = gather_range(c, &g, from > 0 ? from : 1, UINT32_MAX, LIST_ITEMS, err);
+	if (rc < 0)
+		drop_entries(&g);
+	*n = g.n;
+	scan_free(&g.scan);
+	return rc;
+}
+
+int mailbox_uids(struct conn *c, uint32_t from, uint32_t to, uint32_t *out, size_t cap, size_t *n, struct err *err)
+{
+	*n = 0;
+	if (from == 0)
+		from = 1;
+	while (*n < cap && from <= to) { /* a range may bring fewer than there is room for */
+		struct gather g = {.cap = cap - *n, .uids = out + *n};
+		if (gather_range(c, &g, from, to, "(UID)", err) < 0)
+			return -1;
+		if (g.n == 0)
+			break;
+		*n += g.n;
+		if (g.high >= to || g.high == UINT32_MAX)
+			break;
+		from = (uint32_t)g.high + 1;
+	}
+	return 0;
+}
+
+/* --- one message --- */
+
+struct reading {
+	uint32_t uid;
+	struct spool *spool;   /* owned by the caller */
+	const char *spool_dir;
+	struct scan *scan;
+	bool is_named, skips, is_nil;
+	uint64_t got;          /* of this piece */
+	struct err failure;
+};
+
+static void on_read_line(void *ctx, const struct fetch_line *line)
+{
+	struct reading *r = ctx;
+	if (line->uid != 0 && line->uid != r->uid)
+		return;
+	r->is_named = r->is_named || line->has_body;
+	r->is_nil = r->is_nil || line->body_is_nil;
+}
+
+static bool on_read_octets(void *ctx, const struct fetch_place *begins, const char *data, size_t n)
+{
+	struct reading *r = ctx;
+	if (begins) {
+		r->skips = !begins->whole || r->got > 0 || (begins->uid != 0 && begins->uid != r->uid);
+		if (!r->skips && !r->spool &&
+		    spool_new(&r->spool, r->spool_dir, begins->is_sized ? begins->octets : 0, &r->failure) < 0)
+			return false;
+	}
+	if (r->skips)
+		return true;
+	r->got += n;
+	scan_feed(r->scan, data, n);
+	return spool_write(r->spool, data, n, &r->failure) == 0;
+}
+
+static int read_pieces(struct conn *c, struct reading *r, struct err *err)
+{
+	const struct fetch_sink sink = {.line = on_read_line, .octets = on_read_octets, .ctx = r};
+	for (uint64_t at = 0;; at += PIECE) {
+		enum reply reply;
+		r->got = 0;
+		int rc = fetch_ask(c, &sink, &reply, err, "UID FETCH %lu (UID BODY.PEEK[]<%llu.%llu>)", (unsigned long)r->uid,
+				   (unsigned long long)at, (unsigned long long)PIECE);
+		if (r->failure.kind != ERR_NONE) {
+			*err = r->failure;
+			session_kill(c);
+			return -1;
+		}
+		if (rc < 0)
+			return -1;
+		if (reply != REPLY_OK)
+			return message_refusal(c, reply, err, "the message cannot be read");
+		if (at == 0 && !r->is_named)
+			return err_set(err, ERR_GONE, "message %lu is not there", (unsigned long)r->uid);
+		if (at == 0 && r->is_nil && r->got == 0)
+			return err_set(err, ERR_MESSAGE, "the server serves no body of message %lu",
+				       (unsigned long)r->uid);
+		if (r->got != PIECE)
+			return 0;
+	}
+}
+
+int mailbox_read(struct conn *c, uint32_t uid, const char *spool_dir, struct spool **out, struct fingerprint *print, struct err *err)
+{
+	struct reading r = {.uid = uid, .spool_dir = spool_dir, .scan = scan_new(), .failure = ERR_INIT};
+	struct mail_defects defects;
+	struct fingerprint unwanted = {0};
+	*out = NULL;
+	if (!r.scan)
+		return err_set(err, ERR_MEMORY, "out of memory for a message");
+	int rc = read_pieces(c, &r, err);
+	if (rc == 0 && !r.spool)
+		rc = spool_new(&r.spool, spool_dir, 0, err);
+	if (rc == 0)
+		rc = scan_finish(r.scan, print ? print : &unwanted, &defects, err);
+	if (rc < 0)
+		spool_free(&r.spool);
+	*out = r.spool;
+	fingerprint_done(&unwanted);
+	scan_free(&r.scan);
+	return rc;
+}
+
+struct flags_seen {
+	uint32_t uid;
+	bool found;
+	unsigned flags;
+};
+
+static void on_flags_line(void *ctx, const struct fetch_line *line)
+{
+	struct flags_seen *f = ctx;
+	if (line->uid != f->uid || !line->has_flags)
+		return;
+	f->found = true;
+	f->flags = line->flags;
+}
+
+int mailbox_flags(struct conn *c, uint32_t uid, unsigned *flags, struct err *err)
+{
+	struct flags_seen seen = {.uid = uid};
+	const struct fetch_sink sink = {.line = on_flags_line, .ctx = &seen};
+	enum reply reply;
+	if (fetch_ask(c, &sink, &reply, err, "UID FETCH %lu (UID FLAGS)", (unsigned long)uid) < 0)
+		return -1;
+	if (reply != REPLY_OK)
+		return message_refusal(c, reply, err, "the flags cannot be read");
+	if (!seen.found)
+		return err_set(err, ERR_GONE, "message %lu is not there", (unsigned long)uid);
+	*flags = seen.flags;
+	return 0;
+}
+
+static void ignore_line(void *ctx, const struct fetch_line *line)
+{
+	(void)ctx;
+	(void)line;
+}
+
+int mailbox_store(struct conn *c, const char *uid_set, bool add, const char *flags, struct err *err)
+{
+	const struct fetch_sink sink = {.line = ignore_line};
+	enum reply reply;
+	if (strspn(uid_set, "0123456789,:") != strlen(uid_set) || !*uid_set || strpbrk(flags, "\r\n"))
+		return err_set(err, ERR_INTERNAL, "STORE of an odd set or odd flags");
+	if (fetch_ask(c, &sink, &reply, err, "UID STORE %s %cFLAGS.SILENT %s", uid_set, add ? '+' : '-', flags) < 0)
+		return -1;
+	return reply == REPLY_OK ? 0 : message_refusal(c, reply, err, "the flags cannot be written");
+}
+
+/* The folder is deleted only when nothing is left in it, and never INBOX. */
+static int remove_folder(struct conn *c, const char *encoded, const char *quoted, struct err *err)
+{
+	enum reply reply;
+	struct box_state state;
+	if (strcasecmp(encoded, "INBOX") == 0)
+		return 0;
+	if (conn_noop(c, err) < 0)
+		return -1;
+	if (box_exists(c) != 0)
+		return 0;
+	/* some do not delete the folder that is open */
+	if (box_open(c, BOX_EXAMINE, "INBOX", &state, err) < 0 && conn_is_dead(c))
+		return -1;
+	if (command(c, &reply, err, "DELETE", quoted) < 0)
+		return -1;
+	if (reply != REPLY_OK)
+		return box_refusal(c, reply, err, "the probe folder cannot be deleted");
+	return command(c, &reply, err, "UNSUBSCRIBE", quoted);
+}
+
+int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, struct err *err)
+{
+	char quoted[4096], text[16];
+	uint32_t uidvalidity, uidnext, exists;
+	enum reply reply;
+	if (session_quote(encoded, quoted, sizeof(quoted), err) < 0 ||
+	    mailbox_select(c, encoded, &uidvalidity, &uidnext, &exists, err) < 0)
+		return -1;
+	snprintf(text, sizeof(text), "%lu", (unsigned long)uid);
+	if (mailbox_store(c, text, true, "(\\Deleted)", err) < 0)
+		return -1;
+	/* A plain EXPUNGE would take along what somebody else flagged. */
+	if (conn_has_capability(c, "UIDPLUS")) {
+		if (command(c, &reply, err, "UID EXPUNGE", text) < 0)
+			return -1;
+		if (reply != REPLY_OK)
+			return box_refusal(c, reply, err, "the probe message cannot be removed");
+	} else if (exists == 1) {
+		if (command(c, &reply, err, "EXPUNGE", "") < 0)
+			return -1;
+	}
+	return remove_folder(c, encoded, quoted, err);
+}

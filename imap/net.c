@@ -1,0 +1,351 @@
+#include "imap/net.h"
+
+#include "engine/base/clock.h"
+#include "imap/dial.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Deadlock: while we pipeline many MB the server answers what it has, and stops reading when nobody reads its answers. So whatever
+   waits to write also reads what arrives, into the filter's buffer (at most FILTER_STASH_MAX). */
+
+#define STREAM_BUFFER 32768
+#define PARTING_MS 2000
+
+struct net {
+	int fd;                   /* owned */
+	struct tls *tls;          /* owned; NULL in the clear */
+	struct filter *filter;    /* owned */
+	struct stop *stop;        /* borrowed */
+	int silence_ms;
+	int64_t deadline;         /* 0: none */
+	uint64_t received, sent;  /* in the clear */
+	struct err read_failure, write_failure;
+	struct err failure;       /* the first of them */
+};
+
+int net_new(struct net **out, int fd, struct stop *stop, int silence_ms, struct err *err)
+{
+	struct net *n = calloc(1, sizeof *n);
+
+	*out = NULL;
+	if (n)
+		n->filter = filter_new();
+	if (!n || !n->filter) {
+		free(n);
+		return err_set(err, ERR_MEMORY, "out of memory");
+	}
+	n->fd = fd;
+	n->stop = stop;
+	n->silence_ms = silence_ms;
+	n->read_failure = n->write_failure = n->failure = ERR_INIT;
+	*out = n;
+	return 0;
+}
+
+void net_free(struct net **n)
+{
+	if (!*n)
+		return;
+	if ((*n)->tls && (*n)->failure.kind == ERR_NONE)
+		tls_goodbye((*n)->tls);
+	tls_free(&(*n)->tls);
+	close((*n)->fd);
+	filter_free(&(*n)->filter);
+	free(*n);
+	*n = NULL;
+}
+
+static int fail(struct net *n, struct err *where, const struct err *why)
+{
+	*where = *why;
+	if (n->failure.kind == ERR_NONE)
+		n->failure = *why;
+	return -1;
+}
+
+static int64_t limit(const struct net *n)
+{
+	int64_t silence = clock_mono_ms() + n->silence_ms;
+
+	return n->deadline && n->deadline < silence ? n->deadline : silence;
+}
+
+static int wait_for(struct net *n, short events, short *happened, int64_t until, struct err *err)
+{
+	int64_t began = clock_mono_ms();
+
+	if (!dial_wait(n->fd, events, happened, n->stop, until, err))
+		return 0;
+	if (err->kind == ERR_LOST)
+		err_set(err, ERR_LOST, "the server was silent for %.1f s", (double)(clock_mono_ms() - began) / 1000);
+	return -1;
+}
+
+/* >0, 0: not now, -1. */
+static long wire_read(struct net *n, void *data, size_t size, short *want, struct err *err)
+{
+	if (n->tls)
+		return tls_read(n->tls, data, size, want, err);
+	for (;;) {
+		ssize_t r = recv(n->fd, data, size, 0);
+		*want = POLLIN;
+		if (r > 0) {
+			n->received += (uint64_t)r;
+			return r;
+		}
+		if (r == 0)
+			return err_set(err, ERR_LOST, "the server closed the connection");
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return 0;
+		if (errno != EINTR)
+			return err_set(err, ERR_LOST, "the connection broke: %s", strerror(errno));
+	}
+}
+
+static long wire_write(struct net *n, const void *data, size_t size, short *want, struct err *err)
+{
+	if (n->tls)
+		return tls_write(n->tls, data, size, want, err);
+	for (;;) {
+		ssize_t r = send(n->fd, data, size, MSG_NOSIGNAL);
+		*want = POLLOUT;
+		if (r >= 0) {
+			n->sent += (uint64_t)r;
+			return r;
+		}
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return 0;
+		if (errno != EINTR)
+			return err_set(err, ERR_LOST, "the connection broke: %s", strerror(errno));
+	}
+}
+
+/* After a BYE, or when nothing can be written any more, the rest comes at once or not at all. */
+static int64_t read_limit(const struct net *n)
+{
+	int64_t usual = limit(n), soon = clock_mono_ms() + PARTING_MS;
+	bool leaving = filter_bye(n->filter)->tag[0] || n->write_failure.kind != ERR_NONE;
+
+	return leaving && soon < usual ? soon : usual;
+}
+
+static long read_waiting(struct net *n, void *data, size_t size)
+{
+	struct err err = ERR_INIT;
+	int64_t until = read_limit(n);
+	short want = POLLIN;
+
+	if (n->read_failure.kind != ERR_NONE)
+		return -1;
+	for (;;) {
+		if (stop_is_now(n->stop)) {
+			err_set(&err, ERR_STOPPED, "stopped on request");
+			return fail(n, &n->read_failure, &err);
+		}
+		long r = wire_read(n, data, size, &want, &err);
+		if (r > 0)
+			return r;
+		if (r < 0 || wait_for(n, want, NULL, until, &err))
+			return fail(n, &n->read_failure, &err);
+	}
+}
+
+/* --- libetpan's driver --- */
+
+static ssize_t driver_read(mailstream_low *low, void *data, size_t size)
+{
+	struct net *n = low->data;
+	struct err err = ERR_INIT;
+
+	for (;;) {
+		ssize_t given = filter_give(n->filter, data, size);
+		if (given > 0)
+			return given;
+		if (given < 0) {
+			if (n->read_failure.kind != ERR_NONE)
+				return -1;
+			err_set(&err, ERR_PROTOCOL, "the server's answer breaks a limit: %s", filter_error(n->filter));
+			return fail(n, &n->read_failure, &err);
+		}
+		uint64_t direct = filter_direct(n->filter);
+		if (direct) {
+			long r = read_waiting(n, data, direct < size ? (size_t)direct : size);
+			if (r > 0)
+				filter_skipped(n->filter, (size_t)r);
+			return r; /* never 0: libetpan would spin */
+		}
+		size_t room;
+		char *input = filter_room(n->filter, &room, true);
+		long r = read_waiting(n, input, room);
+		if (r < 0)
+			return -1;
+		filter_filled(n->filter, (size_t)r);
+	}
+}
+
+/* Takes in what has arrived while we wait to write; a failure is kept for the reader to find. */
+static void absorb(struct net *n)
+{
+	struct err err = ERR_INIT;
+	size_t room;
+	short want;
+
+	for (;;) {
+		char *input = filter_room(n->filter, &room, true);
+		if (!room || n->read_failure.kind != ERR_NONE)
+			return;
+		long r = wire_read(n, input, room, &want, &err);
+		if (r < 0)
+			fail(n, &n->read_failure, &err);
+		if (r <= 0)
+			return;
+		filter_filled(n->filter, (size_t)r);
+	}
+}
+
+static bool can_absorb(struct net *n)
+{
+	size_t room;
+
+	filter_room(n->filter, &room, true);
+	return room > 0 && n->read_failure.kind == ERR_NONE;
+}
+
+/* Until the socket takes more; what arrives meanwhile is taken in. The silence is broken by octets in either direction. */
+static int wait_to_write(struct net *n, short want, struct err *err)
+{
+	int64_t until = limit(n);
+
+	for (;;) {
+		bool reading = can_absorb(n);
+		short happened = 0;
+		if (reading && n->tls && tls_has_pending(n->tls))
+			absorb(n);
+		if (n->read_failure.kind != ERR_NONE) {
+			*err = n->read_failure; /* the server is gone: no use to wait for room */
+			return -1;
+		}
+		if (wait_for(n, (short)(want | (reading ? POLLIN : 0)), &happened, until, err))
+			return -1;
+		if ((happened & POLLIN) && reading)
+			absorb(n);
+		if (happened & (want | POLLERR | POLLHUP))
+			return 0;
+		if (happened & POLLIN)
+			until = limit(n);
+	}
+}
+
+static ssize_t driver_write(mailstream_low *low, const void *data, size_t size)
+{
+	struct net *n = low->data;
+	struct err err = ERR_INIT;
+	const char *p = data;
+	size_t left = size;
+	short want = POLLOUT;
+
+	if (n->write_failure.kind != ERR_NONE)
+		return -1;
+	while (left) {
+		if (stop_is_now(n->stop)) {
+			err_set(&err, ERR_STOPPED, "stopped on request");
+			return fail(n, &n->write_failure, &err);
+		}
+		long r = wire_write(n, p, left, &want, &err);
+		if (r < 0)
+			absorb(n); /* its parting words */
+		if (r < 0 || (r == 0 && wait_to_write(n, want, &err)))
+			return fail(n, &n->write_failure, &err);
+		p += r;
+		left -= (size_t)r;
+	}
+	return (ssize_t)size;
+}
+
+static int driver_close(mailstream_low *low)
+{
+	(void)low; /* net_free closes */
+	return 0;
+}
+
+static int driver_fd(mailstream_low *low)
+{
+	return ((struct net *)low->data)->fd;
+}
+
+static void driver_free(mailstream_low *low)
+{
+	free(low);
+}
+
+static void driver_cancel(mailstream_low *low)
+{
+	(void)low; /* the stop token does this */
+}
+
+static mailstream_low_driver driver = {
+	.mailstream_read = driver_read,
+	.mailstream_write = driver_write,
+	.mailstream_close = driver_close,
+	.mailstream_get_fd = driver_fd,
+	.mailstream_free = driver_free,
+	.mailstream_cancel = driver_cancel,
+};
+
+mailstream *net_stream(struct net *n)
+{
+	mailstream_low *low = mailstream_low_new(n, &driver);
+	mailstream *stream = low ? mailstream_new(low, STREAM_BUFFER) : NULL;
+
+	if (!stream)
+		free(low);
+	return stream;
+}
+
+int net_secure(struct net *n, const struct tls_conf *conf, int64_t deadline, struct tls_facts *facts, struct err *err)
+{
+	if (!filter_is_empty(n->filter)) {
+		err_set(err, ERR_TLS, "octets in the clear came after the answer to STARTTLS");
+		err_hint(err, "somebody on the way may be putting commands into the connection: use --tls implicit with --port 993");
+		return -1;
+	}
+	return tls_open(&n->tls, n->fd, conf, n->stop, deadline, facts, err);
+}
+
+bool net_is_secure(const struct net *n)
+{
+	return n->tls != NULL;
+}
+
+void net_set_deadline(struct net *n, int64_t deadline)
+{
+	n->deadline = deadline;
+}
+
+const struct err *net_failure(const struct net *n)
+{
+	return &n->failure;
+}
+
+bool net_is_broken(const struct net *n)
+{
+	return n->failure.kind != ERR_NONE;
+}
+
+struct filter *net_filter(struct net *n)
+{
+	return n->filter;
+}
+
+void net_counts(const struct net *n, uint64_t *received, uint64_t *sent)
+{
+	uint64_t in = 0, out = 0;
+
+	if (n->tls)
+		tls_counts(n->tls, &in, &out);
+	*received = in + n->received;
+	*sent = out + n->sent;
+}

@@ -1,0 +1,371 @@
+#include "imap/conn_state.h"
+#include "imap/session_reply.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+
+/* libetpan parses, we do the talking: with its public functions alone several commands can be in flight (spec/imap.md, section 2).
+   The tagged line itself is taken from the filter, which sees it as the server wrote it: libetpan drops known codes' atoms, folds BAD
+   into "protocol error" and loses BYE. */
+
+#define LINE_MAX_OCTETS ((size_t)1 << 20)   /* of a command of ours */
+#define CHALLENGE_MAX ((size_t)64 << 10)
+
+void session_prepare(struct conn *c)
+{
+	buf_init(&c->line, LINE_MAX_OCTETS);
+	buf_init(&c->challenge, CHALLENGE_MAX);
+}
+
+mailimap *session_imap(struct conn *c)
+{
+	return c->imap;
+}
+
+void session_kill(struct conn *c)
+{
+	c->is_dead = true;
+}
+
+const char *session_words(const struct conn *c)
+{
+	return c->answer.words;
+}
+
+const char *session_code(const struct conn *c)
+{
+	return c->answer.code;
+}
+
+const char *session_challenge(const struct conn *c)
+{
+	return buf_str(&c->challenge);
+}
+
+int session_refusal(struct conn *c, enum reply reply, struct err *err, const char *doing)
+{
+	(void)reply; /* servers use NO and BAD as they like; Exchange throttles with either */
+	return session_reply_explain(&c->answer, c->signing_in, doing, err);
+}
+
+/* The server's last words before it left: BYE, or a NO or BAD that nobody asked for. */
+static const struct repair_status *parting_words(struct conn *c, struct repair_status *scratch)
+{
+	struct filter *f = net_filter(c->net);
+
+	if (filter_bye(f)->tag[0])
+		return filter_bye(f);
+	if (filter_peek_words(f, scratch))
+		return scratch;
+	return filter_alert(f)->tag[0] ? filter_alert(f) : NULL;
+}
+
+/* What the words of a server that leaves may mean: a reason about one folder or message is no reason to leave, and an alert may be
+   about anything. */
+static bool is_reason_to_leave(enum err_kind kind, bool is_alert)
+{
+	if (kind == ERR_BUSY || kind == ERR_THROTTLED || kind == ERR_BANNED)
+		return true;
+	return !is_alert && (kind == ERR_CREDENTIALS || kind == ERR_RIGHTS || kind == ERR_MAILBOX || kind == ERR_TLS);
+}
+
+static int explain_leaving(struct conn *c, const struct repair_status *words, const char *doing, struct err *err)
+{
+	struct repair_status said = *words;
+	bool is_bye = !strcmp(said.verb, "BYE");
+
+	session_reply_explain(&said, false, doing, err);
+	if (is_reason_to_leave(err->kind, !is_bye))
+		return -1;
+	err_set(err, ERR_LOST, "%s: the server ended the connection", doing);
+	err_server(err, said.all, strlen(said.all));
+	/* spec/exchange-online.md section 2 (T): ten errors in one session */
+	if (is_bye && (c->facts.quirks & QUIRK_EXCHANGE) && strstr(said.all, "Connection closed"))
+		err_hint(err, "Exchange ends a session after ten errors");
+	return -1;
+}
+
+int session_lost(struct conn *c, const char *doing, struct err *err)
+{
+	struct repair_status scratch;
+	const struct err *failure = net_failure(c->net);
+	const struct repair_status *words = parting_words(c, &scratch);
+	const MMAPString *line = c->imap->imap_stream_buffer;
+	size_t tail = line->len < 300 ? line->len : 300;
+	bool was_dead = c->is_dead;
+
+	c->is_dead = true;
+	if (failure->kind != ERR_NONE && failure->kind != ERR_LOST) {
+		*err = *failure;
+		return -1;
+	}
+	if (words && (failure->kind == ERR_LOST || !strcmp(words->verb, "BYE")))
+		return explain_leaving(c, words, doing, err);
+	if (failure->kind == ERR_LOST) {
+		*err = *failure;
+		return err_wrap(err, "%s", doing);
+	}
+	if (was_dead)
+		return err_set(err, ERR_LOST, "the connection is not usable any more");
+	err_set(err, ERR_PROTOCOL, "%s: it makes no sense", doing);
+	err_server(err, line->str + line->len - tail, tail);
+	return -1;
+}
+
+/* --- sending --- */
+
+int session_write(struct conn *c, const void *data, size_t n, struct err *err)
+{
+	if (c->is_dead)
+		return err_set(err, ERR_LOST, "the connection is not usable any more");
+	if (mailstream_write(c->stream, data, n) < 0)
+		return session_lost(c, "sending to the server", err);
+	return 0;
+}
+
+int session_flush(struct conn *c, struct err *err)
+{
+	if (c->is_dead)
+		return err_set(err, ERR_LOST, "the connection is not usable any more");
+	if (mailstream_flush(c->stream) < 0)
+		return session_lost(c, "sending to the server", err);
+	return 0;
+}
+
+__attribute__((format(printf, 3, 0))) static int format_line(struct buf *line, int tag, const char *fmt, va_list ap, struct err *err)
+{
+	va_list again;
+
+	buf_clear(line);
+	if (buf_printf(line, err, "%d ", tag))
+		return -1;
+	va_copy(again, ap);
+	int n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	if (n < 0 || (size_t)n > LINE_MAX_OCTETS - 64)
+		return err_set(err, ERR_INTERNAL, "a command of %d octets", n);
+	size_t at = line->len;
+	if (buf_printf(line, err, "%*s\r\n", n, "")) /* makes the room */
+		return -1;
+	vsnprintf(line->data + at, (size_t)n + 1, fmt, ap);
+	line->data[at + (size_t)n] = '\r'; /* where vsnprintf left its NUL */
+	/* A line end in a name would let whoever named the folder give commands in our session. */
+	for (size_t i = at; i < at + (size_t)n; i++)
+		if (line->data[i] == '\r' || line->data[i] == '\n' || !line->data[i])
+			return err_set(err, ERR_INTERNAL, "a command holds a line end");
+	return 0;
+}
+
+int session_send(struct conn *c, int *tag, struct err *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	*tag = ++c->imap->imap_tag;
+	va_start(ap, fmt);
+	int failed = format_line(&c->line, *tag, fmt, ap, err);
+	va_end(ap);
+	if (failed || session_write(c, c->line.data, c->line.len, err))
+		return -1;
+	c->in_flight++;
+	return 0;
+}
+
+/* --- receiving --- */
+
+static bool answers(const struct repair_status *s, int tag)
+{
+	char expected[16];
+
+	snprintf(expected, sizeof expected, "%d", tag);
+	return !strcmp(s->tag, expected);
+}
+
+static int take_answer(struct conn *c, int tag, enum reply *reply, struct err *err)
+{
+	c->answer = *filter_answer(net_filter(c->net));
+	if (!answers(&c->answer, tag)) {
+		c->is_dead = true;
+		err_set(err, ERR_PROTOCOL, "the server answered another command than the one it was asked");
+		err_server(err, c->answer.all, strlen(c->answer.all));
+		return -1;
+	}
+	if (c->in_flight > 0)
+		c->in_flight--;
+	*reply = !strcmp(c->answer.verb, "OK") ? REPLY_OK : !strcmp(c->answer.verb, "NO") ? REPLY_NO : REPLY_BAD;
+	return 0;
+}
+
+/* The line in imap_stream_buffer begins the answer. */
+static int parse_answer(struct conn *c, int tag, enum reply *reply, struct err *err)
+{
+	struct mailimap_response *response = NULL;
+	int last = c->imap->imap_tag;
+
+	c->imap->imap_tag = tag; /* mailimap_parse_response compares with this */
+	int r = mailimap_parse_response(c->imap, &response);
+	c->imap->imap_tag = last;
+	if (r == MAILIMAP_NO_ERROR) {
+		mailimap_response_free(response);
+		return take_answer(c, tag, reply, err);
+	}
+	/* BAD is this too; the stream is in step when the tag is ours. */
+	if (r == MAILIMAP_ERROR_PROTOCOL && !net_is_broken(c->net))
+		return take_answer(c, tag, reply, err);
+	if (r == MAILIMAP_ERROR_MEMORY) {
+		c->is_dead = true;
+		return err_set(err, ERR_MEMORY, "no room for the server's answer");
+	}
+	return session_lost(c, "waiting for the server's answer", err);
+}
+
+static int begin_receiving(struct conn *c, struct err *err)
+{
+	struct filter *f = net_filter(c->net);
+
+	/* After a failed write answers that had arrived are still worth reading: the connection is dead only for writing. */
+	if (c->is_dead && filter_is_empty(f))
+		return session_lost(c, "waiting for the server's answer", err);
+	if (!c->is_dead && c->stream->write_buffer_len && session_flush(c, err) && filter_is_empty(f))
+		return -1;
+	memset(&c->answer, 0, sizeof c->answer);
+	filter_forget_alert(f);
+	filter_begin(f, c->imap->imap_msg_body_handler != NULL);
+	return 0;
+}
+
+static int read_line(struct conn *c, struct err *err)
+{
+	if (!mailimap_read_line(c->imap) || c->imap->imap_stream_buffer->len == 0)
+		return session_lost(c, "waiting for the server's answer", err);
+	return 0;
+}
+
+int session_receive(struct conn *c, int tag, enum reply *reply, struct err *err)
+{
+	if (begin_receiving(c, err) || read_line(c, err))
+		return -1;
+	return parse_answer(c, tag, reply, err);
+}
+
+/* Passes over one untagged response that stands before a "+" line, with its literals. */
+static int pass_untagged(struct conn *c, struct err *err)
+{
+	char scratch[4096];
+
+	if (repair_classify(c->imap->imap_stream_buffer->str, c->imap->imap_stream_buffer->len) == REPAIR_STATUS)
+		return 0;
+	for (;;) {
+		const MMAPString *line = c->imap->imap_stream_buffer;
+		size_t end = line->len;
+		uint64_t n = 0;
+		while (end > 0 && (line->str[end - 1] == '\n' || line->str[end - 1] == '\r'))
+			end--;
+		size_t digit = end ? end - 1 : 0;
+		if (end < 3 || line->str[end - 1] != '}')
+			return 0;
+		while (digit > 0 && isdigit((unsigned char)line->str[digit - 1]))
+			digit--;
+		if (digit == 0 || digit == end - 1 || line->str[digit - 1] != '{')
+			return 0;
+		for (; digit < end - 1; digit++)
+			n = n * 10 + (uint64_t)(line->str[digit] - '0');
+		while (n) { /* the filter has capped it */
+			ssize_t r = mailstream_read(c->stream, scratch, n < sizeof scratch ? (size_t)n : sizeof scratch);
+			if (r <= 0)
+				return session_lost(c, "waiting for the server's answer", err);
+			n -= (uint64_t)r;
+		}
+		if (read_line(c, err))
+			return -1;
+	}
+}
+
+int session_continuation(struct conn *c, int tag, enum reply *reply, struct err *err)
+{
+	if (begin_receiving(c, err))
+		return -1;
+	for (;;) {
+		if (read_line(c, err))
+			return -1;
+		const MMAPString *line = c->imap->imap_stream_buffer;
+		if (line->str[0] == '*') {
+			if (pass_untagged(c, err))
+				return -1;
+			continue;
+		}
+		if (line->str[0] != '+')
+			break;
+		buf_clear(&c->challenge);
+		size_t start = 1, end = line->len;
+		while (start < end && line->str[start] == ' ')
+			start++;
+		while (end > start && isspace((unsigned char)line->str[end - 1]))
+			end--;
+		if (buf_add(&c->challenge, line->str + start, end - start, err)) {
+			c->is_dead = true;
+			return err_set(err, ERR_PROTOCOL, "the server's challenge is too long");
+		}
+		return 0;
+	}
+	return parse_answer(c, tag, reply, err) ? -1 : 1;
+}
+
+int session_greet(struct conn *c, bool *preauth, struct err *err)
+{
+	filter_begin(net_filter(c->net), false);
+	int r = mailimap_connect(c->imap, c->stream);
+	if (r != MAILIMAP_NO_ERROR_AUTHENTICATED && r != MAILIMAP_NO_ERROR_NON_AUTHENTICATED)
+		return session_lost(c, "waiting for the server's greeting", err);
+	*preauth = r == MAILIMAP_NO_ERROR_AUTHENTICATED;
+	return 0;
+}
+
+/* --- helpers of those who speak --- */
+
+bool session_appenduid(const struct conn *c, uint32_t *uidvalidity, uint32_t *uid)
+{
+	char *rest;
+
+	if (strcmp(c->answer.verb, "OK") || strcmp(c->answer.code, "APPENDUID") || !isdigit((unsigned char)c->answer.arguments[0]))
+		return false;
+	unsigned long long first = strtoull(c->answer.arguments, &rest, 10);
+	if (*rest != ' ' || !isdigit((unsigned char)rest[1]))
+		return false;
+	unsigned long long second = strtoull(rest + 1, &rest, 10);
+	if (*rest || !first || !second || first > UINT32_MAX || second > UINT32_MAX)
+		return false;
+	*uidvalidity = (uint32_t)first;
+	*uid = (uint32_t)second;
+	return true;
+}
+
+int session_quote(const char *raw_name, char *out, size_t size, struct err *err)
+{
+	size_t n = 0;
+
+	if (size < 3)
+		return err_set(err, ERR_INTERNAL, "no room for a name");
+	out[n++] = '"';
+	for (const char *p = raw_name; *p; p++) {
+		if (*p == '\r' || *p == '\n')
+			return err_set(err, ERR_FOLDER, "the folder's name holds a line end");
+		if (n + 4 > size)
+			return err_set(err, ERR_FOLDER, "the folder's name is too long");
+		if (*p == '"' || *p == '\\')
+			out[n++] = '\\';
+		out[n++] = *p;
+	}
+	out[n++] = '"';
+	out[n] = 0;
+	return 0;
+}
+
+void session_forget_capabilities(struct conn *c)
+{
+	struct mailimap_connection_info *info = c->imap->imap_connection_info;
+
+	if (info && info->imap_capability) {
+		mailimap_capability_data_free(info->imap_capability);
+		info->imap_capability = NULL;
+	}
+}

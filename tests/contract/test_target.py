@@ -1,0 +1,45 @@
+"""tests/contract/target_test.c on real servers: Dovecot as the administrators of the world set it up, Courier, Cyrus, and exosim."""
+import os
+import subprocess
+
+import pytest
+
+PROGRAM = os.path.join(os.environ.get("NF_BUILD", "build"), "contract", "target_test")
+DOVECOTS = {
+    "slash": {},
+    "dot": {"separator": "."},
+    "below-inbox": {"separator": ".", "prefix": "INBOX."},
+    "no-uidplus": {"extra": "protocol imap {\n  imap_capability = IMAP4rev1 SASL-IR LITERAL+ ID NAMESPACE\n}\n"},
+    "no-literal-plus": {"extra": "protocol imap {\n  imap_capability = IMAP4rev1 UIDPLUS ID NAMESPACE\n}\n"},
+}
+
+
+def run(folder, server, mailbox, **env):
+    done = subprocess.run([PROGRAM], env={**os.environ, "NF_SPOOL_DIR": str(folder), "NF_RUN": os.urandom(4).hex(), "NF_CA": server.ca,
+                                          "NF_ROUTE": "imap", "NF_IMAP_HOST": "localhost", "NF_IMAP_PORT": str(server.tls_port),
+                                          "NF_MAILBOX": mailbox, **env},
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240, check=False)
+    text = done.stdout.decode("utf-8", "replace")
+    print(text)
+    assert done.returncode == 0 and "[  PASSED  ]" in text, text
+
+
+@pytest.mark.parametrize("name", DOVECOTS)
+def test_route_imap_to_dovecot(name, tmp_path, dovecot):
+    server = dovecot(["ann"], **DOVECOTS[name])
+    run(tmp_path, server, "ann", NF_PASSWORD=server.users["ann"])
+
+
+def test_route_imap_to_courier(tmp_path, courier):
+    server = courier(["ann"])
+    run(tmp_path, server, "ann", NF_PASSWORD=server.users["ann"])
+
+
+def test_route_imap_to_cyrus(tmp_path, cyrus):
+    server = cyrus(["ann"])
+    run(tmp_path, server, "ann", NF_PASSWORD=server.users["ann"])
+
+
+def test_route_imap_to_exosim(tmp_path, dovecot_target, exosim):
+    run(tmp_path, exosim, list(dovecot_target.users)[0], NF_LOGIN_URL=exosim.login_url, NF_TENANT=exosim.tenant,
+        NF_CLIENT_ID=exosim.client, NF_CLIENT_SECRET=exosim.secret)

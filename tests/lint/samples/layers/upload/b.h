@@ -1,0 +1,4 @@
+/* A sample. */
+#ifndef NF_X_H
+#define NF_X_H
+#endif

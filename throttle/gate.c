@@ -1,0 +1,316 @@
+/* The lock and the waiting around admit.c. One mutex guards all scopes of a throttle. A thread that must wait sleeps in poll on
+   its gate's eventfd and its stop token, at most until the time its leaf can go on by itself; whoever changes something grants
+   for all and wakes those it granted. The eventfds are written under the lock: a gate cannot vanish meanwhile, and an eventfd
+   never blocks. Nothing is written when nobody waits. */
+#include "engine/base/clock.h"
+#include "throttle/admit.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define GATE_SLEEP_MOST_MS 3600000
+
+struct throttle {
+	struct admit core;    /* guarded by lock; the first member, scopes point to it */
+	pthread_mutex_t lock;
+};
+
+struct gate {
+	struct waiter waiter; /* the first member; guarded by the throttle's lock while it is queued */
+	struct throttle *throttle; /* borrowed: the leaf's */
+	struct scope *leaf;   /* borrowed: open as long as the gate */
+	struct stop *stop;    /* borrowed: the caller's; may be NULL */
+	int wake_fd;          /* owned */
+	int64_t patience_ms;
+};
+
+_Static_assert(offsetof(struct throttle, core) == 0, "a scope's home is its throttle");
+_Static_assert(offsetof(struct gate, waiter) == 0, "a waiter is its gate");
+
+static struct throttle *throttle_of(const struct scope *s)
+{
+	return (struct throttle *)s->home;
+}
+
+static void throttle_lock(struct throttle *t)
+{
+	pthread_mutex_lock(&t->lock);
+}
+
+/* Wakes whom the core wants woken, but not the caller himself, and unlocks. */
+static void throttle_unlock(struct throttle *t, const struct gate *self)
+{
+	struct waiter *w;
+	while ((w = admit_take_wake(&t->core))) {
+		const struct gate *g = (struct gate *)w;
+		uint64_t one = 1;
+		if (g != self)
+			while (write(g->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+				continue;
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+struct throttle *throttle_new(void)
+{
+	struct throttle *t = calloc(1, sizeof *t);
+	if (!t)
+		return NULL;
+	admit_init(&t->core);
+	pthread_mutex_init(&t->lock, NULL);
+	return t;
+}
+
+void throttle_free(struct throttle **t)
+{
+	if (!*t)
+		return;
+	admit_done(&(*t)->core);
+	pthread_mutex_destroy(&(*t)->lock);
+	free(*t);
+	*t = NULL;
+}
+
+struct scope *scope_open(struct throttle *t, struct scope *parent, const char *name, const struct scope_limits *limits)
+{
+	throttle_lock(t);
+	struct scope *s = admit_open(&t->core, clock_mono_ms(), parent, name, limits);
+	throttle_unlock(t, NULL);
+	return s;
+}
+
+void scope_close(struct scope **s)
+{
+	if (!*s)
+		return;
+	struct throttle *t = throttle_of(*s);
+	throttle_lock(t);
+	admit_close(&t->core, clock_mono_ms(), s);
+	throttle_unlock(t, NULL);
+}
+
+void scope_set_limits(struct scope *s, const struct scope_limits *limits)
+{
+	struct throttle *t = throttle_of(s);
+	throttle_lock(t);
+	int64_t now_ms = clock_mono_ms();
+	meter_set_limits(&s->meter, now_ms, limits);
+	admit_touch(&t->core, now_ms, s);
+	throttle_unlock(t, NULL);
+}
+
+void scope_set_share(struct scope *s, double share)
+{
+	struct throttle *t = throttle_of(s);
+	throttle_lock(t);
+	int64_t now_ms = clock_mono_ms();
+	meter_set_share(&s->meter, now_ms, share);
+	admit_touch(&t->core, now_ms, s);
+	throttle_unlock(t, NULL);
+}
+
+void scope_fence(struct scope *s, int64_t ms, const char *reason)
+{
+	struct throttle *t = throttle_of(s);
+	throttle_lock(t);
+	int64_t now_ms = clock_mono_ms();
+	meter_fence(&s->meter, now_ms, ms, reason);
+	admit_touch(&t->core, now_ms, s);
+	throttle_unlock(t, NULL);
+}
+
+struct gate *gate_new(struct scope *leaf, struct stop *stop)
+{
+	struct gate *g = calloc(1, sizeof *g);
+	if (!g)
+		return NULL;
+	g->throttle = throttle_of(leaf);
+	g->leaf = leaf;
+	g->stop = stop;
+	g->patience_ms = INT64_MAX;
+	g->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (g->wake_fd < 0) {
+		free(g);
+		return NULL;
+	}
+	return g;
+}
+
+void gate_free(struct gate **g)
+{
+	if (!*g)
+		return;
+	close((*g)->wake_fd);
+	free(*g);
+	*g = NULL;
+}
+
+void gate_set_patience(struct gate *g, int64_t longest_fence_ms)
+{
+	g->patience_ms = longest_fence_ms;
+}
+
+/* Sleeps without the lock until woken, stopped, or until_ms. */
+static void gate_sleep(struct gate *g, int64_t now_ms, int64_t until_ms)
+{
+	struct pollfd fds[2] = {{.fd = g->wake_fd, .events = POLLIN},
+				{.fd = g->stop ? stop_fd(g->stop, STOP_DRAIN) : -1, .events = POLLIN}};
+	int64_t ms = -1;
+	if (until_ms != LEDGER_NEVER) {
+		ms = until_ms > now_ms ? until_ms - now_ms : 0;
+		if (ms > GATE_SLEEP_MOST_MS)
+			ms = GATE_SLEEP_MOST_MS;
+	}
+	uint64_t count;
+	if (poll(fds, 2, (int)ms) > 0 && fds[0].revents)
+		while (read(g->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
+			continue;
+}
+
+static int gate_deferred(const struct gate *g, int64_t fence_ms, struct err *err)
+{
+	err_set(err, ERR_DEFERRED, "%s is closed for %lld s more", g->leaf->name, (long long)(fence_ms + 999) / 1000);
+	err->retry_after_ms = fence_ms;
+	return -1;
+}
+
+/* Waits in the queue; the lock is held at the start and at the end. 0: granted. */
+static int gate_wait_locked(struct gate *g, struct err *err)
+{
+	struct throttle *t = g->throttle;
+	struct waiter *w = &g->waiter;
+	int64_t now_ms = clock_mono_ms();
+	while (!w->granted) {
+		int64_t fence_end = admit_fence_end(g->leaf, now_ms);
+		bool late = fence_end && fence_end - now_ms > g->patience_ms;
+		if (stop_is_asked(g->stop) || late) {
+			admit_cancel(&t->core, now_ms, g->leaf, w);
+			return late ? gate_deferred(g, fence_end - now_ms, err)
+				    : err_set(err, ERR_STOPPED, "stopped while waiting for %s", g->leaf->name);
+		}
+		w->armed_ms = g->leaf->head == w ? admit_retry_at(g->leaf) : LEDGER_NEVER;
+		int64_t until_ms = w->armed_ms;
+		throttle_unlock(t, g);
+		gate_sleep(g, now_ms, until_ms);
+		throttle_lock(t);
+		now_ms = clock_mono_ms();
+		if (!w->granted && g->leaf->head == w && admit_retry_at(g->leaf) <= now_ms)
+			admit_run(&t->core, now_ms);
+	}
+	return 0;
+}
+
+int gate_enter(struct gate *g, const struct demand *d, struct permit **permit, struct err *err)
+{
+	*permit = NULL;
+	if (stop_is_asked(g->stop))
+		return err_set(err, ERR_STOPPED, "stopped before entering %s", g->leaf->name);
+	struct permit *p = malloc(sizeof *p);
+	if (!p)
+		return err_set(err, ERR_MEMORY, "no memory for a permit");
+	throttle_lock(g->throttle);
+	g->waiter.demand = *d;
+	admit_enter(&g->throttle->core, clock_mono_ms(), g->leaf, &g->waiter, p);
+	int rc = g->waiter.granted ? 0 : gate_wait_locked(g, err);
+	throttle_unlock(g->throttle, g);
+	if (rc)
+		free(p);
+	else
+		*permit = p;
+	return rc;
+}
+
+bool gate_try(struct gate *g, const struct demand *d, struct permit **permit, int64_t *wait_ms)
+{
+	int64_t until_ms = LEDGER_NEVER;
+	*permit = NULL;
+	*wait_ms = LEDGER_NEVER;
+	struct permit *p = malloc(sizeof *p);
+	if (!p)
+		return false;
+	throttle_lock(g->throttle);
+	int64_t now_ms = clock_mono_ms();
+	bool may = admit_try(&g->throttle->core, now_ms, g->leaf, d, p, &until_ms);
+	throttle_unlock(g->throttle, g);
+	if (may) {
+		*permit = p;
+		*wait_ms = 0;
+		return true;
+	}
+	free(p);
+	if (until_ms != LEDGER_NEVER)
+		*wait_ms = until_ms > now_ms ? until_ms - now_ms : 1;
+	return false;
+}
+
+void gate_leave(struct permit **permit, enum verdict v, const struct throttle_hint *hint, uint64_t bytes_sent, unsigned latency_ms)
+{
+	struct permit *p = *permit;
+	if (!p)
+		return;
+	struct throttle *t = throttle_of(p->leaf);
+	throttle_lock(t);
+	admit_leave(&t->core, clock_mono_ms(), p, v, hint, bytes_sent, latency_ms);
+	throttle_unlock(t, NULL);
+	free(p);
+	*permit = NULL;
+}
+
+/* The scope at or above leaf that its first waiter waits for. */
+static void view_binding(struct scope *s, struct scope_view *out)
+{
+	const struct scope *leaf = admit_first_waiting(s->home, s);
+	if (!leaf || !leaf->blocked_on)
+		return;
+	out->binding = leaf->why;
+	snprintf(out->binding_scope, sizeof out->binding_scope, "%s", leaf->blocked_on->name);
+}
+
+void scope_look(struct scope *s, struct scope_view *out)
+{
+	struct throttle *t = throttle_of(s);
+	*out = (struct scope_view){.binding = DIM_NONE};
+	throttle_lock(t);
+	int64_t now_ms = clock_mono_ms();
+	struct meter *m = &s->meter;
+	out->fenced = m->fence_end_ms > now_ms;
+	out->fenced_ms = out->fenced ? m->fence_end_ms - now_ms : 0;
+	if (out->fenced)
+		snprintf(out->reason, sizeof out->reason, "%s", m->reason);
+	out->in_flight = m->in_flight;
+	out->waiting = s->waiting;
+	out->bytes_per_s = meter_rate_per_s(m, now_ms, METER_BYTES);
+	out->requests_per_s = meter_rate_per_s(m, now_ms, METER_REQUESTS);
+	out->allowed_bytes_per_s = meter_allowed_per_s(m, now_ms, METER_BYTES);
+	out->allowed_requests_per_s = meter_allowed_per_s(m, now_ms, METER_REQUESTS);
+	unsigned most = flight_limit(&m->flight, now_ms);
+	out->allowed_in_flight = most == UINT32_MAX ? 0 : most;
+	struct scope_learned l;
+	meter_get_learned(m, &l);
+	out->learned = l.requests > 0 || l.bytes > 0 || l.in_flight;
+	view_binding(s, out);
+	throttle_unlock(t, NULL);
+}
+
+void scope_get_learned(struct scope *s, struct scope_learned *out)
+{
+	struct throttle *t = throttle_of(s);
+	throttle_lock(t);
+	meter_get_learned(&s->meter, out);
+	throttle_unlock(t, NULL);
+}
+
+void scope_set_learned(struct scope *s, const struct scope_learned *l, int64_t age_s)
+{
+	struct throttle *t = throttle_of(s);
+	throttle_lock(t);
+	int64_t now_ms = clock_mono_ms();
+	meter_set_learned(&s->meter, now_ms, l, age_s);
+	admit_touch(&t->core, now_ms, s);
+	throttle_unlock(t, NULL);
+}

@@ -1,0 +1,104 @@
+/* May I do this now, and if not, when? Every request to a server needs a permit from here. Any thread.
+   Scopes nest (tenant and app -> target mailbox -> route; source host -> source mailbox); entering a leaf enters all above it.
+   A server's limit is a sliding window: its ceiling is a ledger of what was sent in that window and cannot be exceeded; a token
+   bucket paces below it; a cap bounds what is in flight; a fence closes the scope for the time the server stated. */
+#ifndef NF_THROTTLE_GATE_H
+#define NF_THROTTLE_GATE_H
+
+#include "engine/base/err.h"
+#include "engine/base/stop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct throttle; /* all scopes of a process and their lock */
+struct scope;    /* one node; owned by the throttle, counted by its users */
+struct permit;
+
+/* What a limit is about. */
+enum dimension { DIM_REQUESTS, DIM_BYTES, DIM_IN_FLIGHT, DIM_NONE };
+
+struct scope_limits { /* 0 = no such limit */
+	uint64_t requests, requests_window_ms; /* ledger: at most so many requests started in any window */
+	uint64_t bytes, bytes_window_ms;       /* ledger: at most so many bytes in any window */
+	double requests_per_s, bytes_per_s;    /* pace, below the ledgers */
+	unsigned in_flight;                    /* permits held at once */
+};
+
+struct throttle *throttle_new(void);
+void throttle_free(struct throttle **t); /* no scope may be in use */
+
+/* Finds or makes the scope of that name below parent (NULL: a root). Limits apply when it is made. NULL: memory is out. */
+struct scope *scope_open(struct throttle *t, struct scope *parent, const char *name, const struct scope_limits *limits);
+void scope_close(struct scope **s);
+/* Takes effect at once, also for those who wait. */
+void scope_set_limits(struct scope *s, const struct scope_limits *limits);
+/* The share of the rates that a time window leaves (1: all). 0 closes: those who wait go on waiting until it is opened or they stop. */
+void scope_set_share(struct scope *s, double share);
+
+/* A thread's way in: a leaf scope and what wakes it. A gate belongs to one thread; a permit may be left by any. */
+struct gate;
+struct gate *gate_new(struct scope *leaf, struct stop *stop);
+void gate_free(struct gate **g);
+
+struct demand {
+	uint64_t bytes;    /* that will be sent (or fetched); an estimate is corrected at gate_leave */
+	unsigned requests; /* usually 1 */
+};
+
+/* Blocks without using CPU until all scopes let it in; first come, first served within a leaf, fair between leaves.
+   0: *permit is held. -1: ERR_STOPPED (stop at DRAIN), or ERR_DEFERRED when the fence ends later than gate_set_patience allows
+   (err->retry_after_ms says how long). */
+int gate_enter(struct gate *g, const struct demand *d, struct permit **permit, struct err *err);
+/* Never blocks: true and the permit, or false and *wait_ms (INT64_MAX: until something in flight is left). For a thread that holds
+   a permit already and would otherwise wait for itself: it reads an answer first, or sends later. */
+bool gate_try(struct gate *g, const struct demand *d, struct permit **permit, int64_t *wait_ms);
+void gate_set_patience(struct gate *g, int64_t longest_fence_ms); /* default: wait for ever */
+
+enum verdict {
+	VERDICT_OK,      /* the server took it */
+	VERDICT_REFUSED, /* throttled: the hint says which dimension and for how long */
+	VERDICT_FAILED,  /* another refusal: says nothing about limits */
+	VERDICT_LOST,    /* no answer */
+	VERDICT_UNUSED   /* nothing was sent: what was booked is given back */
+};
+
+struct throttle_hint {
+	enum dimension dimension; /* that was refused; DIM_NONE when the server did not say */
+	int64_t retry_after_ms;   /* -1: not stated */
+	const char *scope_name;   /* which ancestor it is about; NULL: the leaf */
+	const char *words;        /* the server's, for the reason shown to people; borrowed */
+};
+
+/* Consumes the permit. hint may be NULL. bytes_sent is what really went out and is what is booked. */
+void gate_leave(struct permit **permit, enum verdict v, const struct throttle_hint *hint, uint64_t bytes_sent,
+	unsigned latency_ms);
+
+/* Closes a scope until now + ms (only ever later). For fences learnt outside a permit. */
+void scope_fence(struct scope *s, int64_t ms, const char *reason);
+
+/* What people see. */
+struct scope_view {
+	bool fenced;
+	int64_t fenced_ms;        /* still to wait */
+	char reason[160];         /* the server's words */
+	unsigned in_flight, waiting;
+	double bytes_per_s, requests_per_s;          /* over the last ten seconds */
+	double allowed_bytes_per_s, allowed_requests_per_s; /* 0 = unlimited */
+	enum dimension binding;   /* what the first waiter waits for; DIM_NONE: nothing, or the fence */
+	char binding_scope[64];   /* and in which scope; "": nothing waits */
+	bool learned;             /* a limit below the published one was found */
+	unsigned allowed_in_flight; /* 0 = unlimited */
+};
+void scope_look(struct scope *s, struct scope_view *out);
+
+/* What was learned about a server, as plain values for the store. 0: nothing was learned about that. */
+struct scope_learned {
+	double requests, bytes; /* in a window */
+	unsigned in_flight;
+};
+void scope_get_learned(struct scope *s, struct scope_learned *out);
+/* Takes it as a start; the older it is the less it counts, and after a week it does not. */
+void scope_set_learned(struct scope *s, const struct scope_learned *l, int64_t age_s);
+
+#endif

@@ -1,0 +1,328 @@
+/* How the pace is made: a window that is full empties at limit/window, so that is the pace; room in the window, which a fence or
+   an idle time leaves behind, is given out over a part of the window on top. In the long run as much goes out as the window
+   takes, and no burst fills it at once. */
+#include "throttle/meter.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define METER_WINDOW_MS 300000    /* where the server's window is not known: Exchange's */
+#define METER_CATCH_UP 12.0       /* room is given out over a twelfth of the window */
+#define METER_EXPLORE 30.0        /* and over a thirtieth while the limit is sought above what is known */
+#define METER_BURST_S 1.0
+#define METER_RETRY_MS 1000       /* a refusal without a time: this, doubled each time */
+#define METER_RETRY_MOST_MS 60000
+#define METER_FENCE_MOST_MS 7200000 /* a server that asks for more is not believed */
+#define METER_TELLING_MS 30000    /* a pause of this length without a named limit is about an amount */
+#define METER_RAMP 4
+#define METER_TRUST_S 604800.0    /* how long what was learned counts */
+#define METER_RECHECK_MS 1000     /* limits that move are looked at again */
+
+static uint64_t meter_ceiling(const struct meter *m, enum meter_kind kind)
+{
+	return kind == METER_BYTES ? m->limits.bytes : m->limits.requests;
+}
+
+static double meter_user_rate(const struct meter *m, enum meter_kind kind)
+{
+	return kind == METER_BYTES ? m->limits.bytes_per_s : m->limits.requests_per_s;
+}
+
+static uint64_t demand_of(const struct demand *d, enum meter_kind kind)
+{
+	return kind == METER_BYTES ? d->bytes : d->requests;
+}
+
+static enum dimension meter_dimension(enum meter_kind kind)
+{
+	return kind == METER_BYTES ? DIM_BYTES : DIM_REQUESTS;
+}
+
+static int64_t meter_window_ms(const struct scope_limits *l, enum meter_kind kind)
+{
+	uint64_t ms = kind == METER_BYTES ? l->bytes_window_ms : l->requests_window_ms;
+	return ms && ms < (uint64_t)1 << 40 ? (int64_t)ms : METER_WINDOW_MS;
+}
+
+static void meter_set_rate(struct meter *m, int64_t now_ms, enum meter_kind kind)
+{
+	double per_s = meter_user_rate(m, kind) * m->share, least = kind == METER_BYTES ? 65536 : 1;
+	double burst = per_s * METER_BURST_S;
+	bucket_set(&m->window[kind].rate, now_ms, per_s, burst > least ? burst : least);
+}
+
+void meter_init(struct meter *m, int64_t now_ms, const struct scope_limits *limits)
+{
+	memset(m, 0, sizeof *m);
+	m->limits = *limits;
+	m->share = 1;
+	m->ramp = METER_RAMP;
+	m->used_ms = now_ms;
+	m->begun_ms = -1;
+	flight_init(&m->flight, limits->in_flight);
+	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
+		struct meter_window *w = &m->window[k];
+		ledger_init(&w->ledger, now_ms, meter_window_ms(limits, k));
+		adapt_init(&w->adapt, (double)meter_ceiling(m, k));
+		bucket_init(&w->pace, now_ms, 0, 0);
+		bucket_init(&w->rate, now_ms, 0, 0);
+		meter_set_rate(m, now_ms, k);
+	}
+}
+
+void meter_set_limits(struct meter *m, int64_t now_ms, const struct scope_limits *limits)
+{
+	m->limits = *limits;
+	flight_set_ceiling(&m->flight, limits->in_flight);
+	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
+		ledger_set_window(&m->window[k].ledger, now_ms, meter_window_ms(limits, k));
+		adapt_set_ceiling(&m->window[k].adapt, (double)meter_ceiling(m, k));
+		meter_set_rate(m, now_ms, k);
+	}
+}
+
+void meter_set_share(struct meter *m, int64_t now_ms, double share)
+{
+	m->share = share < 0 ? 0 : share > 1 ? 1 : share;
+	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++)
+		meter_set_rate(m, now_ms, k);
+}
+
+/* What the window lets out a second, by its limit, its share and its room. The first window of all is filled evenly: what is sent
+   in a burst leaves in a burst, and every window after it would be as uneven. */
+static double window_pace(const struct meter *m, int64_t now_ms, const struct meter_window *w, double limit, double used)
+{
+	double seconds = (double)w->ledger.window_ms / 1000.0, aim = limit * m->share;
+	double parts = adapt_is_past(&w->adapt) ? METER_EXPLORE : METER_CATCH_UP;
+	double age = m->begun_ms < 0 ? 0 : (double)(now_ms - m->begun_ms) / (double)w->ledger.window_ms;
+	double filled = age < 1 ? aim * age : aim;
+	double room = filled > used ? filled - used : 0;
+	return (aim + room * parts) / seconds;
+}
+
+static void block_until(struct meter_block *block, int64_t until_ms, enum dimension why)
+{
+	if (until_ms <= block->until_ms)
+		return;
+	block->until_ms = until_ms;
+	block->why = why;
+}
+
+static void window_may(struct meter *m, int64_t now_ms, enum meter_kind kind, uint64_t n, struct meter_block *block)
+{
+	struct meter_window *w = &m->window[kind];
+	int64_t wait = bucket_wait_ms(&w->rate, now_ms);
+	if (wait)
+		block_until(block, now_ms + wait, meter_dimension(kind));
+	double limit = adapt_limit(&w->adapt, now_ms);
+	if (!isfinite(limit) || n == 0)
+		return;
+	double used = (double)ledger_used(&w->ledger, now_ms);
+	double pace = window_pace(m, now_ms, w, limit, used);
+	bucket_set(&w->pace, now_ms, pace, pace * METER_BURST_S);
+	wait = bucket_wait_ms(&w->pace, now_ms);
+	int64_t until = wait ? now_ms + wait : now_ms;
+	int64_t fits = ledger_fits_at(&w->ledger, now_ms, n, (uint64_t)limit);
+	if (adapt_is_trial(&w->adapt, used + (double)n)) {
+		if (w->adapt.trying && !adapt_may_try(&w->adapt, now_ms, (double)n))
+			fits = LEDGER_NEVER; /* the trial in flight ends first */
+		else if (!adapt_may_try(&w->adapt, now_ms, (double)n) && fits <= now_ms)
+			fits = now_ms + METER_RECHECK_MS / 2; /* too large to be one: until there is room that is known */
+	}
+	if (fits > until)
+		until = fits;
+	if (until > now_ms + METER_RECHECK_MS && until != LEDGER_NEVER && adapt_is_moving(&w->adapt))
+		until = now_ms + METER_RECHECK_MS;
+	if (until > now_ms)
+		block_until(block, until, meter_dimension(kind));
+}
+
+bool meter_may(struct meter *m, int64_t now_ms, const struct demand *d, struct meter_block *block)
+{
+	*block = (struct meter_block){.until_ms = now_ms, .why = DIM_NONE};
+	if (m->share <= 0)
+		block_until(block, LEDGER_NEVER, DIM_NONE);
+	if (m->fence_end_ms > now_ms) {
+		block_until(block, m->fence_end_ms, DIM_NONE);
+		return false;
+	}
+	unsigned most = flight_limit(&m->flight, now_ms);
+	if (m->ramp && m->ramp < most)
+		most = m->ramp;
+	if (m->in_flight >= most)
+		block_until(block, LEDGER_NEVER, DIM_IN_FLIGHT);
+	if (block->until_ms != LEDGER_NEVER)
+		for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++)
+			window_may(m, now_ms, k, demand_of(d, k), block);
+	return block->until_ms <= now_ms;
+}
+
+void meter_start(struct meter *m, int64_t now_ms, const struct demand *d, struct meter_booking *b)
+{
+	m->used_ms = now_ms;
+	if (m->begun_ms < 0)
+		m->begun_ms = now_ms;
+	b->n = ++m->in_flight;
+	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
+		struct meter_window *w = &m->window[k];
+		uint64_t n = demand_of(d, k);
+		ledger_hold(&w->ledger, n);
+		bucket_take(&w->rate, now_ms, (double)n);
+		bucket_take(&w->pace, now_ms, (double)n);
+		b->used[k] = (double)ledger_used(&w->ledger, now_ms);
+		b->trial[k] = n > 0 && adapt_is_trial(&w->adapt, b->used[k]);
+		if (b->trial[k])
+			adapt_start_trial(&w->adapt);
+	}
+}
+
+static void rate_count(struct meter_window *w, int64_t now_ms, uint64_t n)
+{
+	int64_t s = now_ms / 1000;
+	if (s > w->second_at + METER_RATE_SECONDS) {
+		memset(w->second, 0, sizeof w->second);
+		w->second_at = s;
+	}
+	while (w->second_at < s)
+		w->second[(size_t)(++w->second_at) % (METER_RATE_SECONDS + 1)] = 0;
+	w->second[(size_t)s % (METER_RATE_SECONDS + 1)] += n;
+}
+
+/* The server did not name a limit but wants a long pause: the amount that is nearest to its limit, if one is near. */
+static enum dimension meter_suspect(struct meter *m, int64_t now_ms, int64_t stated_ms)
+{
+	enum dimension worst = DIM_NONE;
+	double most = 0.5;
+	if (stated_ms < METER_TELLING_MS)
+		return DIM_NONE;
+	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
+		double limit = adapt_limit(&m->window[k].adapt, now_ms);
+		double part = (double)ledger_used(&m->window[k].ledger, now_ms) / limit;
+		if (isfinite(limit) && limit > 0 && part > most) {
+			most = part;
+			worst = meter_dimension(k);
+		}
+	}
+	return worst;
+}
+
+void meter_fence(struct meter *m, int64_t now_ms, int64_t ms, const char *reason)
+{
+	if (ms > METER_FENCE_MOST_MS)
+		ms = METER_FENCE_MOST_MS;
+	if (ms < 0 || now_ms + ms <= m->fence_end_ms)
+		return;
+	m->fence_end_ms = now_ms + ms;
+	m->ramp = 1;
+	snprintf(m->reason, sizeof m->reason, "%s", reason ? reason : "");
+	for (char *c = m->reason; *c; c++) /* a peer's words: cut in mid character at worst, never a control character */
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = '?';
+}
+
+static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *d, const struct meter_booking *b,
+	const struct meter_end *end)
+{
+	const struct throttle_hint *hint = end->hint;
+	bool first = m->refused_in_row == 0 || end->started_ms >= m->fenced_at_ms;
+	if (first && m->refused_in_row < 32)
+		m->refused_in_row++;
+	unsigned doubled = m->refused_in_row > 1 ? m->refused_in_row - 1 : 0;
+	int64_t own = METER_RETRY_MS << (doubled > 6 ? 6 : doubled);
+	if (own > METER_RETRY_MOST_MS)
+		own = METER_RETRY_MOST_MS;
+	int64_t stated = hint->retry_after_ms;
+	m->fenced_at_ms = now_ms;
+	meter_fence(m, now_ms, stated > own || (stated > 0 && m->refused_in_row < 2) ? stated : own, hint->words);
+	enum dimension dim = hint->dimension == DIM_NONE ? meter_suspect(m, now_ms, stated) : hint->dimension;
+	bool fl = dim == DIM_IN_FLIGHT || dim == DIM_NONE;
+	if (fl)
+		flight_refused(&m->flight, now_ms, end->started_ms, b->n, m->fence_end_ms, dim == DIM_NONE);
+	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
+		struct adapt *a = &m->window[k].adapt;
+		if (dim == meter_dimension(k))
+			adapt_refused(a, now_ms, end->started_ms, b->used[k] - (double)demand_of(d, k), m->fence_end_ms,
+				m->window[k].ledger.window_ms, b->trial[k]);
+		else
+			adapt_unknown(a, b->trial[k]);
+	}
+}
+
+void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const struct meter_booking *b,
+	const struct meter_end *end)
+{
+	bool sent = end->verdict != VERDICT_UNUSED;
+	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
+		struct meter_window *w = &m->window[k];
+		uint64_t n = demand_of(d, k), real = !sent ? 0 : k == METER_BYTES ? end->bytes_sent : n;
+		ledger_settle(&w->ledger, now_ms, n, real);
+		bucket_give(&w->rate, (double)n - (double)real);
+		bucket_give(&w->pace, (double)n - (double)real);
+		if (real)
+			rate_count(w, now_ms, real);
+	}
+	if (end->verdict == VERDICT_REFUSED && end->hint) {
+		meter_refused(m, now_ms, d, b, end);
+	} else if (end->verdict == VERDICT_OK) {
+		for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++)
+			adapt_taken(&m->window[k].adapt, b->used[k], d->requests, b->trial[k]);
+		flight_taken(&m->flight, now_ms, b->n, m->in_flight, end->bytes_sent, end->latency_ms);
+		m->refused_in_row = 0;
+		if (m->ramp && ++m->ramp > 64 && m->ramp > flight_limit(&m->flight, now_ms))
+			m->ramp = 0;
+	} else {
+		for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++)
+			adapt_unknown(&m->window[k].adapt, b->trial[k]);
+	}
+	m->in_flight--;
+	m->used_ms = now_ms;
+}
+
+double meter_allowed_per_s(struct meter *m, int64_t now_ms, enum meter_kind kind)
+{
+	struct meter_window *w = &m->window[kind];
+	double limit = adapt_limit(&w->adapt, now_ms), own = meter_user_rate(m, kind) * m->share;
+	double pace = isfinite(limit) ? limit * m->share * 1000.0 / (double)w->ledger.window_ms : 0;
+	return pace > 0 && (own <= 0 || pace < own) ? pace : own;
+}
+
+double meter_rate_per_s(struct meter *m, int64_t now_ms, enum meter_kind kind)
+{
+	struct meter_window *w = &m->window[kind];
+	uint64_t sum = 0;
+	rate_count(w, now_ms, 0);
+	for (int i = 1; i <= METER_RATE_SECONDS; i++) /* whole seconds only: not the one that runs */
+		sum += w->second[(size_t)(w->second_at - i + METER_RATE_SECONDS + 1) % (METER_RATE_SECONDS + 1)];
+	return (double)sum / METER_RATE_SECONDS;
+}
+
+void meter_get_learned(const struct meter *m, struct scope_learned *out)
+{
+	*out = (struct scope_learned){.requests = m->window[METER_REQUESTS].adapt.level,
+				      .bytes = m->window[METER_BYTES].adapt.level,
+				      .in_flight = m->flight.level};
+}
+
+/* Old knowledge leans towards the ceiling: the true limit of last week is anywhere between. */
+static void window_set_learned(struct meter_window *w, int64_t now_ms, double level, double trust)
+{
+	struct adapt *a = &w->adapt;
+	if (!(level > 0) || !isfinite(level) || a->level > 0)
+		return;
+	if (a->ceiling > 0)
+		level += (a->ceiling - level) * (1 - trust);
+	if (a->ceiling <= 0 || level < a->ceiling * 0.995)
+		adapt_recall(a, now_ms, level);
+}
+
+void meter_set_learned(struct meter *m, int64_t now_ms, const struct scope_learned *l, int64_t age_s)
+{
+	double trust = 1 - (double)(age_s < 0 ? 0 : age_s) / METER_TRUST_S;
+	if (trust <= 0)
+		return;
+	window_set_learned(&m->window[METER_REQUESTS], now_ms, l->requests, trust);
+	window_set_learned(&m->window[METER_BYTES], now_ms, l->bytes, trust);
+	if (l->in_flight && !m->flight.level && (!m->limits.in_flight || l->in_flight < m->limits.in_flight))
+		flight_recall(&m->flight, now_ms, l->in_flight);
+}

@@ -1,0 +1,380 @@
+#include "upload/exosim/world.h"
+
+#include "upload/exosim/jwt.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <strings.h>
+
+#define TENANTS_MAX 8
+#define MAILBOXES_MAX 20000
+
+struct world {
+	struct profile *profile; /* borrowed */
+	char *tenants[TENANTS_MAX]; /* owned */
+	size_t tenants_n;
+	struct app *apps[APPS_MAX]; /* owned; fixed once servers run */
+	size_t apps_n;
+	pthread_mutex_t lock;    /* the list */
+	struct mailbox *mailboxes; /* owned */
+	size_t mailboxes_n;
+	bool open;
+};
+
+struct world *world_new(struct profile *profile)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert(w);
+	w->profile = profile;
+	pthread_mutex_init(&w->lock, NULL);
+	return w;
+}
+
+static void app_free(struct app *a)
+{
+	free(a->id);
+	secret_free(&a->secret);
+	free(a->certificate);
+	free(a->thumbprint);
+	free(a);
+}
+
+static void mailbox_free(struct mailbox *m)
+{
+	free(m->address);
+	folders_free(&m->folders);
+	for (size_t i = 0; i < APPS_MAX; i++) {
+		window_done(&m->use[i].appends);
+		window_done(&m->use[i].bytes);
+	}
+	pthread_mutex_destroy(&m->preparing);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+void world_free(struct world **pw)
+{
+	struct world *w = *pw;
+
+	if (!w)
+		return;
+	for (size_t i = 0; i < w->tenants_n; i++)
+		free(w->tenants[i]);
+	for (size_t i = 0; i < w->apps_n; i++)
+		app_free(w->apps[i]);
+	while (w->mailboxes) {
+		struct mailbox *m = w->mailboxes;
+
+		w->mailboxes = m->next;
+		mailbox_free(m);
+	}
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+	*pw = NULL;
+}
+
+int world_add_tenant(struct world *w, const char *name, struct err *err)
+{
+	if (w->tenants_n == TENANTS_MAX)
+		return err_set(err, ERR_USAGE, "more than %d tenants", TENANTS_MAX);
+	w->tenants[w->tenants_n++] = strdup(name);
+	return 0;
+}
+
+bool world_has_tenant(struct world *w, const char *name)
+{
+	for (size_t i = 0; i < w->tenants_n; i++)
+		if (strcasecmp(w->tenants[i], name) == 0)
+			return true;
+	return false;
+}
+
+static int read_pem(struct app *a, const char *path, struct err *err)
+{
+	FILE *f = fopen(path, "re");
+	char text[16384];
+	size_t n;
+
+	if (!f)
+		return err_set(err, ERR_USAGE, "certificate %s: %s", path, strerror(errno));
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	a->certificate = strdup(text);
+	a->thumbprint = jwt_thumbprint(text);
+	return a->thumbprint ? 0 : err_set(err, ERR_USAGE, "%s holds no certificate", path);
+}
+
+int world_add_app(struct world *w, const json_t *spec, struct err *err)
+{
+	const char *id = NULL, *secret = NULL, *secret_file = NULL, *certificate = NULL;
+	int expired = 0;
+	json_error_t je;
+	struct app *a;
+
+	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT, "{s:s, s?s, s?s, s?s, s?b}", "id", &id, "secret",
+		    &secret, "secret_file", &secret_file, "certificate", &certificate, "secret_expired", &expired) < 0)
+		return err_set(err, ERR_USAGE, "app: %s", je.text);
+	if (w->apps_n == APPS_MAX)
+		return err_set(err, ERR_USAGE, "more than %d apps", APPS_MAX);
+	a = calloc(1, sizeof(*a));
+	assert(a);
+	a->index = (unsigned)w->apps_n;
+	w->apps[w->apps_n++] = a;
+	a->id = strdup(id);
+	a->secret_expired = expired;
+	if (secret)
+		a->secret = secret_new(secret, strlen(secret));
+	else if (secret_file && secret_read_file(&a->secret, secret_file, err) < 0)
+		return -1;
+	return certificate ? read_pem(a, certificate, err) : 0;
+}
+
+struct app *world_app(struct world *w, const char *client_id)
+{
+	for (size_t i = 0; i < w->apps_n; i++)
+		if (strcasecmp(w->apps[i]->id, client_id) == 0)
+			return w->apps[i];
+	return NULL;
+}
+
+bool world_revoke(struct world *w, const char *client_id)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < w->apps_n; i++)
+		if (!client_id || strcasecmp(w->apps[i]->id, client_id) == 0) {
+			atomic_fetch_add(&w->apps[i]->generation, 1);
+			found = true;
+		}
+	return found;
+}
+
+static struct mailbox *find_locked(struct world *w, const char *address)
+{
+	for (struct mailbox *m = w->mailboxes; m; m = m->next)
+		if (strcasecmp(m->address, address) == 0)
+			return m;
+	return NULL;
+}
+
+static struct mailbox *make_locked(struct world *w, const char *address)
+{
+	struct mailbox *m;
+
+	if (w->mailboxes_n == MAILBOXES_MAX)
+		return NULL;
+	m = calloc(1, sizeof(*m));
+	assert(m);
+	m->address = strdup(address);
+	m->permitted = m->imap_enabled = true;
+	m->size_cap = m->sessions_max = m->appends_max = m->bytes_max = m->quota = -1;
+	m->folders = folders_new();
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_mutex_init(&m->preparing, NULL);
+	for (size_t i = 0; i < APPS_MAX; i++) {
+		window_init(&m->use[i].appends, profile_get(w->profile, SW_APPENDS_WINDOW_MS));
+		window_init(&m->use[i].bytes, profile_get(w->profile, SW_BYTES_WINDOW_MS));
+	}
+	m->next = w->mailboxes;
+	w->mailboxes = m;
+	w->mailboxes_n++;
+	return m;
+}
+
+void world_set_open(struct world *w, bool open) { w->open = open; }
+
+/* Addresses become user names of the backend; nothing odd goes there. */
+static bool is_address(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n == 0 || n > 254)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)s[i] <= 32 || s[i] == 127 || strchr("*%\"\\/{}()", s[i]))
+			return false;
+	return true;
+}
+
+struct mailbox *world_mailbox(struct world *w, const char *address)
+{
+	struct mailbox *m;
+
+	pthread_mutex_lock(&w->lock);
+	m = find_locked(w, address);
+	if (!m && w->open && is_address(address))
+		m = make_locked(w, address);
+	pthread_mutex_unlock(&w->lock);
+	return m;
+}
+
+int world_set_mailbox(struct world *w, const json_t *spec, struct err *err)
+{
+	const char *address = NULL;
+	int permission = -1, imap = -1;
+	json_int_t cap = -2, quota = -2, sessions = -2, appends = -2, bytes = -2;
+	json_error_t je;
+	struct mailbox *m;
+
+	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT, "{s:s, s?b, s?b, s?I, s?I, s?I, s?I, s?I}", "address",
+		    &address, "permission", &permission, "imap", &imap, "size_cap", &cap, "quota", &quota,
+		    "sessions_max", &sessions, "appends_max", &appends, "bytes_max", &bytes) < 0)
+		return err_set(err, ERR_USAGE, "mailbox: %s", je.text);
+	if (!is_address(address))
+		return err_set(err, ERR_USAGE, "mailbox: '%s' is not an address", address);
+	pthread_mutex_lock(&w->lock);
+	m = find_locked(w, address);
+	if (!m)
+		m = make_locked(w, address);
+	pthread_mutex_unlock(&w->lock);
+	if (!m)
+		return err_set(err, ERR_USAGE, "too many mailboxes");
+	pthread_mutex_lock(&m->lock);
+	m->permitted = permission < 0 ? m->permitted : permission;
+	m->imap_enabled = imap < 0 ? m->imap_enabled : imap;
+	m->size_cap = cap == -2 ? m->size_cap : cap;
+	m->quota = quota == -2 ? m->quota : quota;
+	m->sessions_max = sessions == -2 ? m->sessions_max : sessions;
+	m->appends_max = appends == -2 ? m->appends_max : appends;
+	m->bytes_max = bytes == -2 ? m->bytes_max : bytes;
+	pthread_mutex_unlock(&m->lock);
+	return 0;
+}
+
+static void add_counters(struct counters *sum, const struct counters *c)
+{
+#define X(n) sum->n += c->n;
+	COUNTERS(X)
+#undef X
+}
+
+static json_t *counters_json(const struct counters *c)
+{
+	json_t *o = json_object();
+
+#define X(n) json_object_set_new(o, #n, json_integer((json_int_t)c->n));
+	COUNTERS(X)
+#undef X
+	return o;
+}
+
+json_t *world_state(struct world *w)
+{
+	json_t *boxes = json_object();
+	struct counters sum = {0};
+
+	pthread_mutex_lock(&w->lock);
+	for (struct mailbox *m = w->mailboxes; m; m = m->next) {
+		json_t *o;
+		uint64_t peak_n = 0, peak_b = 0;
+
+		pthread_mutex_lock(&m->lock);
+		o = counters_json(&m->count);
+		add_counters(&sum, &m->count);
+		for (size_t i = 0; i < w->apps_n; i++) {
+			peak_n = m->use[i].appends.peak_count > peak_n ? m->use[i].appends.peak_count : peak_n;
+			peak_b = m->use[i].bytes.peak_bytes > peak_b ? m->use[i].bytes.peak_bytes : peak_b;
+		}
+		pthread_mutex_unlock(&m->lock);
+		json_object_set_new(o, "window_appends_peak", json_integer((json_int_t)peak_n));
+		json_object_set_new(o, "window_bytes_peak", json_integer((json_int_t)peak_b));
+		json_object_set_new(boxes, m->address, o);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return json_pack("{s:o, s:o}", "totals", counters_json(&sum), "mailboxes", boxes);
+}
+
+int64_t mailbox_limit(struct mailbox *m, struct profile *p, enum rule_switch sw)
+{
+	int64_t own = sw == SW_SIZE_CAP ? m->size_cap : sw == SW_SESSIONS_MAX ? m->sessions_max
+		: sw == SW_APPENDS_MAX                                         ? m->appends_max
+		: sw == SW_BYTES_MAX                                           ? m->bytes_max
+									       : -1;
+
+	return own >= 0 ? own : profile_get(p, sw);
+}
+
+bool mailbox_enter(struct mailbox *m, int64_t sessions_max)
+{
+	bool ok;
+
+	pthread_mutex_lock(&m->lock);
+	ok = sessions_max <= 0 || m->count.sessions < (uint64_t)sessions_max;
+	if (ok && ++m->count.sessions > m->count.sessions_peak)
+		m->count.sessions_peak = m->count.sessions;
+	pthread_mutex_unlock(&m->lock);
+	return ok;
+}
+
+void mailbox_leave(struct mailbox *m) { MAILBOX_COUNT(m, sessions, -1); }
+
+int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *p, int64_t now_ms, uint64_t bytes)
+{
+	int64_t max_n, max_b, wait = 0, other = 0, backoff = profile_get(p, SW_BACKOFF_MS);
+	struct app_use *u = &m->use[app->index];
+
+	pthread_mutex_lock(&m->lock);
+	max_n = mailbox_limit(m, p, SW_APPENDS_MAX);
+	max_b = mailbox_limit(m, p, SW_BYTES_MAX);
+	window_set_span(&u->appends, profile_get(p, SW_APPENDS_WINDOW_MS));
+	window_set_span(&u->bytes, profile_get(p, SW_BYTES_WINDOW_MS));
+	window_advance(&u->appends, now_ms);
+	window_advance(&u->bytes, now_ms);
+	if (max_n && u->appends.count + 1 > (uint64_t)max_n)
+		wait = window_wait(&u->appends, now_ms, (uint64_t)max_n - 1, UINT64_MAX);
+	/* A message larger than the limit goes alone. */
+	if (max_b && u->bytes.count && u->bytes.bytes + bytes > (uint64_t)max_b)
+		other = window_wait(&u->bytes, now_ms, UINT64_MAX, bytes < (uint64_t)max_b ? (uint64_t)max_b - bytes : 0);
+	if (other > wait)
+		wait = other;
+	if (wait) {
+		if (backoff)
+			wait = backoff;
+		u->fence_until_ms = now_ms + wait;
+		m->count.throttled++;
+	} else {
+		window_add(&u->appends, now_ms, bytes);
+		window_add(&u->bytes, now_ms, bytes);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return wait;
+}
+
+void mailbox_fence(struct mailbox *m, const struct app *app, int64_t until_ms)
+{
+	pthread_mutex_lock(&m->lock);
+	m->count.throttled++;
+	m->use[app->index].fence_until_ms = until_ms;
+	pthread_mutex_unlock(&m->lock);
+}
+
+int64_t mailbox_fence_left(struct mailbox *m, const struct app *app, int64_t now_ms)
+{
+	int64_t left;
+
+	pthread_mutex_lock(&m->lock);
+	left = m->use[app->index].fence_until_ms - now_ms;
+	pthread_mutex_unlock(&m->lock);
+	return left > 0 ? left : 0;
+}
+
+bool mailbox_has_room(struct mailbox *m, uint64_t bytes)
+{
+	bool ok;
+
+	pthread_mutex_lock(&m->lock);
+	ok = m->quota < 0 || m->count.appended_bytes + bytes <= (uint64_t)m->quota;
+	pthread_mutex_unlock(&m->lock);
+	return ok;
+}
+
+void mailbox_flight(struct mailbox *m, int delta)
+{
+	pthread_mutex_lock(&m->lock);
+	m->count.in_flight += (uint64_t)(int64_t)delta;
+	if (m->count.in_flight > m->count.in_flight_peak)
+		m->count.in_flight_peak = m->count.in_flight;
+	pthread_mutex_unlock(&m->lock);
+}

@@ -1,0 +1,33 @@
+/* Settles items in doubt: looks in the destination folder for what may have been committed, and assigns candidates as a multiset
+   (several messages may be identical, or lack a Message-ID). Also finds mail that is already there, for adoption. */
+#ifndef NF_UPLOAD_SETTLE_H
+#define NF_UPLOAD_SETTLE_H
+
+#include "upload/target.h"
+
+#define CANON_BYTES 32
+/* Digest of a message's meaning, the same before and after a server re-encodes it: decoded header fields that people see, the tree of
+   parts, decoded content with line ends and trailing blanks normalised. By GMime. */
+int canon_digest(const struct spool *body, uint8_t out[CANON_BYTES], struct err *err);
+/* Sixteen octets that stand for Message-ID, Date, From and Subject, decoded and normalised (white space, RFC 2047, letter case of
+   the domain); for indexes. */
+#define PRINT_KEY_BYTES 16
+void print_key(const struct fingerprint *p, uint8_t out[PRINT_KEY_BYTES]);
+
+/* The Date field as an instant (for hosts that lost INTERNALDATE). 0, or -1 when it cannot be read. */
+int print_date(const struct fingerprint *p, struct mail_date *out);
+
+struct pending {                  /* in: an item in doubt; out: what was found */
+	const struct fingerprint *print; /* borrowed */
+	const uint8_t *canon;         /* borrowed; NULL: not computed yet */
+	enum { SETTLE_ABSENT, SETTLE_FOUND, SETTLE_NEEDS_CANON } outcome;
+	struct receipt receipt;       /* SETTLE_FOUND */
+};
+
+/* mark: only messages after it are candidates. claimed: ids already held by receipts (sorted by strcmp; borrowed), never
+   assigned again. Content is compared (SHA-256 first, then canonical digest) before anything is called found. SETTLE_NEEDS_CANON: a
+   candidate's header values fit, its octets differ, and print alone cannot tell: call again with canon set (from the source's octets). */
+int settle_pending(struct target *t, const struct folder_ref *f, const char *mark, const char *const *claimed, size_t n_claimed,
+	struct pending *v, size_t n, struct err *err);
+
+#endif

@@ -1,0 +1,304 @@
+/* Messages into a folder. A group of APPENDs goes out under one permit (its demand counts every request and octet of the group), so
+   that a cap on permits in flight cannot stop a group half way, and permits cost nothing next to the messages. */
+#include "upload/target_imap.h"
+
+#include "engine/base/buf.h"
+#include "engine/base/log.h"
+#include "upload/settle.h"
+
+#include <inttypes.h>
+
+static uint64_t octets(const struct put_item *i) { return spool_size(i->mail->body); }
+
+/* How many of the next items go together. Once the server has refused commands in this session, never so many that it could run out of
+   patience in the middle (it hangs up, and what is in flight would be in doubt). */
+static size_t group_size(const struct target_imap *t, const struct put_item *v, size_t n, uint64_t *bytes)
+{
+	size_t most = GROUP_ITEMS, k = 0;
+	if (t->conf->kind == TARGET_EXCHANGE && t->refusals > 0)
+		most = t->refusals < MOST_REFUSALS ? MOST_REFUSALS - t->refusals : MOST_REFUSALS;
+	for (*bytes = 0; k < n && k < most; k++) {
+		if (k > 0 && *bytes + octets(&v[k]) > GROUP_BYTES)
+			break;
+		*bytes += octets(&v[k]);
+	}
+	return k;
+}
+
+static int flags_text(const struct target_imap *t, const struct mail *m, char *out, struct err *err)
+{
+	bool exchange = t->conf->kind == TARGET_EXCHANGE;
+	enum flags_policy policy = exchange ? FLAGS_EXCHANGE : FLAGS_GENERIC;
+	/* Older builds of Exchange show a \Flagged that came with APPEND over IMAP only: it is stored afterwards. */
+	unsigned flags = exchange ? m->flags & ~(unsigned)MAIL_FLAGGED : m->flags;
+	const char *keywords = m->keywords ? m->keywords : "";
+	if (flags_format(flags, keywords, policy, out, FLAGS_TEXT, NULL, err) == 0)
+		return 0;
+	log_line(LOG_WARN, "UID %" PRIu32 ": its keywords are too long to be taken along", m->uid);
+	err_clear(err);
+	return flags_format(flags, "", policy, out, FLAGS_TEXT, NULL, err);
+}
+
+/* What one APPEND came to. */
+static void take_result(struct put_item *to, const struct append_item *from)
+{
+	to->err = from->err;
+	switch (from->result) {
+	case APPEND_PLACED:
+		to->result = PUT_PLACED;
+		snprintf(to->receipt.route, sizeof(to->receipt.route), "%s", target_imap_ops.name);
+		if (from->uid != 0)
+			target_imap_format_id(to->receipt.id, sizeof(to->receipt.id), from->uidvalidity, from->uid);
+		break;
+	case APPEND_REFUSED: /* only what this message is to blame for is final */
+		to->result = err_action(from->err.kind) == ACT_SKIP_MESSAGE ? PUT_REFUSED : PUT_NOT_SENT;
+		break;
+	case APPEND_NOT_SENT: to->result = PUT_NOT_SENT; break;
+	case APPEND_IN_DOUBT: to->result = PUT_IN_DOUBT; break;
+	}
+}
+
+/* Why the rest of a put must not go out: the first error that is not a message's own. NULL: nothing. */
+static const struct err *obstacle(const struct put_item *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].err.kind != ERR_NONE && err_action(v[i].err.kind) != ACT_SKIP_MESSAGE)
+			return &v[i].err;
+	}
+	return NULL;
+}
+
+/* 0: sent, *in_the_way tells whether more may follow. -1: the session is over. */
+static int put_group(struct target_imap *t, const struct folder_ref *f, struct put_item *v, size_t n, uint64_t bytes,
+	struct err *in_the_way, struct err *err)
+{
+	struct append_item *items = t->items;
+	struct imap_work w;
+	for (size_t i = 0; i < n; i++) {
+		items[i] = (struct append_item){.mail = v[i].mail, .flags = t->flags_text[i], .result = APPEND_NOT_SENT, .err = ERR_INIT};
+		if (flags_text(t, v[i].mail, t->flags_text[i], in_the_way))
+			return 0;
+	}
+	if (target_imap_begin(t, bytes, (unsigned)n, &w, in_the_way))
+		return 0;
+	uint64_t window = t->conf->window_bytes ? t->conf->window_bytes : GROUP_BYTES;
+	size_t in_flight = t->conf->window_items ? t->conf->window_items : GROUP_ITEMS;
+	int rc = append_mails(t->conn, f->id, items, n, window, in_flight, err);
+	target_imap_unselect(t); /* what was selected does not know the new messages */
+	unsigned refused = 0;
+	for (size_t i = 0; i < n; i++) {
+		take_result(&v[i], &items[i]);
+		refused += items[i].result == APPEND_REFUSED;
+	}
+	if (rc) {
+		*in_the_way = *err;
+		return target_imap_end(t, &w, rc, (unsigned)n, err);
+	}
+	const struct err *first = obstacle(v, n);
+	struct err verdict = first ? *first : ERR_INIT;
+	unsigned before = t->refusals;
+	target_imap_end(t, &w, first ? -1 : 0, (unsigned)n, &verdict);
+	t->refusals = before + refused;
+	if (first)
+		*in_the_way = *first;
+	return 0;
+}
+
+/* --- without UIDPLUS: which UID did a message get? --- */
+
+struct class_of { /* items that cannot be told apart by what a listing shows */
+	uint8_t key[PRINT_KEY_BYTES];
+	size_t first;   /* index of the first item of this class */
+	bool alike;     /* all of its items are the same octets and were answered */
+	size_t items, found;
+	uint32_t *uids; /* owned; room for as many as there are items */
+};
+
+static struct class_of *class_find(struct class_of *c, size_t n, const uint8_t *key, uint64_t size, const struct put_item *v)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!memcmp(c[i].key, key, PRINT_KEY_BYTES) && v[c[i].first].mail->print.size == size)
+			return &c[i];
+	}
+	return NULL;
+}
+
+static size_t classes_make(struct class_of *c, const struct put_item *v, size_t n, size_t *class_of_item)
+{
+	size_t n_classes = 0;
+	for (size_t i = 0; i < n; i++) {
+		uint8_t key[PRINT_KEY_BYTES];
+		class_of_item[i] = SIZE_MAX;
+		if (v[i].result != PUT_PLACED && v[i].result != PUT_IN_DOUBT)
+			continue;
+		const struct fingerprint *p = &v[i].mail->print;
+		print_key(p, key);
+		struct class_of *k = class_find(c, n_classes, key, p->size, v);
+		if (!k) {
+			k = &c[n_classes++];
+			*k = (struct class_of){.first = i, .alike = true};
+			memcpy(k->key, key, sizeof(key));
+		}
+		class_of_item[i] = (size_t)(k - c);
+		k->items++;
+		k->alike = k->alike && v[i].result == PUT_PLACED && !memcmp(p->sha256, v[k->first].mail->print.sha256, 32);
+	}
+	return n_classes;
+}
+
+/* Lists what is new in the folder and gives each class its UIDs. */
+static int classes_look(struct target_imap *t, const struct put_item *v, struct class_of *c, size_t n_classes, uint32_t from,
+	struct err *err)
+{
+	struct mailbox_entry page[64];
+	size_t got;
+	do {
+		if (mailbox_list(t->conn, from, page, 64, &got, err))
+			return -1;
+		for (size_t i = 0; i < got; i++) {
+			uint8_t key[PRINT_KEY_BYTES];
+			print_key(&page[i].print, key);
+			struct class_of *k = class_find(c, n_classes, key, page[i].size, v);
+			if (k && k->found < k->items)
+				k->uids[k->found] = page[i].uid;
+			if (k)
+				k->found++;
+			from = page[i].uid + 1;
+			fingerprint_done(&page[i].print);
+		}
+	} while (got > 0 && from > 0);
+	return 0;
+}
+
+/* Items whose class holds as many new messages as were sent get their ids, in order; the others keep "": the caller settles. */
+static void find_ids(struct target_imap *t, const struct folder_ref *f, uint32_t from, struct put_item *v, size_t n)
+{
+	struct err err = ERR_INIT;
+	struct imap_work w;
+	struct class_of *c = calloc(n, sizeof(*c));
+	size_t *class_of_item = calloc(n, sizeof(*class_of_item));
+	uint32_t *uids = calloc(n, sizeof(*uids)), *next = uids;
+	if (!c || !class_of_item || !uids || target_imap_begin(t, 0, 2, &w, &err))
+		goto out;
+	size_t n_classes = classes_make(c, v, n, class_of_item);
+	for (size_t i = 0; i < n_classes; next += c[i].items, i++)
+		c[i].uids = next;
+	int rc = target_imap_select(t, f, true, &err);
+	if (rc == 0)
+		rc = classes_look(t, v, c, n_classes, from, &err);
+	if (target_imap_end(t, &w, rc, 2, &err)) {
+		log_err(LOG_INFO, &err, "%s: the new messages cannot be listed", f->path);
+		goto out;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct class_of *k = class_of_item[i] == SIZE_MAX ? NULL : &c[class_of_item[i]];
+		if (k && k->alike && k->found == k->items && !v[i].receipt.id[0])
+			target_imap_format_id(v[i].receipt.id, sizeof(v[i].receipt.id), t->uidvalidity, *k->uids++);
+	}
+out:
+	free(c);
+	free(class_of_item);
+	free(uids);
+}
+
+/* --- \Flagged --- */
+
+static bool wants_flag(const struct put_item *i) { return i->result == PUT_PLACED && (i->mail->flags & MAIL_FLAGGED); }
+
+static int store_and_verify(struct target_imap *t, const struct folder_ref *f, struct put_item *v, size_t n, const char *set,
+	struct err *err)
+{
+	if (target_imap_select(t, f, false, err) || mailbox_store(t->conn, set, true, "(\\Flagged)", err))
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		unsigned flags = 0;
+		uint32_t uid;
+		if (!wants_flag(&v[i]) || !v[i].receipt.id[0])
+			continue;
+		if (target_imap_parse_id(f, v[i].receipt.id, &uid, err) || mailbox_flags(t->conn, uid, &flags, err))
+			return -1;
+		if (flags & MAIL_FLAGGED)
+			err_clear(&v[i].err);
+		else
+			err_set(&v[i].err, ERR_MESSAGE, "\\Flagged was stored and did not stay");
+	}
+	return 0;
+}
+
+/* One STORE for all of a put. What fails here leaves its items placed, with the reason. */
+static void store_flagged(struct target_imap *t, const struct folder_ref *f, struct put_item *v, size_t n)
+{
+	struct err err = ERR_INIT;
+	struct imap_work w;
+	struct buf set;
+	unsigned count = 0;
+	buf_init(&set, 8192);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t uid;
+		if (!wants_flag(&v[i]))
+			continue;
+		err_set(&v[i].err, ERR_LOST, "\\Flagged is not stored yet");
+		if (v[i].receipt.id[0] && target_imap_parse_id(f, v[i].receipt.id, &uid, &v[i].err) == 0 &&
+			buf_printf(&set, &err, "%s%" PRIu32, count ? "," : "", uid) == 0)
+			count++;
+	}
+	if (count > 0 && target_imap_begin(t, 0, 1 + count, &w, &err) == 0) {
+		int rc = store_and_verify(t, f, v, n, buf_str(&set), &err);
+		if (target_imap_end(t, &w, rc, 1 + count, &err))
+			log_err(LOG_INFO, &err, "%s: \\Flagged could not be stored", f->path);
+	}
+	buf_done(&set);
+}
+
+/* --- put --- */
+
+/* UIDNEXT before anything is sent, for a server that will not tell where a message went. */
+static int note_uidnext(struct target_imap *t, const struct folder_ref *f, uint32_t *from, struct err *err)
+{
+	struct imap_work w;
+	if (target_imap_begin(t, 0, 1, &w, err) || target_imap_end(t, &w, target_imap_select(t, f, true, err), 1, err))
+		return -1;
+	*from = t->uidnext ? t->uidnext : 1;
+	return 0;
+}
+
+int target_imap_put(struct target *base, const struct folder_ref *f, struct put_item *v, size_t n, struct err *err)
+{
+	struct target_imap *t = target_imap_of(base);
+	struct err in_the_way = ERR_INIT;
+	size_t done = 0;
+	uint32_t from = 0;
+	int rc = 0;
+	for (size_t i = 0; i < n; i++) {
+		v[i].result = PUT_NOT_SENT;
+		v[i].receipt = (struct receipt){.id = ""};
+		v[i].err = ERR_INIT;
+	}
+	bool uidplus = t->conn && conn_has_capability(t->conn, "UIDPLUS");
+	if (!uidplus)
+		note_uidnext(t, f, &from, &in_the_way);
+	while (done < n && in_the_way.kind == ERR_NONE) {
+		uint64_t bytes;
+		size_t k = group_size(t, v + done, n - done, &bytes);
+		rc = put_group(t, f, v + done, k, bytes, &in_the_way, err);
+		done += k;
+	}
+	for (size_t i = 0; i < n; i++) { /* what was not reached says why */
+		if (v[i].result == PUT_NOT_SENT && v[i].err.kind == ERR_NONE)
+			v[i].err = in_the_way;
+	}
+	if (rc == 0 && t->conn && !conn_is_dead(t->conn)) {
+		if (!uidplus && from > 0)
+			find_ids(t, f, from, v, n);
+		if (t->conf->kind == TARGET_EXCHANGE)
+			store_flagged(t, f, v, n);
+	}
+	if (rc == 0 && (!t->conn || conn_is_dead(t->conn))) {
+		if (in_the_way.kind != ERR_NONE)
+			*err = in_the_way;
+		else
+			err_set(err, ERR_LOST, "target %s, mailbox %s: the session has ended", t->conf->name, t->conf->mailbox);
+		rc = -1;
+	}
+	return rc;
+}
