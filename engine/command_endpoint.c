@@ -112,23 +112,17 @@ static int test_endpoint(struct cli *c, struct endpoint *e, const char *user, co
 {
 	struct source_login login;
 	struct stop *stop = stop_new(NULL);
-	char full[MODEL_TEXT * 2];
 	if (password) {
-		memset(&login, 0, sizeof login);
-		if (e->login_template[0])
-			login_fill_template(e->login_template, user, full, sizeof full);
-		else
-			snprintf(full, sizeof full, "%s", e->admin_user[0] ? e->admin_user : user);
-		login.conf = (struct conn_conf){.host = e->host, .port = e->port, .tls = e->tls, .ca_file = e->ca_file[0] ? e->ca_file : NULL,
-			.accept_any_certificate = e->accept_any_certificate, .auth = e->auth, .user = full,
-			.authzid = e->admin_user[0] ? user : NULL, .secret = password, .quirks = e->quirks};
+		if (source_login_with(&login, e, user, password, err)) {
+			stop_free(&stop);
+			return -1;
+		}
 	} else if (source_login_init(&login, c->store, e, user, 0, err)) {
 		stop_free(&stop);
 		return -1;
 	}
 	probe_endpoint(&login.conf, NULL, stop, r);
-	if (!password)
-		source_login_done(&login);
+	source_login_done(&login);
 	stop_free(&stop);
 	e->tested_at = clock_wall_s();
 	e->test_passed = r->passed;

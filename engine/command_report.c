@@ -57,22 +57,22 @@ static FILE *open_csv(const char *dir, const char *name, const char *head, struc
 static int report_item(struct report *r, const struct user *u, const struct folder_row *f, const struct item *it, json_t *list,
 	struct err *err)
 {
-	char at[CLOCK_TEXT] = "", uid[16], size[24];
+	char at[CLOCK_TEXT] = "", uid[16], size[24], from[MODEL_TEXT], subject[MODEL_TEXT], message_id[MODEL_TEXT];
+	print_show(it->print.from, from, sizeof from);
+	print_show(it->print.subject, subject, sizeof subject);
+	print_show(it->print.message_id, message_id, sizeof message_id);
 	if (it->received.known)
 		clock_format(it->received.at, at, sizeof at);
 	snprintf(uid, sizeof uid, "%u", it->uid);
 	snprintf(size, sizeof size, "%llu", (unsigned long long)it->size);
-	const char *fields[] = {u->source_user, u->address, f ? f->name : "", uid, item_state_name(it->state), at, it->print.from,
-		it->print.subject, it->print.message_id, size, err_kind_name(it->error_kind), it->error};
+	const char *fields[] = {u->source_user, u->address, f ? f->name : "", uid, item_state_name(it->state), at, from, subject, message_id, size, err_kind_name(it->error_kind), it->error};
 	if (r->items && write_row(r->items, fields, sizeof fields / sizeof fields[0], err))
 		return -1;
-	json_array_append_new(list, json_pack("{s:s?,s:I,s:s,s:s,s:s?,s:s?,s:s?,s:I,s:s,s:s}", "folder", f ? f->name : "", "uid",
-		(json_int_t)it->uid, "state", item_state_name(it->state), "received", at, "from", it->print.from, "subject", it->print.subject,
-		"message_id", it->print.message_id, "size", (json_int_t)it->size, "kind", err_kind_name(it->error_kind), "reason", it->error));
+	json_array_append_new(list, json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s}", "folder", f ? f->name : "", "uid",
+		(json_int_t)it->uid, "state", item_state_name(it->state), "received", at, "from", from, "subject", subject, "message_id", message_id, "size", (json_int_t)it->size, "kind", err_kind_name(it->error_kind), "reason", it->error));
 	if (!r->c->json && r->shown++ < 100)
 		printf("    %s: folder %s, UID %s, %s, %s octets, from %.60s, \"%.60s\"\n        %s\n", item_state_name(it->state),
-			f ? f->name : "?", uid, at, size, it->print.from ? it->print.from : "", it->print.subject ? it->print.subject : "",
-			it->error);
+			f ? f->name : "?", uid, at, size, from, subject, it->error);
 	return 0;
 }
 

@@ -19,6 +19,37 @@ void login_fill_template(const char *template, const char *user, char *out, size
 	out[n] = 0;
 }
 
+/* Master users behind a separator (user*admin) exist for PLAIN and LOGIN only: Dovecot 2.3.19 answers SCRAM with AUTHORIZATIONFAILED. */
+static enum auth_method template_auth(enum auth_method wanted, const char *template, enum tls_mode tls)
+{
+	return wanted == AUTH_ANY && template[0] && tls != TLS_NONE ? AUTH_PLAIN : wanted;
+}
+
+static void fill_source(struct source_login *l, const char *source_user)
+{
+	const struct endpoint *e = &l->endpoint;
+	if (e->login_template[0])
+		login_fill_template(e->login_template, source_user, l->user, sizeof l->user);
+	else
+		snprintf(l->user, sizeof l->user, "%s", e->admin_user[0] ? e->admin_user : source_user);
+	snprintf(l->authzid, sizeof l->authzid, "%s", source_user);
+	l->conf = (struct conn_conf){.host = e->host, .port = e->port, .tls = e->tls,
+		.ca_file = e->ca_file[0] ? e->ca_file : NULL, .accept_any_certificate = e->accept_any_certificate,
+		.auth = template_auth(e->auth, e->login_template, e->tls), .user = l->user,
+		.authzid = e->admin_user[0] ? l->authzid : NULL, .secret = l->secret, .quirks = e->quirks};
+}
+
+int source_login_with(struct source_login *l, const struct endpoint *e, const char *source_user, const struct secret *password,
+	struct err *err)
+{
+	memset(l, 0, sizeof *l);
+	l->endpoint = *e;
+	if (!(l->secret = secret_copy(password)))
+		return err_set(err, ERR_MEMORY, "no memory for a password");
+	fill_source(l, source_user);
+	return 0;
+}
+
 int source_login_init(struct source_login *l, struct store *s, const struct endpoint *e, const char *source_user, int64_t user_id,
 	struct err *err)
 {
@@ -36,15 +67,7 @@ int source_login_init(struct source_login *l, struct store *s, const struct endp
 		err_hint(err, "give it in the CSV's Password column, or an administrator login on the endpoint");
 		return -1;
 	}
-	if (e->login_template[0])
-		login_fill_template(e->login_template, source_user, l->user, sizeof l->user);
-	else
-		snprintf(l->user, sizeof l->user, "%s", e->admin_user[0] ? e->admin_user : source_user);
-	snprintf(l->authzid, sizeof l->authzid, "%s", source_user);
-	l->conf = (struct conn_conf){.host = e->host, .port = e->port, .tls = e->tls,
-		.ca_file = e->ca_file[0] ? e->ca_file : NULL, .accept_any_certificate = e->accept_any_certificate,
-		.auth = e->auth, .user = l->user, .authzid = e->admin_user[0] ? l->authzid : NULL,
-		.secret = l->secret, .quirks = e->quirks};
+	fill_source(l, source_user);
 	return 0;
 }
 
@@ -75,7 +98,7 @@ int target_login_init(struct target_login *l, struct work *w, const struct targe
 	l->conf = (struct target_conf){.kind = t->kind, .name = t->name, .imap_host = l->host,
 		.imap_port = t->imap_port ? t->imap_port : 993, .imap_tls = t->imap_tls,
 		.ca_file = t->ca_file[0] ? t->ca_file : NULL, .accept_any_certificate = t->accept_any_certificate,
-		.mailbox = l->mailbox, .auth = exchange ? AUTH_XOAUTH2 : t->auth, .user = l->user[0] ? l->user : NULL,
+		.mailbox = l->mailbox, .auth = exchange ? AUTH_XOAUTH2 : template_auth(t->auth, t->login_template, t->imap_tls), .user = l->user[0] ? l->user : NULL,
 		.password = l->password, .token = token, .spool_dir = w->spool_dir,
 		.max_message_bytes = t->max_message_bytes};
 	return 0;

@@ -13,6 +13,9 @@ struct source_login {           /* owns what conf borrows; not to be copied */
 /* user_id 0: the endpoint's own (test) password for source_user. */
 int source_login_init(struct source_login *l, struct store *s, const struct endpoint *e, const char *source_user, int64_t user_id,
 	struct err *err);
+/* With a password that is not stored (yet). */
+int source_login_with(struct source_login *l, const struct endpoint *e, const char *source_user, const struct secret *password,
+	struct err *err);
 void source_login_done(struct source_login *l);
 
 /* TARGET_IMAP by password: the user's own ("target_password") if there is one, else the target's. */

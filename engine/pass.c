@@ -305,8 +305,8 @@ static bool is_due(const struct walk *w, const struct pull_meta *m, const struct
 		return false;
 	case ITEM_SKIPPED:
 		return !(m->flags & MAIL_DELETED) || w->j->batch.copy_deleted;
-	case ITEM_REFUSED:
-		return !w->j->user.incremental;
+	case ITEM_REFUSED: /* limits are raised, messages mended: each pass looks again; what is still too big is not fetched for it */
+		return !is_too_big(w, m, &(struct err){.kind = ERR_NONE});
 	case ITEM_GONE:
 		return true;
 	}

@@ -45,7 +45,7 @@ static const struct {
 
 static uint32_t small_letter(uint32_t c)
 {
-	if (c >= 0xff01 && c <= 0xff5e) /* full width */
+	if (c >= 0xff01 && c <= 0xff5e && c != 0xff0f) /* full width; its slash separates nothing */
 		c -= 0xfee0;
 	if (c == 0x3000 || c == 0xa0)
 		return ' ';

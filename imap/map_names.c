@@ -154,36 +154,62 @@ static const char *const containers[] = {"INBOX", "[Gmail]", "[Google Mail]"};
 
 enum { KEY = 128 };
 
-/* The folded name with "-", "_" and blanks as single blanks, none at the ends. False if it is longer than any name of ours. */
+/* Reads a name as folded words: each call gives the next character, a single blank between words for any "-", "_" and blanks there, 0 at
+   the end. *p moves on. */
+static uint32_t next_of_words(const char **p, const char *end, bool *is_inside)
+{
+	bool is_gap = false;
+	while (*p < end) {
+		uint32_t c;
+		size_t used = fold_next(*p, (size_t)(end - *p), &c);
+		if (c == ' ' || c == '-' || c == '_' || c == '\t') {
+			is_gap = true;
+		} else if (c != 0 && is_gap && *is_inside) {
+			return ' '; /* c is read again, now without a gap */
+		} else if (c != 0) {
+			*p += used;
+			*is_inside = true;
+			return c;
+		}
+		*p += used;
+	}
+	return 0;
+}
+
+/* The name's words as UTF-8. False if it is longer than any name of ours. */
 static bool make_key(const char *utf8, char key[KEY])
 {
-	size_t n = strlen(utf8), len = 0;
-	bool is_blank = false;
-	for (size_t i = 0; i < n;) {
-		uint32_t c;
-		i += fold_next(utf8 + i, n - i, &c);
-		if (c == 0)
-			continue;
-		if (c == ' ' || c == '-' || c == '_' || c == '\t') {
-			is_blank = true;
-			continue;
-		}
-		if (len + 6 > KEY)
+	const char *end = utf8 + strlen(utf8);
+	size_t len = 0;
+	bool is_inside = false;
+	for (uint32_t c; (c = next_of_words(&utf8, end, &is_inside)) != 0;) {
+		if (len + 5 > KEY)
 			return false;
-		if (is_blank && len > 0)
-			key[len++] = ' ';
-		is_blank = false;
 		len += utf8_encode(c, key + len);
 	}
 	key[len] = '\0';
-	return true;
+	return len > 0;
+}
+
+/* Most names differ in the first character, so the table's name is read no further than it agrees. */
+static bool is_key_of(const char *key, const char *name)
+{
+	const char *end = name + strlen(name);
+	bool is_inside = false;
+	for (uint32_t c; (c = next_of_words(&name, end, &is_inside)) != 0;) {
+		char octets[4];
+		size_t n = utf8_encode(c, octets);
+		if (strncmp(key, octets, n) != 0)
+			return false;
+		key += n;
+	}
+	return *key == '\0';
 }
 
 static bool is_among(const char *key, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		char other[KEY];
-		if (make_key(names[i], other) && strcmp(key, other) == 0)
+		if (is_key_of(key, names[i]))
 			return true;
 	}
 	return false;

@@ -235,6 +235,8 @@ static int mend_other(struct buf *line, bool *literal)
 		return repair_list(line, "LIST", (size_t)(p - line->data) + 4, literal);
 	if (is_word(p, end, "LSUB"))
 		return repair_list(line, "LSUB", (size_t)(p - line->data) + 4, literal);
+	if (starts(p, end, "FLAGS"))
+		repair_flags(line, (size_t)(p - line->data), literal);
 	if (is_word(p, end, "CAPABILITY"))
 		return mend_capability(line, (size_t)(p - line->data) + 10);
 	return 0;
@@ -284,7 +286,7 @@ static int mend_by_kind(struct buf *line, struct repair_context *c, bool *litera
 {
 	switch (c->kind) {
 	case REPAIR_FETCH:
-		return repair_fetch(line, c, *literal);
+		return repair_fetch(line, c, literal);
 	case REPAIR_STATUS:
 		*literal = false; /* "* OK x {99999}" must not switch the filter off */
 		break;

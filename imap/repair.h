@@ -45,7 +45,8 @@ bool repair_is_body_literal(const struct buf *line, const struct repair_context 
 /* Between repair*.c. Replaces old octets at `at`. 0 or -1: memory is out. */
 int repair_splice(struct buf *line, size_t at, size_t old, const char *text, size_t n);
 const char *repair_find(const char *p, const char *end, const char *word); /* without case; NULL: not there */
-int repair_fetch(struct buf *line, const struct repair_context *c, bool literal);
+int repair_fetch(struct buf *line, const struct repair_context *c, bool *literal);
+void repair_flags(struct buf *line, size_t word_at, bool *literal); /* "FLAGS (..." stands at word_at */
 int repair_list(struct buf *line, const char *verb, size_t arguments_at, bool *literal);
 
 #endif

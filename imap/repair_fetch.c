@@ -155,8 +155,9 @@ static void mend_uid(struct buf *line, size_t item, size_t value)
 		line->data[item] = 'X';
 }
 
-/* Keywords hold what atoms must not ("[Gmail]", accents, braces): each such octet becomes '_', nesting is taken flat. */
-static void mend_flags(struct buf *line, size_t item, size_t value)
+/* Keywords hold what atoms must not ("[Gmail]", accents, braces): each such octet becomes '_', nesting is taken flat. libetpan takes
+   strings and literals for keywords too, and frees them wrongly: they become atoms, and a literal's announcement becomes text. */
+static void mend_flags(struct buf *line, size_t item, size_t value, bool *literal)
 {
 	size_t i = value, nested = 0;
 
@@ -166,15 +167,27 @@ static void mend_flags(struct buf *line, size_t item, size_t value)
 	}
 	for (i++; i < line->len && line->data[i] != ')'; i++) {
 		unsigned char c = (unsigned char)line->data[i];
+		bool starts_flag = line->data[i - 1] == ' ' || line->data[i - 1] == '(';
 		if (c == '(') {
 			line->data[i] = ' ';
 			nested++;
-		} else if (c == '\\' ? line->data[i - 1] != ' ' && line->data[i - 1] != '(' && i != value + 1
-				   : c >= 127 || strchr("{\"%*]\t", c))
+		} else if (c == '\\' ? !starts_flag : c >= 127 || strchr("{\"%*]\t", c)) {
 			line->data[i] = c == '\t' ? ' ' : '_';
+		}
 	}
+	if (i >= line->len)
+		*literal = false;
 	for (; nested && i + 1 < line->len && line->data[i] == ')' && line->data[i + 1] == ')'; nested--)
 		line->data[i++] = ' ';
+}
+
+void repair_flags(struct buf *line, size_t word_at, bool *literal)
+{
+	size_t value = word_at + 5;
+
+	while (value < line->len && (line->data[value] == ' ' || line->data[value] == '\t'))
+		value++;
+	mend_flags(line, word_at, value, literal);
 }
 
 static bool item_is(const struct buf *line, size_t at, const char *name, size_t n)
@@ -182,7 +195,7 @@ static bool item_is(const struct buf *line, size_t at, const char *name, size_t 
 	return line->len - at > n && !strncasecmp(line->data + at, name, n) && line->data[at + n] == ' ';
 }
 
-static int mend_item(struct buf *line, size_t at)
+static int mend_item(struct buf *line, size_t at, bool *literal)
 {
 	if (item_is(line, at, "INTERNALDATE", 12))
 		return mend_date(line, at, at + 13);
@@ -190,8 +203,8 @@ static int mend_item(struct buf *line, size_t at)
 		return mend_size(line, at, at + 12);
 	if (item_is(line, at, "UID", 3))
 		mend_uid(line, at, at + 4);
-	else if (item_is(line, at, "FLAGS", 5))
-		mend_flags(line, at, at + 6);
+	else if (line->len - at > 5 && !strncasecmp(line->data + at, "FLAGS", 5))
+		repair_flags(line, at, literal);
 	return 0;
 }
 
@@ -205,7 +218,7 @@ static int add_blank_before_brace(struct buf *line)
 	return 0;
 }
 
-int repair_fetch(struct buf *line, const struct repair_context *c, bool literal)
+int repair_fetch(struct buf *line, const struct repair_context *c, bool *literal)
 {
 	int depth = c->continued ? c->depth : 0;
 	bool quoted = false, word_start = true;
@@ -220,7 +233,7 @@ int repair_fetch(struct buf *line, const struct repair_context *c, bool literal)
 			continue;
 		}
 		if (word_start && depth == 1 && isalpha((unsigned char)ch)) {
-			if (mend_item(line, i))
+			if (mend_item(line, i, literal))
 				return -1;
 			word_start = false;
 			continue;
@@ -233,5 +246,5 @@ int repair_fetch(struct buf *line, const struct repair_context *c, bool literal)
 		else if (ch == ')' && depth > 0)
 			depth--;
 	}
-	return literal ? add_blank_before_brace(line) : 0;
+	return *literal ? add_blank_before_brace(line) : 0;
 }

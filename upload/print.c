@@ -38,3 +38,23 @@ int print_date(const struct fingerprint *p, struct mail_date *out)
 	g_date_time_unref(t);
 	return 0;
 }
+
+const char *print_show(const char *raw, char *out, size_t size)
+{
+	char *decoded = raw && raw[0] ? g_mime_utils_header_decode_text(NULL, raw) : NULL;
+	char *valid = g_utf8_make_valid(decoded ? decoded : "", -1);
+	size_t n = 0;
+	for (const char *p = valid; *p;) {
+		size_t len = (size_t)(g_utf8_next_char(p) - p);
+		if (n + len >= size)
+			break;
+		bool control = (unsigned char)*p < 32 || *p == 127;
+		memcpy(out + n, control ? " " : p, len);
+		n += len;
+		p += len;
+	}
+	out[n] = 0;
+	g_free(valid);
+	g_free(decoded);
+	return out;
+}

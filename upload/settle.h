@@ -17,6 +17,9 @@ void print_key(const struct fingerprint *p, uint8_t out[PRINT_KEY_BYTES]);
 /* The Date field as an instant (for hosts that lost INTERNALDATE). 0, or -1 when it cannot be read. */
 int print_date(const struct fingerprint *p, struct mail_date *out);
 
+/* A raw header value as people read it: RFC 2047 decoded, valid UTF-8, no control characters; returns out. raw may be NULL. */
+const char *print_show(const char *raw, char *out, size_t size);
+
 struct pending {                  /* in: an item in doubt; out: what was found */
 	const struct fingerprint *print; /* borrowed */
 	const uint8_t *canon;         /* borrowed; NULL: not computed yet */

@@ -22,7 +22,8 @@ struct target_conf { /* borrowed; outlives the target */
 	const char *imap_host; unsigned imap_port; enum tls_mode imap_tls; const char *ca_file; bool accept_any_certificate;
 	const char *mailbox;          /* destination address: the mailbox that is written to */
 	enum auth_method auth;        /* TARGET_EXCHANGE: AUTH_XOAUTH2 */
-	const char *user;             /* sign-in name where it is not the mailbox (administrator); NULL: the mailbox */
+	const char *user;             /* TARGET_IMAP: sign-in name where it is not the mailbox; NULL: the mailbox */
+	const char *authzid;          /* TARGET_IMAP: SASL authorization identity, when user is an administrator's; NULL: none */
 	const struct secret *password;/* TARGET_IMAP by password */
 	struct token *token;          /* TARGET_EXCHANGE (and IMAP by token): where tokens come from; shared between threads */
 	const char *spool_dir;

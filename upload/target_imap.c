@@ -181,7 +181,7 @@ static int imap_open(struct target **out, const struct target_conf *conf, struct
 	t->conf = conf;
 	t->gate = gate;
 	t->stop = stop;
-	bool admin = conf->kind == TARGET_IMAP && conf->user && strcmp(conf->user, conf->mailbox) != 0;
+	bool generic = conf->kind == TARGET_IMAP;
 	t->conn_conf = (struct conn_conf){
 		.host = conf->imap_host,
 		.port = conf->imap_port,
@@ -189,8 +189,8 @@ static int imap_open(struct target **out, const struct target_conf *conf, struct
 		.ca_file = conf->ca_file,
 		.accept_any_certificate = conf->accept_any_certificate,
 		.auth = conf->auth,
-		.user = admin ? conf->user : conf->mailbox,
-		.authzid = admin ? conf->mailbox : NULL,
+		.user = generic && conf->user ? conf->user : conf->mailbox,
+		.authzid = generic ? conf->authzid : NULL,
 		.quirks = conf->kind == TARGET_EXCHANGE ? QUIRK_EXCHANGE : 0,
 	};
 	if (session_begin(t, err)) {

@@ -280,7 +280,7 @@ static void test_dates(void **state)
 {
 	struct server *s = server(state);
 	static const struct mail_date dates[] = {
-		{.at = 0, .zone_min = 0, .known = true},
+		{.at = 86400, .zone_min = 0, .known = true},           /* Cyrus takes 0 for "none" */
 		{.at = 951782400, .zone_min = 330, .known = true},  /* 29 Feb 2000, +0530 */
 		{.at = 1700000000, .zone_min = -480, .known = true},
 		{.known = false},

@@ -398,6 +398,8 @@ int main(void)
 		cmocka_unit_test(test_stopped),
 		cmocka_unit_test(test_speed),
 	};
+	if (*env("NF_ONLY"))
+		cmocka_set_test_filter(env("NF_ONLY"));
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
 	scope_close(&scope);
 	throttle_free(&throttle);

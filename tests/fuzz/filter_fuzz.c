@@ -48,6 +48,9 @@ static void collect(struct run *run, const uint8_t *data, size_t size, size_t st
 			at += n;
 			continue;
 		}
+		struct repair_status words;
+		if (at % 64 == 0)
+			filter_peek_words(f, &words);
 		char *input = filter_room(f, &room, true);
 		if (!room)
 			abort();
@@ -55,8 +58,6 @@ static void collect(struct run *run, const uint8_t *data, size_t size, size_t st
 		memcpy(input, data + at, n);
 		filter_filled(f, n);
 		at += n;
-		struct repair_status words;
-		filter_peek_words(f, &words);
 	}
 	if (run->broke != (filter_error(f) != NULL))
 		abort();

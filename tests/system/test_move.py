@@ -55,9 +55,9 @@ def test_pilot_into_exchange_and_everything_after(nightferry, dovecot, exosim_fo
     source.maildir("alice").add(corpus.made(7000), (), ("\\Seen",), 1_600_000_000)
     c = RawImap(behind.tls_port, tls=True, ca=behind.ca)
     c.login("alice@contoso.example", behind.users["alice@contoso.example"])
-    c.ok("SELECT INBOX")
-    c.ok("UID STORE 1 +FLAGS.SILENT (\\Deleted)")
-    c.ok("EXPUNGE")
+    c.command("SELECT INBOX")
+    c.command("UID STORE 1 +FLAGS.SILENT (\\Deleted)")
+    c.command("EXPUNGE")
     c.close()
     nightferry.run("batch", "sync", "pilot", "--wait")
     again = ferry.user_counts(nightferry)["alice"]
@@ -69,7 +69,7 @@ def test_pilot_into_exchange_and_everything_after(nightferry, dovecot, exosim_fo
     shown = nightferry.run("batch", "status", "pilot", "--json").json()
     assert shown["state"] == "Completed"
     # completed: the password is forgotten, the endpoint cannot go while batches refer to it
-    assert "refer" in nightferry.run("endpoint", "delete", "src", code=64).err
+    assert "in use by pilot" in nightferry.run("endpoint", "delete", "src", code=64).err
     report = os.path.join(nightferry.folder, "report")
     nightferry.run("batch", "report", "pilot", "--output-dir", report)
     assert "alice" in open(os.path.join(report, "users.csv"), encoding="utf-8-sig").read()
@@ -116,7 +116,7 @@ def test_what_the_destination_would_refuse_is_reported(nightferry, dovecot, exos
     assert any("MaxReceiveSize" in r for r in reasons.values()), reasons
     # the limit was raised: what was refused for its size moves now
     nightferry.run("target", "set", "contoso", "--max-message-size", "36MB")
-    nightferry.run("batch", "start", "pilot", "--wait", code=2)
+    nightferry.run("batch", "sync", "pilot", "--wait", code=2)
     counts = ferry.user_counts(nightferry)["alice"]
     assert (counts["copied"], counts["refused"]) == (6, 2), counts
 

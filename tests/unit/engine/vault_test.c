@@ -1,13 +1,9 @@
 /* The vault: what it seals only it opens, under the same identity; and where it takes its key from. */
 #include "engine/vault.h"
 
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "tests/unit/engine/store_fixture.h"
 
-#include <cmocka.h>
+#include <fcntl.h>
 
 static char dir[64], state[128], key[128];
 
@@ -24,6 +20,13 @@ static int set_up(void **unused)
 	snprintf(key, sizeof(key), "%s/keys/vault.key", dir);
 	unsetenv("NIGHTFERRY_KEY_FILE");
 	unsetenv("CREDENTIALS_DIRECTORY");
+	return 0;
+}
+
+static int tear_down(void **unused)
+{
+	(void)unused;
+	remove_tree(dir);
 	return 0;
 }
 
@@ -182,7 +185,7 @@ static void test_places(void **unused)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_seal, set_up), cmocka_unit_test_setup(test_refused_keys, set_up),
-		cmocka_unit_test_setup(test_not_beside_state, set_up), cmocka_unit_test_setup(test_places, set_up)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_seal, set_up, tear_down), cmocka_unit_test_setup_teardown(test_refused_keys, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_not_beside_state, set_up, tear_down), cmocka_unit_test_setup_teardown(test_places, set_up, tear_down)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

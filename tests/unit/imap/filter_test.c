@@ -1,0 +1,244 @@
+#include "imap/filter.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+struct out { char text[4096]; size_t n; };
+
+/* Feeds text in pieces of step octets and collects what comes out, in reads of at most `read`. -1: the filter broke off. */
+static int run(struct filter *f, const char *text, size_t size, size_t step, size_t read, struct out *out)
+{
+	for (size_t at = 0;;) {
+		ssize_t r = filter_give(f, out->text + out->n, read);
+		if (r < 0)
+			return -1;
+		out->n += (size_t)r;
+		assert_true(out->n < sizeof out->text - read);
+		out->text[out->n] = 0;
+		if (r > 0)
+			continue;
+		if (at == size)
+			return 0;
+		size_t room, n = step < size - at ? step : size - at;
+		char *input = filter_room(f, &room, false);
+		assert_true(room >= n);
+		memcpy(input, text + at, n);
+		filter_filled(f, n);
+		at += n;
+	}
+}
+
+static void test_passes_and_mends(void **state)
+{
+	static const struct { const char *in, *out; } cases[] = {
+		{"* OK hi\r\n", "* OK hi\r\n"},
+		{"* OK hi\n", "* OK hi\r\n"},
+		{"\r\n \r\n1 OK x\r\n", "1 OK x\r\n"}, /* Exchange's blank line */
+		{"* 1 FETCH (BODY[] {3+}\r\nabc)\r\n", "* 1 FETCH (BODY[] {3}\r\nabc)\r\n"},
+		{"* 1 FETCH (BODY[] ~{3}\r\nabc)\r\n", "* 1 FETCH (BODY[] {3}\r\nabc)\r\n"},
+		{"* 1 FETCH (BODY[]{3}\r\nabc)\r\n", "* 1 FETCH (BODY[] {3}\r\nabc)\r\n"},
+		{"* 1 FETCH (X {2}\r\n\r\n Y {1}\r\n))\r\n", "* 1 FETCH (X {2}\r\n\r\n Y {1}\r\n))\r\n"},
+		{"1 OK x {99999}\r\n* OK [ALERT]\r\n", "1 OK x {99999}\r\n* OK [ALERT] -\r\n"}, /* text, not a literal */
+		{"* 1 FETCH ()\r\n1 OK\r\n", "1 OK -\r\n"},
+		{"* LIST () \"/\" foo{5}\r\nabcde\r\n", "* LIST () \"/\" \"foo{5}\"\r\nabcde\r\n"}, /* a name, not a literal */
+		{"* X {3}\r\n", "* X {3}\r\n"},
+	};
+	struct out out;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		for (size_t step = 1; step <= strlen(cases[i].in); step++) {
+			struct filter *f = filter_new();
+			out.n = 0;
+			assert_int_equal(run(f, cases[i].in, strlen(cases[i].in), step, step % 7 + 1, &out), 0);
+			assert_string_equal(out.text, cases[i].out);
+			filter_free(&f);
+		}
+	}
+}
+
+static void test_a_literal_passes_untouched(void **state)
+{
+	static const char in[] = "* 1 FETCH (BODY[] {6}\r\n\0\x01\r\n\xff{ UID 3)\r\n";
+	struct filter *f = filter_new();
+	struct out out = {.n = 0};
+
+	(void)state;
+	assert_int_equal(run(f, in, sizeof in - 1, 3, 5, &out), 0);
+	assert_int_equal(out.n, sizeof in - 1);
+	assert_memory_equal(out.text, in, sizeof in - 1);
+	assert_true(filter_is_empty(f));
+	filter_free(&f);
+	assert_null(f);
+}
+
+static void test_caps(void **state)
+{
+	static const struct { const char *in; bool streams; const char *error; } cases[] = {
+		{"* 1 FETCH (BODY[] {4294967295}\r\n", true, "4 GiB"},
+		{"* 1 FETCH (BODY[] {99999999999999999999999}\r\n", true, "4 GiB"},
+		{"* 1 FETCH (BODY[] {4294967294}\r\n", true, NULL},
+		{"* 1 FETCH (BODY[] {4294967294}\r\n", false, "too long"},              /* nobody takes it: it would be kept */
+		{"* 1 FETCH (X-GM-LABELS (BODY[] {4000000000}\r\n", true, "too long"},  /* inside a list: no body */
+		{"* 1 FETCH (BODY[HEADER.FIELDS (DATE FROM)] {4000000000}\r\n", true, NULL},
+		{"* 1 FETCH (RFC822.HEADER {4000000000}\r\n", true, NULL},
+		{"* 1 FETCH (XRFC822 {4000000000}\r\n", true, "too long"},
+		{"* LIST () \"/\" {4000000000}\r\n", true, "too long"},
+		{"* LIST () \"/\" {1000}\r\n", true, NULL},
+	};
+	struct out out;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct filter *f = filter_new();
+		out.n = 0;
+		filter_begin(f, cases[i].streams);
+		int failed = run(f, cases[i].in, strlen(cases[i].in), 64, 64, &out);
+		assert_int_equal(failed, cases[i].error ? -1 : 0);
+		if (cases[i].error)
+			assert_non_null(strstr(filter_error(f), cases[i].error));
+		filter_free(&f);
+	}
+}
+
+static int feed_many(struct filter *f, const char *piece, size_t times)
+{
+	char scratch[65536];
+	size_t n = strlen(piece), room;
+
+	for (size_t i = 0; i < times; i++) {
+		ssize_t r;
+		char *input = filter_room(f, &room, false);
+		memcpy(input, piece, n);
+		filter_filled(f, n);
+		while ((r = filter_give(f, scratch, sizeof scratch)) > 0)
+			;
+		if (r < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void test_endless_answers_end(void **state)
+{
+	struct filter *f = filter_new();
+
+	(void)state;
+	assert_int_equal(feed_many(f, "no line end ", 3000000), -1); /* one line */
+	assert_non_null(strstr(filter_error(f), "line"));
+	filter_free(&f);
+	f = filter_new();
+	assert_int_equal(feed_many(f, "* 1 EXISTS and so on and so on\r\n", 3000000), -1); /* one command's text */
+	assert_non_null(strstr(filter_error(f), "too long"));
+	filter_free(&f);
+	f = filter_new();
+	for (int i = 0; i < 30; i++) { /* the same in many commands is fine */
+		filter_begin(f, false);
+		assert_int_equal(feed_many(f, "* 1 EXISTS and so on and so on\r\n", 100000), 0);
+	}
+	filter_free(&f);
+	f = filter_new();
+	assert_int_equal(feed_many(f, "* 1 FETCH (X ((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((("
+				      "(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((\r\n", 1), 0);
+	assert_int_equal(feed_many(f, "* 1 FETCH (X (((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((("
+				      "(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((("
+				      "(((((((((\r\n", 1), -1);
+	assert_non_null(strstr(filter_error(f), "nested"));
+	filter_free(&f);
+}
+
+static void test_remembers_words(void **state)
+{
+	static const char in[] = "* NO [ALERT] nearly full\r\n* BYE [UNAVAILABLE] going down\r\n12 BAD [FOO x y] words here\r\n";
+	struct filter *f = filter_new();
+	struct out out = {.n = 0};
+
+	(void)state;
+	assert_int_equal(run(f, in, sizeof in - 1, 7, 9, &out), 0);
+	assert_string_equal(filter_bye(f)->code, "UNAVAILABLE");
+	assert_string_equal(filter_bye(f)->words, "going down");
+	assert_string_equal(filter_alert(f)->words, "nearly full");
+	assert_string_equal(filter_answer(f)->tag, "12");
+	assert_string_equal(filter_answer(f)->verb, "BAD");
+	assert_string_equal(filter_answer(f)->code, "FOO");
+	assert_string_equal(filter_answer(f)->arguments, "x y");
+	assert_string_equal(filter_answer(f)->words, "words here");
+	assert_string_equal(filter_answer(f)->all, "[FOO x y] words here");
+	filter_free(&f);
+}
+
+static void test_direct_reads(void **state)
+{
+	struct filter *f = filter_new();
+	char scratch[64];
+	size_t room;
+
+	(void)state;
+	filter_begin(f, true);
+	static const char in[] = "* 1 FETCH (BODY[] {20000}\r\n";
+	memcpy(filter_room(f, &room, false), in, sizeof in - 1);
+	filter_filled(f, sizeof in - 1);
+	assert_int_equal(filter_direct(f), 0);
+	assert_int_equal(filter_give(f, scratch, sizeof scratch), sizeof in - 1);
+	assert_int_equal(filter_direct(f), 20000);
+	filter_skipped(f, 19000);
+	assert_int_equal(filter_direct(f), 0); /* the short rest goes through the buffer */
+	memset(filter_room(f, &room, false), 'x', 1000);
+	filter_filled(f, 1000);
+	size_t got = 0;
+	for (ssize_t r; (r = filter_give(f, scratch, sizeof scratch)) > 0;)
+		got += (size_t)r;
+	assert_int_equal(got, 1000);
+	filter_free(&f);
+}
+
+static void test_stash_is_bounded(void **state)
+{
+	struct filter *f = filter_new();
+	size_t room, total = 0;
+
+	(void)state;
+	for (;;) {
+		char *input = filter_room(f, &room, true);
+		if (!room)
+			break;
+		memset(input, 'x', room);
+		filter_filled(f, room);
+		total += room;
+		assert_true(total <= FILTER_STASH_MAX);
+	}
+	assert_int_equal(total, FILTER_STASH_MAX);
+	filter_free(&f);
+}
+
+static void test_peeks_parting_words(void **state)
+{
+	static const char in[] = "* 1 EXISTS\r\n3 OK fine\r\n4 BAD Request is throttled\r\n* BYE closing\r\n5 NO later\r\n";
+	struct filter *f = filter_new();
+	struct repair_status words;
+	size_t room;
+
+	(void)state;
+	assert_false(filter_peek_words(f, &words));
+	memcpy(filter_room(f, &room, false), in, sizeof in - 1);
+	filter_filled(f, sizeof in - 1);
+	assert_true(filter_peek_words(f, &words));
+	assert_string_equal(words.verb, "BYE");
+	assert_string_equal(words.words, "closing");
+	filter_free(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_passes_and_mends), cmocka_unit_test(test_a_literal_passes_untouched), cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_endless_answers_end), cmocka_unit_test(test_remembers_words), cmocka_unit_test(test_direct_reads),
+		cmocka_unit_test(test_stash_is_bounded), cmocka_unit_test(test_peeks_parting_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
