@@ -266,12 +266,10 @@ static int settle_folder(struct job *j, struct route_folder *f, bool last, bool 
 	rc = -1;
 	if (wait_until_due(&d, err))
 		goto out;
-	failpoint_hit(FP_SETTLE_BEFORE_LOOK);
 	if (look(&d, err))
 		goto out;
 	if (needs_canon(&d) && (fetch_canons(&d, err) || look(&d, err)))
 		goto out;
-	failpoint_hit(FP_SETTLE_AFTER_LOOK);
 	for (size_t i = 0; i < d.n; i++) /* a second look that still cannot tell has no more to go by */
 		d.gone[i] |= d.pending[i].outcome == SETTLE_NEEDS_CANON;
 	absent = calloc(d.n, sizeof *absent);

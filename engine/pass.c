@@ -3,7 +3,6 @@
 #include "engine/job.h"
 
 #include "engine/base/clock.h"
-#include "engine/base/failpoint.h"
 #include "engine/base/log.h"
 #include "engine/provider.h"
 #include "imap/flags.h"
@@ -43,7 +42,6 @@ static int enter_destination(struct job *j, struct route_folder *f, struct err *
 	for (unsigned tries = 1;; tries++) {
 		if (job_target(j, err))
 			return -1;
-		failpoint_hit(FP_FOLDER_BEFORE_CREATE);
 		if (!j->target->ops->folder(j->target, f->mapping->path, &ref, err))
 			break;
 		enum err_action act = err_action(err->kind);
@@ -54,7 +52,6 @@ static int enter_destination(struct job *j, struct route_folder *f, struct err *
 		if (job_back_off(j, tries, &why, err))
 			return -1;
 	}
-	failpoint_hit(FP_FOLDER_AFTER_CREATE);
 	bool changed = false;
 	dest_folder_done(&f->dest);
 	int rc = store_dest_folder(j->work->store, j->user.id, j->user.lease_epoch, &ref, &f->dest, &changed, err);
@@ -182,7 +179,6 @@ static int take_mail(struct walk *w, struct mail **m, const struct err *item, st
 	struct err why = *item;
 	if (why.kind != ERR_NONE)
 		return set_aside(w, *m, why.kind == ERR_GONE ? ITEM_GONE : ITEM_REFUSED, &why, err);
-	failpoint_hit(FP_PULL_AFTER_FETCH);
 	if (j->batch.date_from_header)
 		print_date(&(*m)->print, &(*m)->received);
 	if (target_check(j->ops, &j->target_login.conf, *m, &why))
@@ -225,7 +221,6 @@ static int fetch(struct walk *w, const struct pull_meta *v, size_t n, struct err
 {
 	struct route_folder *f = w->f;
 	size_t i = 0;
-	failpoint_hit(FP_PULL_BEFORE_FETCH);
 	while (i < n && f->cautious) {
 		f->suspect_strikes = f->suspect_uid == v[i].uid ? f->suspect_strikes : 0;
 		f->suspect_uid = v[i].uid;
@@ -300,6 +295,8 @@ static bool is_due(const struct walk *w, const struct pull_meta *m, const struct
 	case ITEM_INTENDED:
 		return false; /* on its way, or in doubt: doubt.c settles it */
 	case ITEM_PLACED:
+		*refresh = true;
+		return false;
 	case ITEM_DONE:
 		*refresh = (known->flags_written ^ m->flags) & FLAGS_THAT_CHANGE;
 		return false;

@@ -127,7 +127,8 @@ static void record(struct putter *p, struct parcel *run, size_t n, bool *settled
 		settled[i] = false;
 		switch (it->result) {
 		case PUT_PLACED:
-			putter_fill_item(q->folder, q->mail, ITEM_DONE, &rec);
+			/* With an error: it is there, but its \\Flagged is not; the next pass finishes it. */
+			putter_fill_item(q->folder, q->mail, it->err.kind == ERR_NONE ? ITEM_DONE : ITEM_PLACED, &rec);
 			rec.receipt = it->receipt;
 			rec.flags_written = q->mail->flags & (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED | MAIL_DRAFT);
 			placed[o->placed++] = rec;

@@ -6,26 +6,34 @@
 
 #define CHANGING (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED)
 
-static int refresh_one(struct job *j, struct route_folder *f, const struct folder_ref *ref, const struct pull_meta *m,
+/* A message whose flags were not stored after it was placed becomes done. */
+static int finish_item(struct job *j, const struct item *it, unsigned written, struct err *err)
+{
+	struct item rec = *it;
+	rec.state = ITEM_DONE;
+	rec.flags_written = written;
+	return store_placed(j->work->store, j->user.id, j->user.lease_epoch, &rec, 1, err);
+}
+
+static int refresh_one(struct job *j, const struct folder_ref *ref, const struct pull_meta *m,
 	const struct item *it, struct err *err)
 {
 	unsigned there = 0, wanted = m->flags & CHANGING;
 	int rc = it->receipt.id[0] ? j->target->ops->get_flags(j->target, ref, it->receipt.id, &there, err) : err_set(err, ERR_GONE, "id");
 	if (rc && err->kind != ERR_GONE)
 		return -1;
-	/* Moved, deleted or flagged otherwise by a person: theirs from now on. */
-	if (rc || (there & CHANGING) != (it->flags_written & CHANGING)) {
+	/* Moved, deleted or flagged otherwise by a person: theirs from now on. One that was only placed was never finished by us. */
+	if (rc || (it->state == ITEM_DONE && (there & CHANGING) != (it->flags_written & CHANGING))) {
 		err_clear(err);
-		return store_flags(j->work->store, j->user.id, j->user.lease_epoch, it->generation_id, it->uid, m->flags, wanted, err);
+		return it->state == ITEM_PLACED ? finish_item(j, it, wanted, err) : store_flags(j->work->store, j->user.id, j->user.lease_epoch, it->generation_id, it->uid, m->flags, wanted, err);
 	}
 	failpoint_hit(FP_FINISH_BEFORE_FLAGS);
 	if (j->target->ops->set_flags(j->target, ref, it->receipt.id, wanted, err))
 		return err->kind == ERR_GONE ? 0 : -1;
 	failpoint_hit(FP_FINISH_AFTER_FLAGS);
-	if (store_flags(j->work->store, j->user.id, j->user.lease_epoch, it->generation_id, it->uid, m->flags, wanted, err))
+	if (it->state == ITEM_PLACED ? finish_item(j, it, wanted, err)
+				     : store_flags(j->work->store, j->user.id, j->user.lease_epoch, it->generation_id, it->uid, m->flags, wanted, err))
 		return -1;
-	failpoint_hit(FP_FINISH_AFTER_COMMIT);
-	(void)f;
 	return 0;
 }
 
@@ -44,9 +52,9 @@ int refresh_flags(struct job *j, struct route_folder *f, const struct pull_meta 
 			rc = store_items_full(j->work->store, f->generation.id, v[i].uid - 1, &it, 1, &got, err);
 		if (rc || !got)
 			continue;
-		for (unsigned tries = 1; it.uid == v[i].uid && it.state == ITEM_DONE; tries++) {
+		for (unsigned tries = 1; it.uid == v[i].uid && (it.state == ITEM_DONE || it.state == ITEM_PLACED); tries++) {
 			rc = job_target(j, err);
-			if (!rc && !(rc = refresh_one(j, f, &ref, &v[i], &it, err)))
+			if (!rc && !(rc = refresh_one(j, &ref, &v[i], &it, err)))
 				break;
 			enum err_action act = err_action(err->kind);
 			if (!j->target || (act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
@@ -59,5 +67,7 @@ int refresh_flags(struct job *j, struct route_folder *f, const struct pull_meta 
 		item_done(&it);
 	}
 	folder_ref_done(&ref);
+	if (!rc && !(rc = store_flush(j->work->store, err)))
+		failpoint_hit(FP_FINISH_AFTER_COMMIT);
 	return rc ? err_wrap(err, "flags in %s", f->mapping->path) : 0;
 }

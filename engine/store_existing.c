@@ -138,8 +138,12 @@ static int read_item(struct db *db, int64_t generation_id, uint32_t uid, struct 
 	if (rc > 0)
 		rc = item_read(&q, out, err);
 	query_end(&q);
-	if (*there && rc == 0)
-		item_done(out);
+	if (*there && rc == 0) {
+		uint8_t sha256[sizeof(out->print.sha256)];
+		memcpy(sha256, out->print.sha256, sizeof(sha256));
+		item_done(out); /* which clears the whole fingerprint */
+		memcpy(out->print.sha256, sha256, sizeof(sha256));
+	}
 	return rc < 0 ? -1 : 0;
 }
 

@@ -306,6 +306,15 @@ static int new_scram(struct conn *c, struct scram **out, struct err *err)
 	return failed ? -1 : 0;
 }
 
+/* An OK without the server's signature proves nothing. */
+static int settle_unproved(struct conn *c, enum reply reply, struct err *err)
+{
+	if (settle(c, reply, err))
+		return -1;
+	session_kill(c);
+	return err_set(err, ERR_PROTOCOL, "the server skipped its part of SCRAM: it may not be the real one");
+}
+
 /* *proved: the password was judged. When it was not, the server may not know this user's password in SCRAM's form. */
 static int exchange_scram(struct conn *c, const struct auth_offer *offer, struct scram *s, bool *proved, struct err *err)
 {
@@ -321,7 +330,7 @@ static int exchange_scram(struct conn *c, const struct auth_offer *offer, struct
 	if (!answered)
 		answered = session_continuation(c, tag, &reply, err);
 	if (answered > 0)
-		failed = settle(c, reply, err);
+		failed = settle_unproved(c, reply, err);
 	if (answered)
 		goto out;
 	buf_clear(&out);
@@ -329,14 +338,8 @@ static int exchange_scram(struct conn *c, const struct auth_offer *offer, struct
 		goto broken;
 	*proved = true;
 	answered = session_continuation(c, tag, &reply, err);
-	if (answered > 0) {
-		/* An OK without the server's signature proves nothing. */
-		failed = settle(c, reply, err);
-		if (!failed) {
-			failed = err_set(err, ERR_PROTOCOL, "the server skipped its part of SCRAM: it may not be the real one");
-			session_kill(c);
-		}
-	}
+	if (answered > 0)
+		failed = settle_unproved(c, reply, err);
 	if (answered)
 		goto out;
 	if (read_challenge(c, &in, err) || scram_verify(s, buf_str(&in), in.len, err))

@@ -297,6 +297,8 @@ bool filter_peek_words(const struct filter *f, struct repair_status *out)
 		const char *newline = memchr(p, '\n', (size_t)(end - p));
 		size_t n = (size_t)((newline ? newline : end) - p);
 		struct repair_status status;
+		if (n && p[n - 1] == '\r')
+			n--;
 		if (n && repair_parse_status(p, n, &status) && status.verb[0] && strcmp(status.verb, "OK") &&
 			strcmp(status.verb, "PREAUTH")) {
 			*out = status;
@@ -304,7 +306,7 @@ bool filter_peek_words(const struct filter *f, struct repair_status *out)
 			if (!strcmp(status.verb, "BYE"))
 				break;
 		}
-		p += n + 1;
+		p = newline ? newline + 1 : end;
 	}
 	return found;
 }

@@ -17,8 +17,9 @@ static const struct {
 		    {"\\Draft", MAIL_DRAFT},
 		    {"\\Deleted", MAIL_DELETED}};
 
-/* Keywords that programs leave behind. In Exchange each would show as a category of that name on the message. Compared without case.
-   Sources: the IANA registry of IMAP keywords (RFC 5788) and what the programs named here write. */
+/* Keywords that programs leave behind. In Exchange each would show as a category of that name on the
+   message. Compared without case. Sources: the IANA registry of IMAP keywords (RFC 5788) and what the
+   programs named here write. */
 static const char *const program_keywords[] = {
 	/* IANA: said about the message by a program ($Important may be a person's word, so it travels) */
 	"$MDNSent", "$Forwarded", "$Submitted", "$SubmitPending", "$Junk", "$NotJunk", "$Phishing",
@@ -41,8 +42,8 @@ static const char *const program_keywords[] = {
 	"$hasatt", "$purchases", "$social", "$XAOL-READ", "$XAOL-GOOD", "$XAOL-BILLPAY-MAIL",
 	"$XAOL-CERTIFIED-MAIL", "$XAOL-OFFICIAL-MAIL", "XAOL-READ", "XAOL-GOOD", "$CNS-Message"};
 
-/* RFC 9051: an atom has no "(" ")" "{" SP CTL "%" "*" DQUOTE "\" and no octet above 127; "]" is allowed there, but ends a list of
-   flags in an answer's code, so it does not travel. */
+/* RFC 9051: an atom has no "(" ")" "{" SP CTL "%" "*" DQUOTE "\" and no octet above 127; "]" is allowed
+   there, but ends a list of flags in an answer's code, so it does not travel. */
 static bool is_atom(const char *s, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

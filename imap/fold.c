@@ -1,5 +1,5 @@
-/* Simple case folding (one character to one) for the scripts that have case, from Unicode's ranges; composition for the letters that
-   the mail of our languages uses (macOS writes names decomposed). */
+/* Simple case folding (one character to one) for the scripts that have case, from Unicode's ranges;
+   composition for the letters that the mail of our languages uses (macOS writes names decomposed). */
 #include "imap/fold.h"
 
 #include "engine/base/utf8.h"

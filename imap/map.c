@@ -1,7 +1,8 @@
-/* Two trees. The source's is made of the parts of all names, parents that are not listed included; each of its nodes gets a place in the
-   destination's, where the names of one parent's children differ without case. Well-known folders are placed first, then level by
-   level what moves before what is skipped and what keeps its name before what had to be changed, so that a folder whose name is fine
-   keeps it whoever else would like it. */
+/* Two trees. The source's is made of the parts of all names, parents that are not listed included; each of
+   its nodes gets a place in the destination's, where the names of one parent's children differ without
+   case. Well-known folders are placed first, then level by level what moves before what is skipped and what
+   keeps its name before what had to be changed, so that a folder whose name is fine keeps it whoever else
+   would like it. */
 #include "imap/map.h"
 
 #include "engine/base/buf.h"
@@ -32,8 +33,8 @@ struct node {                        /* of the source's tree */
 
 struct place { /* of the destination's tree */
 	int parent;
-	char *name;   /* owned */
-	bool is_open; /* made as the parent of a well-known folder only: the first that has the name gets it */
+	char *name;           /* owned */
+	bool is_open;         /* only the parent of a well-known folder: free for the first of that name */
 	unsigned next_number; /* for the next name that collides with this one */
 };
 

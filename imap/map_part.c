@@ -1,4 +1,5 @@
-/* Each rule works on what the one before left: blanks at the ends, characters, emptiness, reserved words, length. */
+/* Each rule works on what the one before left: blanks at the ends, characters, emptiness, reserved words,
+   length. */
 #include "imap/map_part.h"
 
 #include "engine/base/buf.h"
@@ -98,7 +99,8 @@ static size_t octets_of(const char *name, size_t n, size_t room)
 	return i;
 }
 
-/* Over-long names keep their beginning and get "~" and a hash: predictable, and different for different names. */
+/* Over-long names keep their beginning and get "~" and a hash: predictable, and different for different
+   names. */
 static int shorten(struct buf *name, const char *raw, unsigned *changes, struct err *err)
 {
 	if (octets_of(name->data, name->len, MAP_PART_LONGEST) == name->len)

@@ -7,8 +7,9 @@
 /* Most characters of a part (as UTF-16 counts them, which is how Exchange does). */
 #define MAP_PART_LONGEST 255
 
-/* part is UTF-8 (invalid octets are replaced), raw what an over-long name's hash is made of, is_top whether it stands at the top of
-   the mailbox. *out is yours to free; *changes gets what was done (enum map_change). */
+/* part is UTF-8 (invalid octets are replaced), raw what an over-long name's hash is made of, is_top
+   whether it stands at the top of the mailbox. *out is yours to free; *changes gets what was done (enum
+   map_change). */
 int map_part_fix(const char *part, const char *raw, const struct map_rules *rules, bool is_top, char **out,
 		 unsigned *changes, struct err *err);
 /* "name (2)", name cut where the two are too long together. */

@@ -1,6 +1,6 @@
-/* Modified UTF-7: "&" starts UTF-16 in base64 with "," for "/", "-" ends it, "&-" is "&" itself. Nothing that a server sends makes the
-   decoding fail: what is no modified UTF-7 stands for itself, so that two different raw names rarely look the same to people, and never
-   to us, since the raw name stays the key. */
+/* Modified UTF-7: "&" starts UTF-16 in base64 with "," for "/", "-" ends it, "&-" is "&" itself. Nothing
+   that a server sends makes the decoding fail: what is no modified UTF-7 stands for itself, so that two
+   different raw names rarely look the same to people, and never to us, since the raw name stays the key. */
 #include "imap/name.h"
 
 #include "engine/base/buf.h"

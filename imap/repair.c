@@ -155,25 +155,13 @@ static void disarm_badcharset(struct buf *line)
 		line->data[c - line->data] = 'X';
 }
 
-/* [PERMANENTFLAGS ((]: clist_foreach(NULL). Anything but a flat, closed list of flags is renamed. */
+/* [PERMANENTFLAGS ((]: clist_foreach(NULL). We have no use for it, and telling the good lists from the bad ones has failed twice. */
 static void disarm_permanentflags(struct buf *line)
 {
-	static const char word[] = "PERMANENTFLAGS";
 	const char *end = line->data + line->len;
 
-	for (const char *c = line->data; (c = repair_find(c, end, word)); c += sizeof word - 1) {
-		const char *p = skip_blanks(c + sizeof word - 1, end);
-		bool fine = p < end && *p == '(';
-		if (fine) {
-			for (p++; p < end && *p != ')'; p++)
-				if (!isalnum((unsigned char)*p) && !strchr("$_-.\\ /:+!#&@=", *p) &&
-					!(*p == '*' && p[-1] == '\\'))
-					break;
-			fine = p < end && *p == ')';
-		}
-		if (!fine)
-			line->data[c - line->data] = 'X';
-	}
+	for (const char *c = line->data; (c = repair_find(c, end, "PERMANENTFLAGS")); c++)
+		line->data[c - line->data] = 'X';
 }
 
 /* NAMESPACE (("" "": an empty prefix whose separator is odd makes libetpan read prefix[-1]. */

@@ -1,6 +1,7 @@
-/* The scan looks at each octet as few times as it can: whole lines are found and checked with memchr, which the C library
-   vectorises, and only the header is looked at more closely. It keeps no octets but the four values, so a header of any size
-   costs nothing. A line may be fed in any pieces; a CR that ends a piece waits for what follows it. */
+/* The scan looks at each octet as few times as it can: whole lines are found and checked with memchr, which
+   the C library vectorises, and only the header is looked at more closely. It keeps no octets but the four
+   values, so a header of any size costs nothing. A line may be fed in any pieces; a CR that ends a piece
+   waits for what follows it. */
 #include "imap/scan.h"
 
 #include <openssl/evp.h>
@@ -83,7 +84,8 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* The colon was reached: whose value follows? Blanks before it are obsolete syntax that is still seen (RFC 5322 section 4.5). */
+/* The colon was reached: whose value follows? Blanks before it are obsolete syntax that is still seen (RFC
+   5322 section 4.5). */
 static void name_ended(struct scan *s)
 {
 	s->in_name = false;

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #define ADAPT_MARGIN 0.005     /* how far below the level it holds */
-#define ADAPT_DROP 0.08        /* how far further it drops at a refusal */
+#define ADAPT_DROP 0.04        /* how far further it drops at a refusal */
 #define ADAPT_CLIMB_MS 20000.0 /* until it is back */
 #define ADAPT_HOLD_MS 45000    /* from the refusal until it may go past the level */
 #define ADAPT_HOLD_COSTS 40.0  /* and so many times what a refusal costs */
@@ -14,7 +14,8 @@
 #define ADAPT_CUBE 6e-6        /* growth past the level: 1 + this * seconds^3 */
 #define ADAPT_STEP 0.10        /* but at most so far beyond what was proven */
 #define ADAPT_TRIAL 0.005      /* of the level: the largest trial at first, */
-#define ADAPT_TRIAL_S 0.002    /* and so much more each second that it waits */
+#define ADAPT_TRIAL_S 0.0005    /* and so much more each second that it waits */
+#define ADAPT_WINS 6           /* trials taken until one more may be in flight */
 #define ADAPT_FLOOR 0.01       /* of the ceiling: also the step that leads up from nothing */
 
 void adapt_init(struct adapt *a, double ceiling)
@@ -113,7 +114,7 @@ void adapt_taken(struct adapt *a, double used, double requests, bool trial)
 		return;
 	if (used > a->proven)
 		a->proven = used;
-	if (trial && a->room < 1000)
+	if (trial && ++a->wins % ADAPT_WINS == 0 && a->room < 1000)
 		a->room++;
 	if (a->ceiling > 0 && a->proven >= a->ceiling * (1 - ADAPT_MARGIN)) { /* as published after all */
 		a->level = a->proven = 0;
@@ -121,8 +122,8 @@ void adapt_taken(struct adapt *a, double used, double requests, bool trial)
 	}
 }
 
-void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, int64_t fence_end_ms, int64_t window_ms,
-	bool trial)
+void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, double n,
+	int64_t fence_end_ms, int64_t window_ms, bool trial)
 {
 	bool again = a->level > 0 && started_ms < a->lowered_ms; /* in flight when the first was refused: the same event */
 	adapt_end_trial(a, trial);
@@ -133,7 +134,10 @@ void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double u
 		double cost = (double)(fence_end_ms - now_ms) - (double)window_ms / 2;
 		a->cost_ms += ADAPT_COST_WEIGHT * ((cost > 0 ? cost : 0) - a->cost_ms);
 	}
-	if (!again || used < a->level)
+	double known = a->proven > adapt_good(a) ? a->proven : adapt_good(a);
+	if (a->level > 0 && !again && known > used && known < used + n)
+		a->level = known; /* a large request: the limit that is known explains it */
+	else if (!again || used < a->level)
 		a->level = used;
 	if (a->level > adapt_top(a))
 		a->level = a->ceiling;
@@ -144,6 +148,7 @@ void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double u
 	a->proven = 0;
 	a->past_ms = 0;
 	a->room = 1;
+	a->wins = 0;
 	a->lowered_ms = fence_end_ms > now_ms ? fence_end_ms : now_ms;
 }
 

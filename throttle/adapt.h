@@ -19,6 +19,7 @@ struct adapt {
 	double credit;         /* refusals that what was taken pays for */
 	double cost_ms;        /* what a refusal costs beyond what is caught up afterwards, smoothed */
 	unsigned room, trying; /* trials at once; in flight */
+	unsigned wins;         /* trials that were taken since */
 };
 
 void adapt_init(struct adapt *a, double ceiling);
@@ -35,9 +36,9 @@ bool adapt_may_try(const struct adapt *a, int64_t now_ms, double n); /* n: its o
 void adapt_start_trial(struct adapt *a);
 /* What became of a request after whose start `used` was in use, itself included. */
 void adapt_taken(struct adapt *a, double used, double requests, bool trial);
-/* used: without the request itself. fence_end_ms: when the next may go. */
-void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, int64_t fence_end_ms,
-	int64_t window_ms, bool trial);
+/* n: its amount; used: without it. fence_end_ms: when the next may go. */
+void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, double n,
+	int64_t fence_end_ms, int64_t window_ms, bool trial);
 /* Starts with a level that was learned before, as if it had just been found. */
 void adapt_recall(struct adapt *a, int64_t now_ms, double level);
 void adapt_unknown(struct adapt *a, bool trial); /* no answer, or nothing was sent */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define ADMIT_REQUEST_BYTES 32768.0 /* what a request costs beside its bytes, when turns are counted */
-#define ADMIT_KEEP_MS 3600000       /* a scope that nobody uses is remembered so long: its ledgers and fences still count */
+#define ADMIT_KEEP_MS 1200000       /* a scope that nobody uses is remembered so long: its ledgers and fences still count */
 
 static int64_t admit_now(struct admit *a, int64_t now_ms)
 {
@@ -155,8 +155,9 @@ static void admit_push_wake(struct admit *a, struct waiter *w)
 	if (w->to_wake)
 		return;
 	w->to_wake = true;
-	w->next_wake = a->wake;
-	a->wake = w;
+	w->next_wake = NULL;
+	*(a->wake ? &a->wake_last->next_wake : &a->wake) = w;
+	a->wake_last = w;
 }
 
 struct waiter *admit_take_wake(struct admit *a)
@@ -171,12 +172,14 @@ struct waiter *admit_take_wake(struct admit *a)
 
 static void wake_forget(struct admit *a, struct waiter *w)
 {
-	for (struct waiter **at = &a->wake; w->to_wake && *at; at = &(*at)->next_wake) {
-		if (*at == w) {
-			*at = w->next_wake;
-			w->to_wake = false;
-			return;
-		}
+	struct waiter *before = NULL;
+	for (struct waiter *at = a->wake; w->to_wake && at; before = at, at = at->next_wake) {
+		if (at != w)
+			continue;
+		*(before ? &before->next_wake : &a->wake) = w->next_wake;
+		if (a->wake_last == w)
+			a->wake_last = before;
+		w->to_wake = false;
 	}
 }
 

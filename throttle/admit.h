@@ -52,7 +52,7 @@ struct waiter { /* the owner's, while it is queued */
 struct admit {
 	struct scope *scopes;
 	struct scope *first, *last; /* leaves that wait */
-	struct waiter *wake;        /* granted, or to be armed anew: admit_take_wake */
+	struct waiter *wake, *wake_last; /* granted, or to be armed anew: admit_take_wake */
 	double turn;
 	uint64_t pass;
 	int64_t now_ms;             /* the latest that was given: time never goes back here */

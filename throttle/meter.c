@@ -11,6 +11,7 @@
 #define METER_CATCH_UP 12.0       /* room is given out over a twelfth of the window */
 #define METER_EXPLORE 30.0        /* and over a thirtieth while the limit is sought above what is known */
 #define METER_BURST_S 1.0
+#define METER_DEBT_S 1.0          /* the pace owes no more: the ledger has counted what is larger */
 #define METER_RETRY_MS 1000       /* a refusal without a time: this, doubled each time */
 #define METER_RETRY_MOST_MS 60000
 #define METER_FENCE_MOST_MS 7200000 /* a server that asks for more is not believed */
@@ -89,16 +90,31 @@ void meter_set_share(struct meter *m, int64_t now_ms, double share)
 		meter_set_rate(m, now_ms, k);
 }
 
-/* What the window lets out a second, by its limit, its share and its room. The first window of all is filled evenly: what is sent
-   in a burst leaves in a burst, and every window after it would be as uneven. */
+/* How much of the window may be in use: all, but in the first window of all it is filled evenly. What is sent in a burst leaves in
+   a burst, and every window after it would be as uneven. */
+static double window_filled(const struct meter *m, int64_t now_ms, const struct meter_window *w, double aim)
+{
+	double age = m->begun_ms < 0 ? 0 : (double)(now_ms - m->begun_ms) / (double)w->ledger.window_ms;
+	return age < 1 ? aim * age : aim;
+}
+
+/* What the window lets out a second, by its limit, its share and its room. */
 static double window_pace(const struct meter *m, int64_t now_ms, const struct meter_window *w, double limit, double used)
 {
 	double seconds = (double)w->ledger.window_ms / 1000.0, aim = limit * m->share;
 	double parts = adapt_is_past(&w->adapt) ? METER_EXPLORE : METER_CATCH_UP;
-	double age = m->begun_ms < 0 ? 0 : (double)(now_ms - m->begun_ms) / (double)w->ledger.window_ms;
-	double filled = age < 1 ? aim * age : aim;
-	double room = filled > used ? filled - used : 0;
+	double filled = window_filled(m, now_ms, w, aim), room = filled > used ? filled - used : 0;
 	return (aim + room * parts) / seconds;
+}
+
+static int64_t window_pace_wait(struct meter *m, int64_t now_ms, struct meter_window *w, double limit, double used)
+{
+	double pace = window_pace(m, now_ms, w, limit, used), aim = limit * m->share;
+	bucket_set(&w->pace, now_ms, pace, pace * METER_BURST_S);
+	int64_t wait = bucket_wait_ms(&w->pace, now_ms);
+	double ahead = used - window_filled(m, now_ms, w, aim) - pace * METER_BURST_S;
+	int64_t even = ahead > 0 && m->begun_ms > now_ms - w->ledger.window_ms && pace > 0 ? (int64_t)(ahead / pace * 1000) + 1 : 0;
+	return even > wait ? even : wait;
 }
 
 static void block_until(struct meter_block *block, int64_t until_ms, enum dimension why)
@@ -119,9 +135,7 @@ static void window_may(struct meter *m, int64_t now_ms, enum meter_kind kind, ui
 	if (!isfinite(limit) || n == 0)
 		return;
 	double used = (double)ledger_used(&w->ledger, now_ms);
-	double pace = window_pace(m, now_ms, w, limit, used);
-	bucket_set(&w->pace, now_ms, pace, pace * METER_BURST_S);
-	wait = bucket_wait_ms(&w->pace, now_ms);
+	wait = window_pace_wait(m, now_ms, w, limit, used);
 	int64_t until = wait ? now_ms + wait : now_ms;
 	int64_t fits = ledger_fits_at(&w->ledger, now_ms, n, (uint64_t)limit);
 	if (adapt_is_trial(&w->adapt, used + (double)n)) {
@@ -169,7 +183,8 @@ void meter_start(struct meter *m, int64_t now_ms, const struct demand *d, struct
 		uint64_t n = demand_of(d, k);
 		ledger_hold(&w->ledger, n);
 		bucket_take(&w->rate, now_ms, (double)n);
-		bucket_take(&w->pace, now_ms, (double)n);
+		double most = w->pace.tokens + w->pace.per_s * METER_DEBT_S;
+		bucket_take(&w->pace, now_ms, (double)n < most ? (double)n : most > 0 ? most : 0);
 		b->used[k] = (double)ledger_used(&w->ledger, now_ms);
 		b->trial[k] = n > 0 && adapt_is_trial(&w->adapt, b->used[k]);
 		if (b->trial[k])
@@ -237,13 +252,14 @@ static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *
 	meter_fence(m, now_ms, stated > own || (stated > 0 && m->refused_in_row < 2) ? stated : own, hint->words);
 	enum dimension dim = hint->dimension == DIM_NONE ? meter_suspect(m, now_ms, stated) : hint->dimension;
 	bool fl = dim == DIM_IN_FLIGHT || dim == DIM_NONE;
-	if (fl)
-		flight_refused(&m->flight, now_ms, end->started_ms, b->n, m->fence_end_ms, dim == DIM_NONE);
+	if (fl) /* who of those in flight is refused is chance: the most that were at once */
+		flight_refused(&m->flight, now_ms, end->started_ms, b->n > m->in_flight ? b->n : m->in_flight, m->fence_end_ms,
+			dim == DIM_NONE);
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
 		struct adapt *a = &m->window[k].adapt;
 		if (dim == meter_dimension(k))
-			adapt_refused(a, now_ms, end->started_ms, b->used[k] - (double)demand_of(d, k), m->fence_end_ms,
-				m->window[k].ledger.window_ms, b->trial[k]);
+			adapt_refused(a, now_ms, end->started_ms, b->used[k] - (double)demand_of(d, k),
+				(double)demand_of(d, k), m->fence_end_ms, m->window[k].ledger.window_ms, b->trial[k]);
 		else
 			adapt_unknown(a, b->trial[k]);
 	}

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LEDGER_SLOTS 256
+#define LEDGER_SLOTS 1024
 #define LEDGER_NEVER INT64_MAX
 
 struct window_ledger {

@@ -3,6 +3,7 @@
 #include "upload/target_imap.h"
 
 #include "engine/base/buf.h"
+#include "engine/base/failpoint.h"
 #include "engine/base/log.h"
 #include "upload/settle.h"
 
@@ -208,8 +209,10 @@ static bool wants_flag(const struct put_item *i) { return i->result == PUT_PLACE
 static int store_and_verify(struct target_imap *t, const struct folder_ref *f, struct put_item *v, size_t n, const char *set,
 	struct err *err)
 {
+	failpoint_hit(FP_FINISH_BEFORE_FLAGS);
 	if (target_imap_select(t, f, false, err) || mailbox_store(t->conn, set, true, "(\\Flagged)", err))
 		return -1;
+	failpoint_hit(FP_FINISH_AFTER_FLAGS);
 	for (size_t i = 0; i < n; i++) {
 		unsigned flags = 0;
 		uint32_t uid;

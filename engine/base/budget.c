@@ -1,6 +1,6 @@
-/* A byte budget. Waiters stand in a queue and are granted in its order, by whoever releases: a large reservation is not starved by
-   small ones, and a grant is never taken by a thread that came later. Each waiter has an eventfd, so that it can poll that and its
-   stop token at once. */
+/* A byte budget. Waiters stand in a queue and are granted in its order, by whoever releases: a large
+   reservation is not starved by small ones, and a grant is never taken by a thread that came later. Each
+   waiter has an eventfd, so that it can poll that and its stop token at once. */
 #define _GNU_SOURCE
 #include "engine/base/budget.h"
 

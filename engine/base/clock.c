@@ -1,5 +1,5 @@
-/* Calendar arithmetic in the civil calendar shifted to start in March, so that the leap day is the last of a year
-   (400 years are 146,097 days). */
+/* Calendar arithmetic in the civil calendar shifted to start in March, so that the leap day is the last of
+   a year (400 years are 146,097 days). */
 #include "engine/base/clock.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Errors. The texts are cut at the struct's sizes, never in the middle of a UTF-8 character; what a peer said is made printable here
-   and only here, so that no later printer has to think of it. */
+/* Errors. The texts are cut at the struct's sizes, never in the middle of a UTF-8 character; what a peer
+   said is made printable here and only here, so that no later printer has to think of it. */
 #include "engine/base/err.h"
 
 #include "engine/base/utf8.h"

@@ -1,4 +1,5 @@
-/* Failpoints. The environment is read once; passing a point costs an atomic exchange, and nothing at all in a normal build. */
+/* Failpoints. The environment is read once; passing a point costs an atomic exchange, and nothing at all in
+   a normal build. */
 #include "engine/base/failpoint.h"
 
 #ifdef NF_FAILPOINTS
@@ -57,8 +58,13 @@ void failpoint_hit(enum failpoint p)
 			close(fd);
 		}
 	}
-	if ((int)p == armed && atomic_fetch_sub(&hits_left, 1) == 1)
+	if ((int)p == armed && atomic_fetch_sub(&hits_left, 1) == 1) {
+		/* The supervisor would start the engine again with the same environment: it dies first, as
+		   with a machine. */
+		if (getenv("NIGHTFERRY_FAILPOINT_PARENT"))
+			kill(getppid(), SIGKILL);
 		kill(getpid(), SIGKILL);
+	}
 }
 
 #endif

@@ -35,7 +35,7 @@ enum failpoint {
 };
 
 /* With NF_FAILPOINTS: reads NIGHTFERRY_FAILPOINT="name[:count]" once; at the count-th (default 1st) hit of that name the process
-   kills itself with SIGKILL. NIGHTFERRY_FAILPOINT_LOG=F appends each name the first time it is passed, so that the harness
+   kills itself with SIGKILL (its parent first where NIGHTFERRY_FAILPOINT_PARENT is set). NIGHTFERRY_FAILPOINT_LOG=F appends each name the first time it is passed, so that the harness
    sees which points were never hit. */
 #ifdef NF_FAILPOINTS
 void failpoint_hit(enum failpoint p);

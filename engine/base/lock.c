@@ -1,5 +1,6 @@
-/* An open-file-description lock: it belongs to this descriptor, so closing another descriptor of the same file does not drop it (as
-   the classic POSIX locks do), and it dies with the process. The file stays: unlinking it would let two processes lock two files. */
+/* An open-file-description lock: it belongs to this descriptor, so closing another descriptor of the same
+   file does not drop it (as the classic POSIX locks do), and it dies with the process. The file stays:
+   unlinking it would let two processes lock two files. */
 #define _GNU_SOURCE
 #include "engine/base/lock.h"
 

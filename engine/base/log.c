@@ -1,5 +1,6 @@
-/* The log. One write a line, so that lines of several threads and processes never mix. The state is the one mutable global of the
-   process: a log that must be handed through every call would not be used where it matters. */
+/* The log. One write a line, so that lines of several threads and processes never mix. The state is the one
+   mutable global of the process: a log that must be handed through every call would not be used where it
+   matters. */
 #include "engine/base/log.h"
 
 #include "engine/base/clock.h"
@@ -70,7 +71,8 @@ static void write_all(const char *line, size_t n)
 	pthread_mutex_unlock(&mutex);
 }
 
-/* Controls (C0, DEL, and C1 as UTF-8 writes them) to blanks, in place; an escape sequence from a server never reaches a terminal. */
+/* Controls (C0, DEL, and C1 as UTF-8 writes them) to blanks, in place; an escape sequence from a server
+   never reaches a terminal. */
 static void make_printable(char *s)
 {
 	for (unsigned char *p = (unsigned char *)s; *p; p++) {

@@ -1,4 +1,5 @@
-/* We parse ourselves: getopt's state is global, and its messages go to stderr instead of into a struct err. */
+/* We parse ourselves: getopt's state is global, and its messages go to stderr instead of into a struct
+   err. */
 #include "engine/base/option.h"
 
 #include <assert.h>
@@ -54,7 +55,8 @@ static int find_long(const struct option_spec *specs, const char *name, size_t n
 	return found < 0 ? -1 : found;
 }
 
-/* One "--name[=value]"; *next is taken as the value where one is needed. Returns how many of argv were used up, or -1. */
+/* One "--name[=value]"; *next is taken as the value where one is needed. Returns how many of argv were
+   used up, or -1. */
 static int parse_long(struct options *o, const char *arg, const char *next, struct err *err)
 {
 	size_t n = strcspn(arg, "=");
@@ -255,7 +257,8 @@ void option_help(FILE *out, const char *usage, const char *description, const st
 	}
 }
 
-/* "12.5" as 12,500,000 millionths is exact where a double is not: *whole and *millionths, returns where the number ended or NULL. */
+/* "12.5" as 12,500,000 millionths is exact where a double is not: *whole and *millionths, returns where
+   the number ended or NULL. */
 static const char *parse_decimal(const char *text, uint64_t *whole, uint32_t *millionths)
 {
 	const char *p = text;

@@ -1,4 +1,5 @@
-/* Secrets live in pages of their own: mlock and DONTDUMP work on whole pages, and unlocking one secret must not unlock its neighbour. */
+/* Secrets live in pages of their own: mlock and DONTDUMP work on whole pages, and unlocking one secret must
+   not unlock its neighbour. */
 #define _GNU_SOURCE
 #include "engine/base/secret.h"
 

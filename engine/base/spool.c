@@ -1,5 +1,6 @@
-/* Small messages stay in memory; larger ones go to a file that has no name, so that a crash leaves nothing behind. What is written
-   is gathered in a chunk of 64 KiB, which is also all that a spool of 150 MB costs in memory. */
+/* Small messages stay in memory; larger ones go to a file that has no name, so that a crash leaves nothing
+   behind. What is written is gathered in a chunk of 64 KiB, which is also all that a spool of 150 MB costs
+   in memory. */
 #define _GNU_SOURCE
 #include "engine/base/spool.h"
 

@@ -1,5 +1,5 @@
-/* Stop tokens. The whole tree shares one mutex, which the root owns: a request and the birth or death of a child cannot miss each
-   other. Reading a level takes no lock. */
+/* Stop tokens. The whole tree shares one mutex, which the root owns: a request and the birth or death of a
+   child cannot miss each other. Reading a level takes no lock. */
 #define _GNU_SOURCE
 #include "engine/base/stop.h"
 
@@ -73,7 +73,8 @@ struct stop *stop_new(struct stop *parent)
 	return s;
 }
 
-/* The next token of the subtree of top after s, parents first; no recursion, so that no depth hurts. root->mutex is held. */
+/* The next token of the subtree of top after s, parents first; no recursion, so that no depth hurts.
+   root->mutex is held. */
 static struct stop *next_locked(const struct stop *top, const struct stop *s)
 {
 	if (s->children)

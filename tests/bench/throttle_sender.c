@@ -171,12 +171,19 @@ static void plain_serve(struct senders *v, unsigned box, int64_t now_ms)
 			struct worker *k = &v->worker[i];
 			if (!k->wants)
 				continue;
+			if (v->policy != POLICY_RETRY) { /* first come, first served */
+				if (!first || k->since_ms < first->since_ms)
+					first = k;
+				continue;
+			}
 			int64_t at = plain_may_at(v, box, k, now_ms);
-			if (at < best || (at == best && first && k->since_ms < first->since_ms)) {
+			if (at < best) {
 				best = at;
 				first = k;
 			}
 		}
+		if (first && v->policy != POLICY_RETRY)
+			best = plain_may_at(v, box, first, now_ms);
 		b->next_ms = best;
 		if (!first || best > now_ms)
 			return;

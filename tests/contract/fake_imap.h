@@ -41,9 +41,16 @@ struct fake {
 	bool (*on_append)(struct fake *f, const char *tag, const char *command, uint64_t size);
 	int counter;        /* the hooks' */
 	uint32_t special;   /* the hooks': a UID */
-	unsigned fetches, body_fetches, appends;
-	bool stopping;
+	unsigned fetches, body_fetches, appends, stored;
+	pthread_mutex_t lock; /* held while a command is answered */
 };
+
+/* What the server's thread did up to the last answer can be looked at after this. */
+static inline void fake_sync(struct fake *f)
+{
+	pthread_mutex_lock(&f->lock);
+	pthread_mutex_unlock(&f->lock);
+}
 
 __attribute__((format(printf, 2, 3))) static inline void fake_say(struct fake *f, const char *fmt, ...)
 {
@@ -135,6 +142,15 @@ static inline void fake_fetch(struct fake *f, const char *tag, const char *comma
 		fake_say(f, "%s OK done\r\n", tag);
 }
 
+/* The literal and the line end behind it. False: the connection ended. */
+static inline bool fake_take_literal(struct fake *f, uint64_t size)
+{
+	for (uint64_t i = 0; i < size + 2; i++)
+		if (fgetc(f->in) == EOF)
+			return false;
+	return true;
+}
+
 static inline void fake_append(struct fake *f, const char *tag, const char *command)
 {
 	const char *brace = strrchr(command, '{');
@@ -147,9 +163,9 @@ static inline void fake_append(struct fake *f, const char *tag, const char *comm
 		fake_say(f, "+ go\r\n");
 		fflush(f->out);
 	}
-	for (uint64_t i = 0; i < size + 2; i++)
-		if (fgetc(f->in) == EOF)
-			return;
+	if (!fake_take_literal(f, size))
+		return;
+	f->stored++;
 	fake_say(f, "%s OK [APPENDUID 7 %u] done\r\n", tag, f->appends);
 }
 
@@ -176,18 +192,21 @@ static inline void fake_session(struct fake *f, int fd)
 	f->out = fdopen(dup(fd), "w");
 	fake_say(f, "* OK fake ready\r\n");
 	fflush(f->out);
-	while (!f->stopping && fgets(line, sizeof(line), f->in)) {
+	while (fgets(line, sizeof(line), f->in)) {
 		line[strcspn(line, "\r\n")] = '\0';
 		char *command = strchr(line, ' ');
 		if (!command)
 			continue;
 		*command++ = '\0';
+		pthread_mutex_lock(&f->lock);
 		if (!f->select_lines && (strncmp(command, "EXAMINE", 7) == 0 || strncmp(command, "SELECT", 6) == 0))
 			fake_say(f, "* %zu EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT %u] x\r\n", f->n,
 				 f->n ? f->v[f->n - 1].uid + 1 : 1);
 		fake_command(f, line, command);
 		fflush(f->out);
-		if (ferror(f->out) || strncmp(command, "LOGOUT", 6) == 0)
+		bool ends = ferror(f->out) || feof(f->in) || strncmp(command, "LOGOUT", 6) == 0;
+		pthread_mutex_unlock(&f->lock);
+		if (ends)
 			break;
 	}
 	fclose(f->in);
@@ -214,6 +233,7 @@ static inline void fake_start(struct fake *f)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(at);
+	pthread_mutex_init(&f->lock, NULL);
 	if (!f->capabilities)
 		f->capabilities = "IMAP4rev1 LITERAL+ UIDPLUS";
 	f->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -227,10 +247,10 @@ static inline void fake_start(struct fake *f)
 
 static inline void fake_stop(struct fake *f)
 {
-	f->stopping = true;
 	shutdown(f->fd, SHUT_RDWR);
-	close(f->fd);
 	pthread_join(f->thread, NULL);
+	close(f->fd);
+	pthread_mutex_destroy(&f->lock);
 }
 
 #endif

@@ -1,4 +1,5 @@
-/* Flags and dates: what is written is well-formed whatever came in, and a date that was read is written and read again the same. */
+/* Flags and dates: what is written is well-formed whatever came in, and a date that was read is written
+   and read again the same. */
 #include "imap/flags.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* The mapping: any list gives unique, non-empty, valid paths. Input: an octet of rules, then one folder a line: an octet of its role and
-   kind, then parts separated by '|'. */
+/* The mapping: any list gives unique, non-empty, valid paths. Input: an octet of rules, then one folder a
+   line: an octet of its role and kind, then parts separated by '|'. */
 #include "imap/map.h"
 
 #include "engine/base/utf8.h"

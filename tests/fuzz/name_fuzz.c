@@ -1,4 +1,5 @@
-/* Folder names: the decoding takes anything and gives valid UTF-8; what can be encoded comes back the same. */
+/* Folder names: the decoding takes anything and gives valid UTF-8; what can be encoded comes back the
+   same. */
 #include "imap/name.h"
 
 #include "engine/base/utf8.h"

@@ -1,4 +1,5 @@
-/* The scan: the pieces in which a message comes make no difference. The first octet says how large they are. */
+/* The scan: the pieces in which a message comes make no difference. The first octet says how large they
+   are. */
 #include "imap/scan.h"
 
 #include <assert.h>

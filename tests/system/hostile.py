@@ -84,7 +84,7 @@ class World:
 class Session:
     def __init__(self, world, sock):
         self.world, self.sock, self.buffer = world, sock, b""
-        self.selected = None
+        self.selected, self.by_uid = None, False
         self.commands = 0
 
     def send(self, data):
@@ -122,7 +122,8 @@ class Session:
             tag, _, rest = line.partition(b" ")
             command, _, arguments = rest.partition(b" ")
             command = command.upper()
-            if command == b"UID":
+            self.by_uid = command == b"UID"
+            if self.by_uid:
                 command, _, arguments = arguments.partition(b" ")
                 command = command.upper()
             self.commands += 1
@@ -226,14 +227,15 @@ class Session:
         return self.ok(tag)
 
     def wanted(self, text):
-        """(sequence number, message) of a UID set."""
-        last = max((m.uid for m in self.selected.messages), default=0)
+        """(sequence number, message) of the command's set, of UIDs or sequence numbers."""
+        messages = self.selected.messages
+        last = max((m.uid for m in messages), default=0) if self.by_uid else len(messages)
         ranges = []
         for part in text.split(b","):
             low, _, high = part.partition(b":")
             bounds = [last if p == b"*" else int(p) for p in (low, high or low)]
             ranges.append((min(bounds), max(bounds)))
-        return [(i + 1, m) for i, m in enumerate(self.selected.messages) if any(a <= m.uid <= b for a, b in ranges)]
+        return [(i + 1, m) for i, m in enumerate(messages) if any(a <= (m.uid if self.by_uid else i + 1) <= b for a, b in ranges)]
 
     def fetch_line(self, number, message, arguments):
         """One FETCH response."""

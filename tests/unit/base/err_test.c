@@ -73,10 +73,16 @@ static void test_server_words(void **state)
 		assert_string_equal(e.server, cases[i].out);
 	}
 	char big[5000];
-	memset(big, 'z', sizeof(big));
-	struct err e = ERR_INIT;
-	err_server(&e, big, sizeof(big));
-	assert_int_equal(strlen(e.server), sizeof(e.server) - 1);
+	static const char fills[] = {'z', '\xff', '\x01'};
+	for (size_t i = 0; i < sizeof(fills); i++) {
+		struct err e = ERR_INIT;
+		memset(big, fills[i], sizeof(big));
+		big[0] = 'a';
+		e.hint[0] = 'h'; /* what follows in the struct */
+		err_server(&e, big, sizeof(big));
+		assert_int_equal(strlen(e.server), fills[i] == '\x01' ? 1 : sizeof(e.server) - 1);
+		assert_int_equal(e.hint[0], 'h');
+	}
 }
 
 static void test_line(void **state)

@@ -1,4 +1,5 @@
-/* The table's names: the crash harness knows the points by them. What a hit does is tested there, in the program. */
+/* The table's names: the crash harness knows the points by them. What a hit does is tested there, in the
+   program. */
 #include "engine/base/failpoint.h"
 
 #include <setjmp.h>

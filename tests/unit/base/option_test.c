@@ -18,7 +18,8 @@ static const struct option_spec specs[] = {
 	{0},
 };
 
-/* The result as text: given options in order, then operands in brackets; or "error: ...". argv is split at blanks. */
+/* The result as text: given options in order, then operands in brackets; or "error: ...". argv is split at
+   blanks. */
 static const char *parse(const char *line, char *out, size_t size)
 {
 	static char words[200];

@@ -63,7 +63,8 @@ static void test_no_token(void **state)
 	assert_int_equal(stop_fd(NULL, STOP_DRAIN), -1);
 }
 
-/* Children are born and die while the root is asked: none that is born afterwards misses it (and TSan watches). */
+/* Children are born and die while the root is asked: none that is born afterwards misses it (and TSan
+   watches). */
 static void *breed(void *root)
 {
 	for (int i = 0; i < 2000; i++) {

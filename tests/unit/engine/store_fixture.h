@@ -112,7 +112,7 @@ static inline int64_t scratch_batch(struct scratch *f, const char *name, size_t 
 static inline struct item item_of(int64_t generation_id, uint32_t uid, enum item_state state)
 {
 	struct item i = {.generation_id = generation_id, .uid = uid, .state = state, .dest_folder_id = 1, .size = 1000 + uid};
-	i.received = (struct mail_date){.at = -5000 + uid, .zone_min = 300, .known = true};
+	i.received = (struct mail_date){.at = (int64_t)uid - 5000, .zone_min = 300, .known = true};
 	i.print.sha256[0] = (uint8_t)uid;
 	i.print.sha256[1] = (uint8_t)(uid >> 8);
 	i.print.message_id = (char *)(uintptr_t)"<m@x>";

@@ -141,12 +141,15 @@ static void test_endless_answers_end(void **state)
 		assert_int_equal(feed_many(f, "* 1 EXISTS and so on and so on\r\n", 100000), 0);
 	}
 	filter_free(&f);
-	f = filter_new();
-	assert_int_equal(feed_many(f, "* 1 FETCH (X ((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((("
-				      "(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((\r\n", 1), 0);
-	assert_int_equal(feed_many(f, "* 1 FETCH (X (((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((("
-				      "(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((("
-				      "(((((((((\r\n", 1), -1);
+	char deep[300] = "* 1 FETCH (";
+	for (int depth = 199; depth <= 200; depth++) {
+		f = filter_new();
+		memset(deep + 11, '(', (size_t)depth);
+		memcpy(deep + 11 + depth, "\r\n", 3);
+		assert_int_equal(feed_many(f, deep, 1), depth == 199 ? 0 : -1);
+		if (depth == 199)
+			filter_free(&f);
+	}
 	assert_non_null(strstr(filter_error(f), "nested"));
 	filter_free(&f);
 }

@@ -89,9 +89,9 @@ static void test_roles(void **state)
 	check(&exchange,
 	      (const struct in[]){{"INBOX", PLAIN, ROLE_INBOX, "INBOX", 0},
 				  {"INBOX|Projects", PLAIN, ROLE_NONE, "INBOX/Projects", 0},
+				  {"Sent", PLAIN, ROLE_SENT, "Sent", 0}, /* the attribute is surer */
 				  {"Gesendete Objekte", ATTRIBUTE, ROLE_SENT, "Sent Items", MAP_ROLE},
 				  {"Gesendete Objekte|2019", PLAIN, ROLE_NONE, "Sent Items/2019", MAP_ROLE},
-				  {"Sent", PLAIN, ROLE_SENT, "Sent", 0}, /* the attribute is surer */
 				  {"Sent Items", PLAIN, ROLE_SENT, "Sent Items (2)", MAP_CASE},
 				  {"Drafts", PLAIN, ROLE_DRAFTS, "Drafts", 0},
 				  {"TRASH", PLAIN, ROLE_NONE, "Deleted Items", MAP_ROLE}, /* by name alone */

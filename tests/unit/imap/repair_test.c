@@ -42,7 +42,7 @@ static void test_disarms(void **state)
 		{"* OK[badcharset(x)]y", false, "* OK[Xadcharset(x)]y", false},
 		{"+ [BADCHARSET (x)]", false, "+ [XADCHARSET (x)]", false},
 		{"* OK [PERMANENTFLAGS ((] x", false, "* OK [XERMANENTFLAGS ((] x", false},
-		{"* OK [PERMANENTFLAGS (\\Seen \\* $a)] x", false, "* OK [PERMANENTFLAGS (\\Seen \\* $a)] x", false},
+		{"* OK [PERMANENTFLAGS (\\Seen \\* $a)] x", false, "* OK [XERMANENTFLAGS (\\Seen \\* $a)] x", false},
 		{"* OK [PERMANENTFLAGS (\"a\")] x", false, "* OK [XERMANENTFLAGS (\"a\")] x", false},
 		{"* NAMESPACE ((\"\" \"\"", false, "* XAMESPACE ((\"\" \"\"", false},
 		{"* NAMESPACE ((\"\" \"/\")) NIL NIL", false, "* NAMESPACE ((\"\" \"/\")) NIL NIL", false},
