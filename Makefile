@@ -189,12 +189,13 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl -lcrypto
+THROTTLE_BENCH := $(call obj,$(sort $(wildcard tests/bench/throttle_*.c)))
 bench-throttle: $(B)/bench/throttle
-	@$(B)/bench/throttle
-$(B)/bench/throttle: $(B)/obj/tests/bench/throttle.o $(call archives,$(below_throttle))
+	@$< $(BENCH_ARGS)
+$(B)/bench/throttle: $(THROTTLE_BENCH) $(call archives,$(below_exosim))
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmicrohttpd $(LIBS)
 
 install: all
 	install -D -m 755 $(B)/nightferry $(DESTDIR)$(PREFIX)/bin/nightferry

@@ -127,8 +127,10 @@ static void record(struct putter *p, struct parcel *run, size_t n, bool *settled
 		settled[i] = false;
 		switch (it->result) {
 		case PUT_PLACED:
-			/* With an error: it is there, but its \\Flagged is not; the next pass finishes it. */
+			/* With an error: it is there, but its \\Flagged is not; another walk over the folder finishes it. */
 			putter_fill_item(q->folder, q->mail, it->err.kind == ERR_NONE ? ITEM_DONE : ITEM_PLACED, &rec);
+			if (it->err.kind != ERR_NONE)
+				atomic_store(&q->folder->unfinished, true);
 			rec.receipt = it->receipt;
 			rec.flags_written = q->mail->flags & (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED | MAIL_DRAFT);
 			placed[o->placed++] = rec;

@@ -128,7 +128,9 @@ int db_open(struct db **out, const char *path, enum db_use use, struct err *err)
 		sqlite3_busy_handler(db->sql, on_busy, db);
 		rc = harden(db, err);
 		if (rc == 0)
-			rc = db_exec(db, use == DB_WRITE ? "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; "
+			/* EXTRA is FULL, and also syncs the folder when the rollback journal of the change to WAL goes: if that came back after
+			   a power cut, the new database would be rolled back to nothing (tests/unit/engine/store_power_test.c). */
+			rc = db_exec(db, use == DB_WRITE ? "PRAGMA foreign_keys = ON; PRAGMA synchronous = EXTRA; "
 							   "PRAGMA cache_size = -4096; PRAGMA secure_delete = FAST; "
 							   "PRAGMA journal_size_limit = 16777216; PRAGMA temp_store = MEMORY"
 							 : "PRAGMA query_only = ON; PRAGMA cache_size = -1024; "

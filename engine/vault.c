@@ -1,4 +1,5 @@
 /* AES-256-GCM by OpenSSL. The key file holds 64 hexadecimal digits and a line end, so that it can be carried by hand. */
+#define _GNU_SOURCE
 #include "engine/vault.h"
 
 #include <ctype.h>

@@ -34,10 +34,12 @@ static int refuse(struct err *err, const char *what, const char *hint)
 	return -1;
 }
 
-static int choose_login(const struct auth_offer *offer, bool is_simple, bool has_authzid, enum auth_way *out, struct err *err)
+static int choose_login(const struct auth_offer *offer, bool is_simple, bool has_authzid, enum auth_way *out,
+			struct err *err)
 {
 	if (has_authzid)
-		return refuse(err, "LOGIN cannot act as another mailbox", "use --auth plain, or a user name template such as %u*admin");
+		return refuse(err, "LOGIN cannot act as another mailbox",
+			      "use --auth plain, or a user name template such as %u*admin");
 	/* The LOGIN command's arguments are plain ASCII; what is not goes through SASL where it can. */
 	if (is_simple && !offer->login_disabled)
 		*out = AUTH_WAY_LOGIN_COMMAND;
@@ -52,12 +54,14 @@ static int choose_login(const struct auth_offer *offer, bool is_simple, bool has
 	return 0;
 }
 
-int auth_choose(enum auth_method wanted, const struct auth_offer *offer, bool is_simple, bool has_authzid, enum auth_way *out,
-	struct err *err)
+int auth_choose(enum auth_method wanted, const struct auth_offer *offer, bool is_simple, bool has_authzid,
+		enum auth_way *out, struct err *err)
 {
 	if (wanted == AUTH_SCRAM_SHA_256 || (wanted == AUTH_ANY && offer->scram_sha_256)) {
 		*out = AUTH_WAY_SCRAM_SHA_256;
-		return offer->scram_sha_256 ? 0 : refuse(err, "the server does not offer SCRAM-SHA-256", "use --auth any");
+		return offer->scram_sha_256
+			       ? 0
+			       : refuse(err, "the server does not offer SCRAM-SHA-256", "use --auth any");
 	}
 	if (!offer->may_send_clear) {
 		err_set(err, ERR_TLS, "no way to sign in: the connection is not encrypted");
@@ -82,8 +86,12 @@ int auth_choose(enum auth_method wanted, const struct auth_offer *offer, bool is
 		return 0;
 	}
 	if (offer->login_disabled && !offer->login)
-		return refuse(err, offer->xoauth2 ? "the server takes only access tokens" : "the server offers no password sign-in",
-			offer->xoauth2 ? "use --auth xoauth2 with a token" : "it may want encryption first: use --tls starttls or --tls implicit");
+		return refuse(err,
+			      offer->xoauth2 ? "the server takes only access tokens"
+					     : "the server offers no password sign-in",
+			      offer->xoauth2
+				      ? "use --auth xoauth2 with a token"
+				      : "it may want encryption first: use --tls starttls or --tls implicit");
 	return choose_login(offer, is_simple, has_authzid, out, err);
 }
 
@@ -96,7 +104,7 @@ static int send_base64(struct conn *c, const void *data, size_t n, struct err *e
 
 	buf_init(&text, MESSAGE_MAX * 2);
 	int failed = base64_encode(&text, data, n, err) || buf_add_str(&text, "\r\n", err) ||
-		session_write(c, text.data, text.len, err) || session_flush(c, err);
+		     session_write(c, text.data, text.len, err) || session_flush(c, err);
 	if (text.data)
 		secret_wipe(text.data, text.room);
 	buf_done(&text);
@@ -104,13 +112,14 @@ static int send_base64(struct conn *c, const void *data, size_t n, struct err *e
 }
 
 /* AUTHENTICATE with a first message. 0: sent. 1: answered before it could be (*reply). */
-static int begin(struct conn *c, const struct auth_offer *offer, const char *mechanism, const struct buf *first, int *tag,
-	enum reply *reply, struct err *err)
+static int begin(struct conn *c, const struct auth_offer *offer, const char *mechanism,
+		 const struct buf *first, int *tag, enum reply *reply, struct err *err)
 {
 	char command[64];
 
 	*tag = ++c->imap->imap_tag;
-	int n = snprintf(command, sizeof command, "%d AUTHENTICATE %s%s", *tag, mechanism, offer->initial_response && first ? " " : "\r\n");
+	int n = snprintf(command, sizeof command, "%d AUTHENTICATE %s%s", *tag, mechanism,
+			 offer->initial_response && first ? " " : "\r\n");
 	if (session_write(c, command, (size_t)n, err))
 		return -1;
 	if (!first)
@@ -167,8 +176,9 @@ static int sign_in_plain(struct conn *c, const struct auth_offer *offer, struct 
 	int tag, failed = -1, early;
 
 	buf_init(&message, MESSAGE_MAX);
-	if (buf_add(&message, authzid, strlen(authzid) + 1, err) || buf_add(&message, c->conf.user, strlen(c->conf.user) + 1, err) ||
-		buf_add(&message, secret_bytes(c->conf.secret), secret_len(c->conf.secret), err))
+	if (buf_add(&message, authzid, strlen(authzid) + 1, err) ||
+	    buf_add(&message, c->conf.user, strlen(c->conf.user) + 1, err) ||
+	    buf_add(&message, secret_bytes(c->conf.secret), secret_len(c->conf.secret), err))
 		goto out;
 	early = begin(c, offer, "PLAIN", &message, &tag, &reply, err);
 	if (early < 0 || (!early && finish(c, tag, &reply, err)))
@@ -202,7 +212,8 @@ static int sign_in_sasl_login(struct conn *c, const struct auth_offer *offer, st
 }
 
 /* One argument of LOGIN: quoted, or a literal where a quoted string cannot hold it. 0, 1: answered instead, -1. */
-static int send_argument(struct conn *c, int tag, const char *text, size_t n, enum reply *reply, struct err *err)
+static int send_argument(struct conn *c, int tag, const char *text, size_t n, enum reply *reply,
+			 struct err *err)
 {
 	bool quotable = n < 1024;
 	char quoted[2 * 1024 + 2], announced[40];
@@ -241,7 +252,8 @@ static int sign_in_login_command(struct conn *c, struct err *err)
 	if (!answered && session_write(c, " ", 1, err))
 		return -1;
 	if (!answered)
-		answered = send_argument(c, tag, secret_bytes(c->conf.secret), secret_len(c->conf.secret), &reply, err);
+		answered = send_argument(c, tag, secret_bytes(c->conf.secret), secret_len(c->conf.secret),
+					 &reply, err);
 	if (answered < 0 || (!answered && (session_write(c, "\r\n", 2, err) || session_flush(c, err))))
 		return -1;
 	if (!answered && session_receive(c, tag, &reply, err))
@@ -260,7 +272,8 @@ static int sign_in_xoauth2(struct conn *c, const struct auth_offer *offer, struc
 	buf_init(&message, MESSAGE_MAX);
 	buf_init(&status, MESSAGE_MAX);
 	if (buf_printf(&message, err, "user=%s\001auth=Bearer ", user) ||
-		buf_add(&message, secret_bytes(c->conf.secret), secret_len(c->conf.secret), err) || buf_add(&message, "\001\001", 2, err))
+	    buf_add(&message, secret_bytes(c->conf.secret), secret_len(c->conf.secret), err) ||
+	    buf_add(&message, "\001\001", 2, err))
 		goto out;
 	answered = begin(c, offer, "XOAUTH2", &message, &tag, &reply, err);
 	if (!answered)
@@ -280,7 +293,8 @@ static int sign_in_xoauth2(struct conn *c, const struct auth_offer *offer, struc
 			err_server(err, status.data, status.len);
 		/* The status says more than "invalid credentials": an expired token, a scope that is missing. */
 		if (err->kind == ERR_CREDENTIALS && !(c->facts.quirks & QUIRK_EXCHANGE))
-			err_hint(err, "the access token was refused: it may have expired, lack the IMAP scope, or be another user's");
+			err_hint(err, "the access token was refused: it may have expired, lack the IMAP "
+				      "scope, or be another user's");
 	}
 out:
 	if (message.data)
@@ -301,7 +315,7 @@ static int new_scram(struct conn *c, struct scram **out, struct err *err)
 		return err_set(err, ERR_INTERNAL, "no random numbers");
 	buf_init(&nonce, 64);
 	failed = base64_encode(&nonce, random, sizeof random, err) ||
-		scram_new(out, c->conf.user, c->conf.authzid, c->conf.secret, buf_str(&nonce), err);
+		 scram_new(out, c->conf.user, c->conf.authzid, c->conf.secret, buf_str(&nonce), err);
 	buf_done(&nonce);
 	return failed ? -1 : 0;
 }
@@ -316,7 +330,8 @@ static int settle_unproved(struct conn *c, enum reply reply, struct err *err)
 }
 
 /* *proved: the password was judged. When it was not, the server may not know this user's password in SCRAM's form. */
-static int exchange_scram(struct conn *c, const struct auth_offer *offer, struct scram *s, bool *proved, struct err *err)
+static int exchange_scram(struct conn *c, const struct auth_offer *offer, struct scram *s, bool *proved,
+			  struct err *err)
 {
 	struct buf in, out;
 	enum reply reply = REPLY_BAD;
@@ -334,7 +349,8 @@ static int exchange_scram(struct conn *c, const struct auth_offer *offer, struct
 	if (answered)
 		goto out;
 	buf_clear(&out);
-	if (read_challenge(c, &in, err) || scram_prove(s, buf_str(&in), in.len, &out, err) || send_base64(c, out.data, out.len, err))
+	if (read_challenge(c, &in, err) || scram_prove(s, buf_str(&in), in.len, &out, err) ||
+	    send_base64(c, out.data, out.len, err))
 		goto broken;
 	*proved = true;
 	answered = session_continuation(c, tag, &reply, err);
@@ -367,8 +383,8 @@ static int sign_in_scram(struct conn *c, const struct auth_offer *offer, enum au
 	scram_free(&s);
 	/* Dovecot with passwords that are stored hashed offers SCRAM to all and refuses it before the password is judged. Under TLS
 	   the password may go plainly then; it is not a second try. */
-	if (failed && !proved && !c->is_dead && c->conf.auth == AUTH_ANY && net_is_secure(c->net) && offer->plain &&
-		err->kind == ERR_CREDENTIALS) {
+	if (failed && !proved && !c->is_dead && c->conf.auth == AUTH_ANY && net_is_secure(c->net) &&
+	    offer->plain && err->kind == ERR_CREDENTIALS) {
 		*way = AUTH_WAY_PLAIN;
 		err_clear(err);
 		failed = sign_in_plain(c, offer, err);
@@ -389,16 +405,20 @@ static int check_user(const struct conn_conf *conf, struct err *err)
 	const char *password = secret_bytes(conf->secret);
 
 	if (memchr(password, 0, secret_len(conf->secret)))
-		return refuse(err, "the password holds a NUL octet", "no IMAP sign-in can carry it: check the password file");
-	if (conf->auth == AUTH_XOAUTH2 && (strchr(conf->user, 1) || !is_simple(password, secret_len(conf->secret))))
-		return refuse(err, "the access token is not printable", "give the token as one line without blanks");
+		return refuse(err, "the password holds a NUL octet",
+			      "no IMAP sign-in can carry it: check the password file");
+	if (conf->auth == AUTH_XOAUTH2 &&
+	    (strchr(conf->user, 1) || !is_simple(password, secret_len(conf->secret))))
+		return refuse(err, "the access token is not printable",
+			      "give the token as one line without blanks");
 	return 0;
 }
 
 int auth_sign_in(struct conn *c, const struct auth_offer *offer, enum auth_way *way, struct err *err)
 {
 	const struct conn_conf *conf = &c->conf;
-	bool simple = is_simple(conf->user, strlen(conf->user)) && is_simple(secret_bytes(conf->secret), secret_len(conf->secret));
+	bool simple = is_simple(conf->user, strlen(conf->user)) &&
+		      is_simple(secret_bytes(conf->secret), secret_len(conf->secret));
 	int failed = -1;
 
 	if (check_user(conf, err) || auth_choose(conf->auth, offer, simple, conf->authzid != NULL, way, err))

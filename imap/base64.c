@@ -8,9 +8,10 @@ int base64_encode(struct buf *out, const void *data, size_t n, struct err *err)
 
 	for (size_t i = 0; i < n; i += 3) {
 		size_t left = n - i;
-		unsigned long v = (unsigned long)p[i] << 16 | (left > 1 ? (unsigned long)p[i + 1] << 8 : 0) | (left > 2 ? p[i + 2] : 0);
-		char quad[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], left > 1 ? alphabet[v >> 6 & 63] : '=',
-			left > 2 ? alphabet[v & 63] : '='};
+		unsigned long v = (unsigned long)p[i] << 16 | (left > 1 ? (unsigned long)p[i + 1] << 8 : 0) |
+				  (left > 2 ? p[i + 2] : 0);
+		char quad[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63],
+				left > 1 ? alphabet[v >> 6 & 63] : '=', left > 2 ? alphabet[v & 63] : '='};
 		if (buf_add(out, quad, 4, err))
 			return -1;
 	}

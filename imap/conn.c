@@ -82,7 +82,8 @@ static void show_capabilities(struct conn *c)
 		capability_text(clist_content(i), text, sizeof text);
 		if (used + strlen(text) + 2 > sizeof c->facts.capabilities)
 			break;
-		used += (size_t)snprintf(c->facts.capabilities + used, sizeof c->facts.capabilities - used, "%s%s", used ? " " : "", text);
+		used += (size_t)snprintf(c->facts.capabilities + used, sizeof c->facts.capabilities - used,
+					 "%s%s", used ? " " : "", text);
 	}
 }
 
@@ -92,7 +93,8 @@ static int ask_capabilities(struct conn *c, struct err *err)
 	enum reply reply;
 	int tag;
 
-	if (!capability_list(c) && (session_send(c, &tag, err, "CAPABILITY") || session_receive(c, tag, &reply, err)))
+	if (!capability_list(c) &&
+	    (session_send(c, &tag, err, "CAPABILITY") || session_receive(c, tag, &reply, err)))
 		return -1;
 	show_capabilities(c);
 	return 0;
@@ -108,7 +110,8 @@ static int connect_tcp(struct conn *c, int64_t deadline, enum conn_step *step, i
 	if (dial_resolve(&lookup, c->conf.host, c->conf.port, c->stop, deadline, err))
 		return -1;
 	*step = CONN_TCP;
-	int failed = dial_connect(lookup, c->stop, deadline, fd, c->facts.address, sizeof c->facts.address, err);
+	int failed =
+		dial_connect(lookup, c->stop, deadline, fd, c->facts.address, sizeof c->facts.address, err);
 	dial_free(&lookup);
 	return failed;
 }
@@ -127,8 +130,11 @@ static int attach(struct conn *c, int fd, struct err *err)
 static int secure(struct conn *c, int64_t deadline, struct err *err)
 {
 	struct tls_facts facts;
-	struct tls_conf conf = {.host = c->conf.host, .port = c->conf.port, .ca_file = c->conf.ca_file,
-		.accept_any_certificate = c->conf.accept_any_certificate, .starttls = c->conf.tls == TLS_STARTTLS};
+	struct tls_conf conf = {.host = c->conf.host,
+				.port = c->conf.port,
+				.ca_file = c->conf.ca_file,
+				.accept_any_certificate = c->conf.accept_any_certificate,
+				.starttls = c->conf.tls == TLS_STARTTLS};
 	int failed = net_secure(c->net, &conf, deadline, &facts, err);
 
 	if (failed && err->kind == ERR_TLS && !facts.subject[0] && !facts.version[0])
@@ -146,10 +152,14 @@ static void explain_no_greeting(struct conn *c, struct err *err)
 	if (err->hint[0] || (err->kind != ERR_LOST && err->kind != ERR_PROTOCOL))
 		return;
 	if (c->conf.tls != TLS_IMPLICIT)
-		err_hint(err, "nothing that IMAP would say came in the clear: port %u may want TLS from the first octet (--tls implicit), or this "
-			      "address has too many connections there", c->conf.port);
+		err_hint(err,
+			 "nothing that IMAP would say came in the clear: port %u may want TLS from the first "
+			 "octet (--tls implicit), or this "
+			 "address has too many connections there",
+			 c->conf.port);
 	else
-		err_hint(err, "check that this is an IMAP port (993 with TLS); some hosts close without a word over their limit of "
+		err_hint(err, "check that this is an IMAP port (993 with TLS); some hosts close without a "
+			      "word over their limit of "
 			      "connections an address, or after failed sign-ins");
 }
 
@@ -164,13 +174,16 @@ static int greet(struct conn *c, struct err *err)
 		explain_no_greeting(c, err);
 		return -1;
 	}
-	snprintf(c->facts.greeting, sizeof c->facts.greeting, "%s", c->imap->imap_response ? c->imap->imap_response : "");
+	snprintf(c->facts.greeting, sizeof c->facts.greeting, "%s",
+		 c->imap->imap_response ? c->imap->imap_response : "");
 	c->facts.quirks = c->conf.quirks | quirk_find(c->facts.greeting, "", "");
 	if (!preauth)
 		return 0;
 	/* It would keep STARTTLS from being asked for, and we would not know whose mailbox this is. */
-	err_set(err, c->conf.tls == TLS_STARTTLS ? ERR_TLS : ERR_RIGHTS, "the server lets everybody in without a sign-in (PREAUTH)");
-	err_hint(err, "use a port of the server that asks for a sign-in; on a public network somebody may be between: use --tls implicit");
+	err_set(err, c->conf.tls == TLS_STARTTLS ? ERR_TLS : ERR_RIGHTS,
+		"the server lets everybody in without a sign-in (PREAUTH)");
+	err_hint(err, "use a port of the server that asks for a sign-in; on a public network somebody may be "
+		      "between: use --tls implicit");
 	return -1;
 }
 
@@ -183,7 +196,8 @@ static int start_tls(struct conn *c, struct err *err)
 		return -1;
 	if (!conn_has_capability(c, "STARTTLS")) {
 		err_set(err, ERR_TLS, "the server does not offer STARTTLS on port %u", c->conf.port);
-		err_hint(err, "use --tls implicit with --port 993; if it should offer it, somebody on the way may have removed it");
+		err_hint(err, "use --tls implicit with --port 993; if it should offer it, somebody on the "
+			      "way may have removed it");
 		return -1;
 	}
 	if (session_send(c, &tag, err, "STARTTLS") || session_receive(c, tag, &reply, err))
@@ -196,7 +210,8 @@ static int start_tls(struct conn *c, struct err *err)
 	session_forget_capabilities(c);
 	if (c->stream->read_buffer_len) {
 		err_set(err, ERR_TLS, "octets in the clear came after the answer to STARTTLS");
-		err_hint(err, "somebody on the way may be putting commands into the connection: use --tls implicit with --port 993");
+		err_hint(err, "somebody on the way may be putting commands into the connection: use --tls "
+			      "implicit with --port 993");
 		return -1;
 	}
 	return secure(c, clock_mono_ms() + c->conf.connect_ms, err);
@@ -242,7 +257,8 @@ static void read_id(struct conn *c)
 				version = param->idpa_value;
 		}
 	}
-	snprintf(c->facts.server_id, sizeof c->facts.server_id, "%s%s%s", name, *name && *version ? " " : "", version);
+	snprintf(c->facts.server_id, sizeof c->facts.server_id, "%s%s%s", name, *name && *version ? " " : "",
+		 version);
 }
 
 static int identify(struct conn *c, struct err *err)
@@ -251,7 +267,8 @@ static int identify(struct conn *c, struct err *err)
 	int tag;
 
 	if (conn_has_capability(c, "ID")) {
-		if (session_send(c, &tag, err, "ID (\"name\" \"nightferry\")") || session_receive(c, tag, &reply, err))
+		if (session_send(c, &tag, err, "ID (\"name\" \"nightferry\")") ||
+		    session_receive(c, tag, &reply, err))
 			return -1;
 		read_id(c);
 	}
@@ -311,13 +328,13 @@ static void destroy(struct conn *c)
 }
 
 int conn_open(struct conn **out, const struct conn_conf *conf, struct stop *stop, enum conn_step *reached,
-	struct conn_facts *facts, struct err *err)
+	      struct conn_facts *facts, struct err *err)
 {
 	return conn_open_over(out, -1, conf, stop, reached, facts, err);
 }
 
-int conn_open_over(struct conn **out, int fd, const struct conn_conf *conf, struct stop *stop, enum conn_step *reached,
-	struct conn_facts *facts, struct err *err)
+int conn_open_over(struct conn **out, int fd, const struct conn_conf *conf, struct stop *stop,
+		   enum conn_step *reached, struct conn_facts *facts, struct err *err)
 {
 	struct conn *c = calloc(1, sizeof *c);
 	enum conn_step step = CONN_RESOLVE;

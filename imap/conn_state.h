@@ -8,24 +8,24 @@
 #include "imap/session.h"
 
 struct conn {
-	struct conn_conf conf;     /* copy of the struct; what it points to is borrowed from conn_open's caller */
-	struct stop *stop;         /* borrowed; may be NULL */
-	struct net *net;           /* owned */
-	mailstream *stream;        /* owned; borrows net */
-	mailimap *imap;            /* owned; borrows stream */
+	struct conn_conf conf; /* copy of the struct; what it points to is borrowed from conn_open's caller */
+	struct stop *stop;     /* borrowed; may be NULL */
+	struct net *net;       /* owned */
+	mailstream *stream;    /* owned; borrows net */
+	mailimap *imap;        /* owned; borrows stream */
 	struct conn_facts facts;
 	struct repair_status answer; /* the last tagged answer */
-	struct buf line;           /* scratch for session_send */
-	struct buf challenge;      /* text of the last "+" line */
-	unsigned in_flight;        /* commands of session_send without an answer yet */
-	bool signing_in;           /* a refusal is about credentials */
+	struct buf line;             /* scratch for session_send */
+	struct buf challenge;        /* text of the last "+" line */
+	unsigned in_flight;          /* commands of session_send without an answer yet */
+	bool signing_in;             /* a refusal is about credentials */
 	bool is_dead;
 };
 
 /* conn_open over a socket that is connected (non-blocking, consumed; -1: none, then it dials): for tests and fuzzers, whose server is
    a socketpair. */
-int conn_open_over(struct conn **out, int fd, const struct conn_conf *conf, struct stop *stop, enum conn_step *reached,
-	struct conn_facts *facts, struct err *err);
+int conn_open_over(struct conn **out, int fd, const struct conn_conf *conf, struct stop *stop,
+		   enum conn_step *reached, struct conn_facts *facts, struct err *err);
 /* Sets up the scratch buffers of a new conn. */
 void session_prepare(struct conn *c);
 /* The "+" line's text; borrowed until the next session_continuation. */

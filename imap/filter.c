@@ -9,13 +9,13 @@
 /* Invariant: octets of the wire are in `in` from at to end; before them comes what is left of `line` (when ready), then
    `literal` octets that pass as they are, then lines again. */
 struct filter {
-	char *in;              /* owned */
+	char *in; /* owned */
 	size_t at, end, room;
-	struct buf line;       /* the line being collected, or the mended one being handed out */
-	size_t given;          /* of the line */
-	bool ready;            /* the line is complete and mended */
-	uint64_t literal;      /* octets still to pass */
-	uint64_t kept;         /* octets that libetpan keeps in memory for this command */
+	struct buf line;  /* the line being collected, or the mended one being handed out */
+	size_t given;     /* of the line */
+	bool ready;       /* the line is complete and mended */
+	uint64_t literal; /* octets still to pass */
+	uint64_t kept;    /* octets that libetpan keeps in memory for this command */
 	bool streams_bodies;
 	struct repair_context context;
 	struct repair_status answer, bye, alert;
@@ -123,7 +123,7 @@ static void remember_words(struct filter *f)
 	struct repair_status status;
 
 	if (f->context.kind != REPAIR_STATUS || f->context.continued ||
-		!repair_parse_status(f->line.data, f->line.len, &status))
+	    !repair_parse_status(f->line.data, f->line.len, &status))
 		return;
 	if (strcmp(status.tag, "*")) {
 		f->answer = status;
@@ -300,7 +300,7 @@ bool filter_peek_words(const struct filter *f, struct repair_status *out)
 		if (n && p[n - 1] == '\r')
 			n--;
 		if (n && repair_parse_status(p, n, &status) && status.verb[0] && strcmp(status.verb, "OK") &&
-			strcmp(status.verb, "PREAUTH")) {
+		    strcmp(status.verb, "PREAUTH")) {
 			*out = status;
 			found = true;
 			if (!strcmp(status.verb, "BYE"))

@@ -15,15 +15,15 @@
 #define PARTING_MS 2000
 
 struct net {
-	int fd;                   /* owned */
-	struct tls *tls;          /* owned; NULL in the clear */
-	struct filter *filter;    /* owned */
-	struct stop *stop;        /* borrowed */
+	int fd;                /* owned */
+	struct tls *tls;       /* owned; NULL in the clear */
+	struct filter *filter; /* owned */
+	struct stop *stop;     /* borrowed */
 	int silence_ms;
-	int64_t deadline;         /* 0: none */
-	uint64_t received, sent;  /* in the clear */
+	int64_t deadline;        /* 0: none */
+	uint64_t received, sent; /* in the clear */
 	struct err read_failure, write_failure;
-	struct err failure;       /* the first of them */
+	struct err failure; /* the first of them */
 };
 
 int net_new(struct net **out, int fd, struct stop *stop, int silence_ms, struct err *err)
@@ -80,7 +80,8 @@ static int wait_for(struct net *n, short events, short *happened, int64_t until,
 	if (!dial_wait(n->fd, events, happened, n->stop, until, err))
 		return 0;
 	if (err->kind == ERR_LOST)
-		err_set(err, ERR_LOST, "the server was silent for %.1f s", (double)(clock_mono_ms() - began) / 1000);
+		err_set(err, ERR_LOST, "the server was silent for %.1f s",
+			(double)(clock_mono_ms() - began) / 1000);
 	return -1;
 }
 
@@ -167,7 +168,8 @@ static ssize_t driver_read(mailstream_low *low, void *data, size_t size)
 		if (given < 0) {
 			if (n->read_failure.kind != ERR_NONE)
 				return -1;
-			err_set(&err, ERR_PROTOCOL, "the server's answer breaks a limit: %s", filter_error(n->filter));
+			err_set(&err, ERR_PROTOCOL, "the server's answer breaks a limit: %s",
+				filter_error(n->filter));
 			return fail(n, &n->read_failure, &err);
 		}
 		uint64_t direct = filter_direct(n->filter);
@@ -305,11 +307,13 @@ mailstream *net_stream(struct net *n)
 	return stream;
 }
 
-int net_secure(struct net *n, const struct tls_conf *conf, int64_t deadline, struct tls_facts *facts, struct err *err)
+int net_secure(struct net *n, const struct tls_conf *conf, int64_t deadline, struct tls_facts *facts,
+	       struct err *err)
 {
 	if (!filter_is_empty(n->filter)) {
 		err_set(err, ERR_TLS, "octets in the clear came after the answer to STARTTLS");
-		err_hint(err, "somebody on the way may be putting commands into the connection: use --tls implicit with --port 993");
+		err_hint(err, "somebody on the way may be putting commands into the connection: use --tls "
+			      "implicit with --port 993");
 		return -1;
 	}
 	return tls_open(&n->tls, n->fd, conf, n->stop, deadline, facts, err);

@@ -5,7 +5,11 @@
 enum where { IN_GREETING = 1, IN_ID = 2, IN_CAPABILITIES = 4 };
 
 /* word: anywhere in the text, without case. */
-static const struct { unsigned where; const char *word; unsigned quirks; } servers[] = {
+static const struct {
+	unsigned where;
+	const char *word;
+	unsigned quirks;
+} servers[] = {
 	/* "* OK The Microsoft Exchange IMAP4 service is ready. [base64]" (S: spec/exchange-online.md section 2) */
 	{IN_GREETING, "Microsoft Exchange", QUIRK_EXCHANGE},
 	/* ID of Exchange Online: "name" "Microsoft.Exchange.Imap4.Imap4Server" (S) */
@@ -29,7 +33,9 @@ unsigned quirk_find(const char *greeting, const char *server_id, const char *cap
 	unsigned found = 0;
 
 	for (size_t i = 0; i < sizeof servers / sizeof *servers; i++) {
-		const char *text = servers[i].where == IN_GREETING ? greeting : servers[i].where == IN_ID ? server_id : capabilities;
+		const char *text = servers[i].where == IN_GREETING ? greeting
+				   : servers[i].where == IN_ID     ? server_id
+								   : capabilities;
 		if (repair_find(text, text + strlen(text), servers[i].word))
 			found |= servers[i].quirks;
 	}

@@ -8,7 +8,7 @@
    The tagged line itself is taken from the filter, which sees it as the server wrote it: libetpan drops known codes' atoms, folds BAD
    into "protocol error" and loses BYE. */
 
-#define LINE_MAX_OCTETS ((size_t)1 << 20)   /* of a command of ours */
+#define LINE_MAX_OCTETS ((size_t)1 << 20) /* of a command of ours */
 #define CHALLENGE_MAX ((size_t)64 << 10)
 
 void session_prepare(struct conn *c)
@@ -66,10 +66,12 @@ static bool is_reason_to_leave(enum err_kind kind, bool is_alert)
 {
 	if (kind == ERR_BUSY || kind == ERR_THROTTLED || kind == ERR_BANNED)
 		return true;
-	return !is_alert && (kind == ERR_CREDENTIALS || kind == ERR_RIGHTS || kind == ERR_MAILBOX || kind == ERR_TLS);
+	return !is_alert &&
+	       (kind == ERR_CREDENTIALS || kind == ERR_RIGHTS || kind == ERR_MAILBOX || kind == ERR_TLS);
 }
 
-static int explain_leaving(struct conn *c, const struct repair_status *words, const char *doing, struct err *err)
+static int explain_leaving(struct conn *c, const struct repair_status *words, const char *doing,
+			   struct err *err)
 {
 	struct repair_status said = *words;
 	bool is_bye = !strcmp(said.verb, "BYE");
@@ -132,7 +134,8 @@ int session_flush(struct conn *c, struct err *err)
 	return 0;
 }
 
-__attribute__((format(printf, 3, 0))) static int format_line(struct buf *line, int tag, const char *fmt, va_list ap, struct err *err)
+__attribute__((format(printf, 3, 0))) static int format_line(struct buf *line, int tag, const char *fmt,
+							     va_list ap, struct err *err)
 {
 	va_list again;
 
@@ -191,7 +194,9 @@ static int take_answer(struct conn *c, int tag, enum reply *reply, struct err *e
 	}
 	if (c->in_flight > 0)
 		c->in_flight--;
-	*reply = !strcmp(c->answer.verb, "OK") ? REPLY_OK : !strcmp(c->answer.verb, "NO") ? REPLY_NO : REPLY_BAD;
+	*reply = !strcmp(c->answer.verb, "OK")   ? REPLY_OK
+		 : !strcmp(c->answer.verb, "NO") ? REPLY_NO
+						 : REPLY_BAD;
 	return 0;
 }
 
@@ -252,7 +257,8 @@ static int pass_untagged(struct conn *c, struct err *err)
 {
 	char scratch[4096];
 
-	if (repair_classify(c->imap->imap_stream_buffer->str, c->imap->imap_stream_buffer->len) == REPAIR_STATUS)
+	if (repair_classify(c->imap->imap_stream_buffer->str, c->imap->imap_stream_buffer->len) ==
+	    REPAIR_STATUS)
 		return 0;
 	for (;;) {
 		const MMAPString *line = c->imap->imap_stream_buffer;
@@ -270,7 +276,8 @@ static int pass_untagged(struct conn *c, struct err *err)
 		for (; digit < end - 1; digit++)
 			n = n * 10 + (uint64_t)(line->str[digit] - '0');
 		while (n) { /* the filter has capped it */
-			ssize_t r = mailstream_read(c->stream, scratch, n < sizeof scratch ? (size_t)n : sizeof scratch);
+			ssize_t r = mailstream_read(c->stream, scratch,
+						    n < sizeof scratch ? (size_t)n : sizeof scratch);
 			if (r <= 0)
 				return session_lost(c, "waiting for the server's answer", err);
 			n -= (uint64_t)r;
@@ -326,7 +333,8 @@ bool session_appenduid(const struct conn *c, uint32_t *uidvalidity, uint32_t *ui
 {
 	char *rest;
 
-	if (strcmp(c->answer.verb, "OK") || strcmp(c->answer.code, "APPENDUID") || !isdigit((unsigned char)c->answer.arguments[0]))
+	if (strcmp(c->answer.verb, "OK") || strcmp(c->answer.code, "APPENDUID") ||
+	    !isdigit((unsigned char)c->answer.arguments[0]))
 		return false;
 	unsigned long long first = strtoull(c->answer.arguments, &rest, 10);
 	if (*rest != ' ' || !isdigit((unsigned char)rest[1]))

@@ -15,8 +15,8 @@
 #define READ_BUFFER ((size_t)64 << 10)
 
 struct tls {
-	SSL *ssl;      /* owned */
-	SSL_CTX *ctx;  /* owned; one a connection: it costs a parse of the CA file, which the sign-in dwarfs */
+	SSL *ssl;     /* owned */
+	SSL_CTX *ctx; /* owned; one a connection: it costs a parse of the CA file, which the sign-in dwarfs */
 };
 
 /* What the verify callback learns while the handshake runs. */
@@ -41,21 +41,58 @@ static const char *last_reason(char *out, size_t size)
 
 /* Issuers that products put into the certificates they make while they look inside TLS; from the vendors' documents. A name is
    looked for anywhere in the issuer, without case. */
-static const struct { const char *word, *product; } inspectors[] = {
-	{"Fortinet", "Fortinet FortiGate"}, {"FortiGate", "Fortinet FortiGate"}, {"Zscaler", "Zscaler"},
-	{"Palo Alto", "Palo Alto Networks"}, {"Sophos", "Sophos"}, {"Check Point", "Check Point"}, {"Blue Coat", "Blue Coat"},
-	{"Cisco Umbrella", "Cisco Umbrella"}, {"Netskope", "Netskope"}, {"Forcepoint", "Forcepoint"}, {"Websense", "Forcepoint"},
-	{"goskope", "Netskope"}, {"Barracuda", "Barracuda"}, {"WatchGuard", "WatchGuard"}, {"SonicWall", "SonicWall"},
-	{"Untangle", "Untangle"}, {"Smoothwall", "Smoothwall"}, {"Securly", "Securly"}, {"Lightspeed", "Lightspeed"},
-	{"ContentKeeper", "ContentKeeper"}, {"McAfee Web Gateway", "McAfee Web Gateway"}, {"Skyhigh", "Skyhigh"},
-	{"Trend Micro", "Trend Micro"}, {"Kaspersky", "Kaspersky"}, {"ESET SSL", "ESET"}, {"Avast", "Avast"}, {"AVG ", "AVG"},
-	{"Bitdefender", "Bitdefender"}, {"Norton", "Norton"}, {"Dr.Web", "Dr.Web"}, {"AdGuard", "AdGuard"},
-	{"Sangfor", "Sangfor"}, {"Hillstone", "Hillstone"}, {"Cato Networks", "Cato Networks"}, {"Menlo", "Menlo Security"},
-	{"iboss", "iboss"}, {"Gateway CA - Cloudflare", "Cloudflare Gateway"}, {"mitmproxy", "mitmproxy"},
-	{"PortSwigger", "Burp"}, {"DO_NOT_TRUST", "Fiddler"}, {"Charles Proxy", "Charles"}, {"Squid", "Squid"},
-	{"pfSense", "pfSense"}, {"OPNsense", "OPNsense"},
+static const struct {
+	const char *word, *product;
+} inspectors[] = {
+	{"Fortinet", "Fortinet FortiGate"},
+	{"FortiGate", "Fortinet FortiGate"},
+	{"Zscaler", "Zscaler"},
+	{"Palo Alto", "Palo Alto Networks"},
+	{"Sophos", "Sophos"},
+	{"Check Point", "Check Point"},
+	{"Blue Coat", "Blue Coat"},
+	{"Cisco Umbrella", "Cisco Umbrella"},
+	{"Netskope", "Netskope"},
+	{"Forcepoint", "Forcepoint"},
+	{"Websense", "Forcepoint"},
+	{"goskope", "Netskope"},
+	{"Barracuda", "Barracuda"},
+	{"WatchGuard", "WatchGuard"},
+	{"SonicWall", "SonicWall"},
+	{"Untangle", "Untangle"},
+	{"Smoothwall", "Smoothwall"},
+	{"Securly", "Securly"},
+	{"Lightspeed", "Lightspeed"},
+	{"ContentKeeper", "ContentKeeper"},
+	{"McAfee Web Gateway", "McAfee Web Gateway"},
+	{"Skyhigh", "Skyhigh"},
+	{"Trend Micro", "Trend Micro"},
+	{"Kaspersky", "Kaspersky"},
+	{"ESET SSL", "ESET"},
+	{"Avast", "Avast"},
+	{"AVG ", "AVG"},
+	{"Bitdefender", "Bitdefender"},
+	{"Norton", "Norton"},
+	{"Dr.Web", "Dr.Web"},
+	{"AdGuard", "AdGuard"},
+	{"Sangfor", "Sangfor"},
+	{"Hillstone", "Hillstone"},
+	{"Cato Networks", "Cato Networks"},
+	{"Menlo", "Menlo Security"},
+	{"iboss", "iboss"},
+	{"Gateway CA - Cloudflare", "Cloudflare Gateway"},
+	{"mitmproxy", "mitmproxy"},
+	{"PortSwigger", "Burp"},
+	{"DO_NOT_TRUST", "Fiddler"},
+	{"Charles Proxy", "Charles"},
+	{"Squid", "Squid"},
+	{"pfSense", "pfSense"},
+	{"OPNsense", "OPNsense"},
 	/* what people name the CA of such a product */
-	{"inspection", "a TLS inspection product"}, {"firewall", "a firewall"}, {"proxy", "a proxy"}, {"egress", "a proxy"},
+	{"inspection", "a TLS inspection product"},
+	{"firewall", "a firewall"},
+	{"proxy", "a proxy"},
+	{"egress", "a proxy"},
 };
 
 const char *tls_inspector(const char *issuer)
@@ -89,7 +126,8 @@ static int64_t time_of(const ASN1_TIME *t)
 
 	if (!t || !ASN1_TIME_to_tm(t, &tm))
 		return 0;
-	return clock_join(&(struct clock_fields){tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec});
+	return clock_join(&(struct clock_fields){tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+						 tm.tm_min, tm.tm_sec});
 }
 
 static void add_name(char *out, size_t size, const unsigned char *name, int n)
@@ -149,11 +187,15 @@ static void hint_unknown_issuer(const struct check *check, struct err *err)
 	const char *inspector = tls_inspector(check->facts->issuer);
 
 	if (inspector)
-		err_hint(err, "the issuer looks like %s, which opens encrypted connections on the way: have this host exempted from "
-			      "inspection, or give that product's CA with --ca-file if your organisation means it so",
-			inspector);
+		err_hint(err,
+			 "the issuer looks like %s, which opens encrypted connections on the way: have this "
+			 "host exempted from "
+			 "inspection, or give that product's CA with --ca-file if your organisation means it "
+			 "so",
+			 inspector);
 	else
-		err_hint(err, "its issuer is not trusted on this machine: give the issuer's CA in PEM with --ca-file; if you expected a public "
+		err_hint(err, "its issuer is not trusted on this machine: give the issuer's CA in PEM with "
+			      "--ca-file; if you expected a public "
 			      "CA, somebody may be listening in");
 }
 
@@ -162,12 +204,15 @@ static int explain_certificate(const struct tls_conf *conf, const struct check *
 	char until[CLOCK_TEXT];
 	int code = check->first_error;
 
-	err_set(err, ERR_CERTIFICATE, "the certificate of %s is rejected: %s (issuer: %s)", conf->host, X509_verify_cert_error_string(code),
+	err_set(err, ERR_CERTIFICATE, "the certificate of %s is rejected: %s (issuer: %s)", conf->host,
+		X509_verify_cert_error_string(code),
 		check->facts->issuer[0] ? check->facts->issuer : "unknown");
 	clock_format(check->facts->expires_at, until, sizeof until);
 	switch (code) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-		err_hint(err, "it was valid until %s: the host must renew it (or this machine's clock is wrong)", until);
+		err_hint(err,
+			 "it was valid until %s: the host must renew it (or this machine's clock is wrong)",
+			 until);
 		break;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		err_hint(err, "it is not valid yet: this machine's clock is probably wrong");
@@ -178,10 +223,16 @@ static int explain_certificate(const struct tls_conf *conf, const struct check *
 			hint_unknown_issuer(check, err);
 			break;
 		}
-		err_hint(err, "it was made for %s: give one of these names as --host", check->names[0] ? check->names : check->facts->subject);
+		err_hint(err, "it was made for %s: give one of these names as --host",
+			 check->names[0] ? check->names : check->facts->subject);
 		break;
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-		err_hint(err, "the host signed it itself: save it as PEM, compare its fingerprint with the host's administrator, and give it "
+		if (tls_inspector(check->facts->issuer)) {
+			hint_unknown_issuer(check, err);
+			break;
+		}
+		err_hint(err, "the host signed it itself: save it as PEM, compare its fingerprint with the "
+			      "host's administrator, and give it "
 			      "with --ca-file");
 		break;
 	case X509_V_ERR_CERT_REVOKED:
@@ -200,14 +251,20 @@ static int explain_handshake(const struct tls_conf *conf, struct err *err)
 	unsigned long e = ERR_peek_last_error();
 	int code = ERR_GET_REASON(e);
 
-	err_set(err, ERR_TLS, "the TLS handshake with %s failed: %s", conf->host, last_reason(reason, sizeof reason));
-	if (code == SSL_R_UNSUPPORTED_PROTOCOL || code == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION || code == SSL_R_WRONG_SSL_VERSION)
-		err_hint(err, "the host speaks only TLS older than 1.2, which is not safe: it must be updated");
+	err_set(err, ERR_TLS, "the TLS handshake with %s failed: %s", conf->host,
+		last_reason(reason, sizeof reason));
+	if (code == SSL_R_UNSUPPORTED_PROTOCOL || code == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION ||
+	    code == SSL_R_WRONG_SSL_VERSION)
+		err_hint(err,
+			 "the host speaks only TLS older than 1.2, which is not safe: it must be updated");
 	else if (!e || code == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-		err_hint(err, "the connection broke during the handshake: a firewall that looks into connections, or too many connections "
+		err_hint(err, "the connection broke during the handshake: a firewall that looks into "
+			      "connections, or too many connections "
 			      "from this address");
 	else
-		err_hint(err, "port %u may not be a TLS port: try --port 993, or --tls starttls with --port 143", conf->port);
+		err_hint(err,
+			 "port %u may not be a TLS port: try --port 993, or --tls starttls with --port 143",
+			 conf->port);
 	return -1;
 }
 
@@ -225,7 +282,8 @@ static int refuse_clear_text(int fd, const struct tls_conf *conf, struct err *er
 	err_set(err, ERR_TLS, "%s speaks clear text on port %u", conf->host, conf->port);
 	err_server(err, words, (size_t)n);
 	if (!conf->starttls)
-		err_hint(err, "use --tls starttls on this port, or another port (993 is the usual one for TLS)");
+		err_hint(err,
+			 "use --tls starttls on this port, or another port (993 is the usual one for TLS)");
 	return -1;
 }
 
@@ -242,16 +300,18 @@ static SSL_CTX *new_context(const struct tls_conf *conf, struct err *err)
 	}
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_ENABLE_PARTIAL_WRITE |
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(ctx, 1); /* several records a read */
 	SSL_CTX_set_default_read_buffer_len(ctx, READ_BUFFER);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, on_verify);
-	int loaded = conf->ca_file ? SSL_CTX_load_verify_locations(ctx, conf->ca_file, NULL) : SSL_CTX_set_default_verify_paths(ctx);
+	int loaded = conf->ca_file ? SSL_CTX_load_verify_locations(ctx, conf->ca_file, NULL)
+				   : SSL_CTX_set_default_verify_paths(ctx);
 	if (loaded)
 		return ctx;
-	err_set(err, ERR_CERTIFICATE, "the CA file %s cannot be read: %s", conf->ca_file ? conf->ca_file : "of the system",
-		last_reason(reason, sizeof reason));
+	err_set(err, ERR_CERTIFICATE, "the CA file %s cannot be read: %s",
+		conf->ca_file ? conf->ca_file : "of the system", last_reason(reason, sizeof reason));
 	err_hint(err, "it must hold certificates in PEM form");
 	SSL_CTX_free(ctx);
 	return NULL;
@@ -277,8 +337,8 @@ static int expect_host(SSL *ssl, const char *host)
 	return SSL_set1_host(ssl, name) && SSL_set_tlsext_host_name(ssl, name) ? 0 : -1;
 }
 
-static int handshake(struct tls *t, int fd, const struct tls_conf *conf, struct check *check, struct stop *stop, int64_t deadline,
-	struct err *err)
+static int handshake(struct tls *t, int fd, const struct tls_conf *conf, struct check *check,
+		     struct stop *stop, int64_t deadline, struct err *err)
 {
 	for (;;) {
 		/* Only before its first octet: later the socket may stand in the middle of a record. */
@@ -291,24 +351,29 @@ static int handshake(struct tls *t, int fd, const struct tls_conf *conf, struct 
 			return 0;
 		int why = SSL_get_error(t->ssl, r);
 		if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
-			return check->first_error != X509_V_OK && !check->accept_any ? explain_certificate(conf, check, err)
-										     : explain_handshake(conf, err);
+			return check->first_error != X509_V_OK && !check->accept_any
+				       ? explain_certificate(conf, check, err)
+				       : explain_handshake(conf, err);
 		if (!dial_wait(fd, why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, NULL, stop, deadline, err))
 			continue;
 		if (err->kind == ERR_STOPPED)
 			return -1;
 		err_set(err, ERR_TLS, "the TLS handshake with %s was not finished in time", conf->host);
-		err_hint(err, "the host does not answer TLS on port %u: try --tls starttls with --port 143; or a firewall holds the "
-			      "connection", conf->port);
+		err_hint(err,
+			 "the host does not answer TLS on port %u: try --tls starttls with --port 143; or a "
+			 "firewall holds the "
+			 "connection",
+			 conf->port);
 		return -1;
 	}
 }
 
-int tls_open(struct tls **out, int fd, const struct tls_conf *conf, struct stop *stop, int64_t deadline, struct tls_facts *facts,
-	struct err *err)
+int tls_open(struct tls **out, int fd, const struct tls_conf *conf, struct stop *stop, int64_t deadline,
+	     struct tls_facts *facts, struct err *err)
 {
 	struct tls *t = calloc(1, sizeof *t);
-	struct check check = {.facts = facts, .accept_any = conf->accept_any_certificate, .first_error = X509_V_OK};
+	struct check check = {
+		.facts = facts, .accept_any = conf->accept_any_certificate, .first_error = X509_V_OK};
 
 	*out = NULL;
 	memset(facts, 0, sizeof *facts);
@@ -370,7 +435,8 @@ static long settle(struct tls *t, int r, short *want, const char *doing, struct 
 	case SSL_ERROR_ZERO_RETURN:
 		return err_set(err, ERR_LOST, "the server closed the connection");
 	default:
-		return err_set(err, ERR_LOST, "the connection broke while %s: %s", doing, last_reason(reason, sizeof reason));
+		return err_set(err, ERR_LOST, "the connection broke while %s: %s", doing,
+			       last_reason(reason, sizeof reason));
 	}
 }
 

@@ -10,18 +10,18 @@
 
 struct tls;
 
-struct tls_conf {              /* borrowed for the call */
-	const char *host;      /* for SNI and the certificate; a name or an address */
-	unsigned port;         /* for texts only */
-	const char *ca_file;   /* PEM; NULL: the system's */
+struct tls_conf {            /* borrowed for the call */
+	const char *host;    /* for SNI and the certificate; a name or an address */
+	unsigned port;       /* for texts only */
+	const char *ca_file; /* PEM; NULL: the system's */
 	bool accept_any_certificate;
-	bool starttls;         /* for hints only */
+	bool starttls; /* for hints only */
 };
 
 struct tls_facts {
 	char version[16], cipher[64];
 	char subject[256], issuer[256];
-	int64_t expires_at;    /* UTC seconds; 0: unknown */
+	int64_t expires_at; /* UTC seconds; 0: unknown */
 	bool verified;
 };
 
@@ -29,8 +29,8 @@ struct tls_facts {
 const char *tls_inspector(const char *issuer);
 
 /* Handshake over fd until the deadline (clock_mono_ms). facts are filled as far as it got, also on failure. */
-int tls_open(struct tls **out, int fd, const struct tls_conf *conf, struct stop *stop, int64_t deadline, struct tls_facts *facts,
-	struct err *err);
+int tls_open(struct tls **out, int fd, const struct tls_conf *conf, struct stop *stop, int64_t deadline,
+	     struct tls_facts *facts, struct err *err);
 void tls_free(struct tls **t);
 
 /* >0: octets. 0: not now, *want tells for which event of the socket (POLLIN, POLLOUT) to wait. -1: *err. */

@@ -296,6 +296,11 @@ int target_imap_put(struct target *base, const struct folder_ref *f, struct put_
 		if (t->conf->kind == TARGET_EXCHANGE)
 			store_flagged(t, f, v, n);
 	}
+	/* The session ended before they could be flagged: the caller sets the flags later. */
+	for (size_t i = 0; t->conf->kind == TARGET_EXCHANGE && (!t->conn || conn_is_dead(t->conn)) && i < n; i++) {
+		if (wants_flag(&v[i]) && v[i].err.kind == ERR_NONE)
+			err_set(&v[i].err, ERR_LOST, "\\Flagged is not stored yet");
+	}
 	if (rc == 0 && (!t->conn || conn_is_dead(t->conn))) {
 		if (in_the_way.kind != ERR_NONE)
 			*err = in_the_way;

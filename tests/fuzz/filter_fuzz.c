@@ -8,7 +8,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define OUT_MAX ((size_t)1 << 20)
 
-struct run { char *out; size_t n; bool broke; };
+struct run {
+	char *out;
+	size_t n;
+	bool broke;
+};
 
 static void collect(struct run *run, const uint8_t *data, size_t size, size_t step, size_t read)
 {

@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 
-struct out { char text[4096]; size_t n; };
+struct out {
+	char text[4096];
+	size_t n;
+};
 
 /* Feeds text in pieces of step octets and collects what comes out, in reads of at most `read`. -1: the filter broke off. */
 static int run(struct filter *f, const char *text, size_t size, size_t step, size_t read, struct out *out)
@@ -34,7 +37,9 @@ static int run(struct filter *f, const char *text, size_t size, size_t step, siz
 
 static void test_passes_and_mends(void **state)
 {
-	static const struct { const char *in, *out; } cases[] = {
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
 		{"* OK hi\r\n", "* OK hi\r\n"},
 		{"* OK hi\n", "* OK hi\r\n"},
 		{"\r\n \r\n1 OK x\r\n", "1 OK x\r\n"}, /* Exchange's blank line */
@@ -42,9 +47,11 @@ static void test_passes_and_mends(void **state)
 		{"* 1 FETCH (BODY[] ~{3}\r\nabc)\r\n", "* 1 FETCH (BODY[] {3}\r\nabc)\r\n"},
 		{"* 1 FETCH (BODY[]{3}\r\nabc)\r\n", "* 1 FETCH (BODY[] {3}\r\nabc)\r\n"},
 		{"* 1 FETCH (X {2}\r\n\r\n Y {1}\r\n))\r\n", "* 1 FETCH (X {2}\r\n\r\n Y {1}\r\n))\r\n"},
-		{"1 OK x {99999}\r\n* OK [ALERT]\r\n", "1 OK x {99999}\r\n* OK [ALERT] -\r\n"}, /* text, not a literal */
+		{"1 OK x {99999}\r\n* OK [ALERT]\r\n",
+		 "1 OK x {99999}\r\n* OK [ALERT] -\r\n"}, /* text, not a literal */
 		{"* 1 FETCH ()\r\n1 OK\r\n", "1 OK -\r\n"},
-		{"* LIST () \"/\" foo{5}\r\nabcde\r\n", "* LIST () \"/\" \"foo{5}\"\r\nabcde\r\n"}, /* a name, not a literal */
+		{"* LIST () \"/\" foo{5}\r\nabcde\r\n",
+		 "* LIST () \"/\" \"foo{5}\"\r\nabcde\r\n"}, /* a name, not a literal */
 		{"* X {3}\r\n", "* X {3}\r\n"},
 	};
 	struct out out;
@@ -54,7 +61,8 @@ static void test_passes_and_mends(void **state)
 		for (size_t step = 1; step <= strlen(cases[i].in); step++) {
 			struct filter *f = filter_new();
 			out.n = 0;
-			assert_int_equal(run(f, cases[i].in, strlen(cases[i].in), step, step % 7 + 1, &out), 0);
+			assert_int_equal(run(f, cases[i].in, strlen(cases[i].in), step, step % 7 + 1, &out),
+					 0);
 			assert_string_equal(out.text, cases[i].out);
 			filter_free(&f);
 		}
@@ -78,12 +86,18 @@ static void test_a_literal_passes_untouched(void **state)
 
 static void test_caps(void **state)
 {
-	static const struct { const char *in; bool streams; const char *error; } cases[] = {
+	static const struct {
+		const char *in;
+		bool streams;
+		const char *error;
+	} cases[] = {
 		{"* 1 FETCH (BODY[] {4294967295}\r\n", true, "4 GiB"},
 		{"* 1 FETCH (BODY[] {99999999999999999999999}\r\n", true, "4 GiB"},
 		{"* 1 FETCH (BODY[] {4294967294}\r\n", true, NULL},
-		{"* 1 FETCH (BODY[] {4294967294}\r\n", false, "too long"},              /* nobody takes it: it would be kept */
-		{"* 1 FETCH (X-GM-LABELS (BODY[] {4000000000}\r\n", true, "too long"},  /* inside a list: no body */
+		{"* 1 FETCH (BODY[] {4294967294}\r\n", false,
+		 "too long"}, /* nobody takes it: it would be kept */
+		{"* 1 FETCH (X-GM-LABELS (BODY[] {4000000000}\r\n", true,
+		 "too long"}, /* inside a list: no body */
 		{"* 1 FETCH (BODY[HEADER.FIELDS (DATE FROM)] {4000000000}\r\n", true, NULL},
 		{"* 1 FETCH (RFC822.HEADER {4000000000}\r\n", true, NULL},
 		{"* 1 FETCH (XRFC822 {4000000000}\r\n", true, "too long"},
@@ -132,7 +146,8 @@ static void test_endless_answers_end(void **state)
 	assert_non_null(strstr(filter_error(f), "line"));
 	filter_free(&f);
 	f = filter_new();
-	assert_int_equal(feed_many(f, "* 1 EXISTS and so on and so on\r\n", 3000000), -1); /* one command's text */
+	assert_int_equal(feed_many(f, "* 1 EXISTS and so on and so on\r\n", 3000000),
+			 -1); /* one command's text */
 	assert_non_null(strstr(filter_error(f), "too long"));
 	filter_free(&f);
 	f = filter_new();
@@ -156,7 +171,8 @@ static void test_endless_answers_end(void **state)
 
 static void test_remembers_words(void **state)
 {
-	static const char in[] = "* NO [ALERT] nearly full\r\n* BYE [UNAVAILABLE] going down\r\n12 BAD [FOO x y] words here\r\n";
+	static const char in[] = "* NO [ALERT] nearly full\r\n* BYE [UNAVAILABLE] going down\r\n12 BAD [FOO "
+				 "x y] words here\r\n";
 	struct filter *f = filter_new();
 	struct out out = {.n = 0};
 
@@ -220,7 +236,8 @@ static void test_stash_is_bounded(void **state)
 
 static void test_peeks_parting_words(void **state)
 {
-	static const char in[] = "* 1 EXISTS\r\n3 OK fine\r\n4 BAD Request is throttled\r\n* BYE closing\r\n5 NO later\r\n";
+	static const char in[] =
+		"* 1 EXISTS\r\n3 OK fine\r\n4 BAD Request is throttled\r\n* BYE closing\r\n5 NO later\r\n";
 	struct filter *f = filter_new();
 	struct repair_status words;
 	size_t room;
@@ -238,9 +255,14 @@ static void test_peeks_parting_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_passes_and_mends), cmocka_unit_test(test_a_literal_passes_untouched), cmocka_unit_test(test_caps),
-		cmocka_unit_test(test_endless_answers_end), cmocka_unit_test(test_remembers_words), cmocka_unit_test(test_direct_reads),
-		cmocka_unit_test(test_stash_is_bounded), cmocka_unit_test(test_peeks_parting_words),
+		cmocka_unit_test(test_passes_and_mends),
+		cmocka_unit_test(test_a_literal_passes_untouched),
+		cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_endless_answers_end),
+		cmocka_unit_test(test_remembers_words),
+		cmocka_unit_test(test_direct_reads),
+		cmocka_unit_test(test_stash_is_bounded),
+		cmocka_unit_test(test_peeks_parting_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,11 @@ static void *stubborn_server(void *arg)
 	return arg;
 }
 
-struct pair { int far; struct net *net; mailstream *stream; };
+struct pair {
+	int far;
+	struct net *net;
+	mailstream *stream;
+};
 
 static void open_pair(struct pair *p, struct stop *stop, int silence_ms)
 {
@@ -191,11 +195,13 @@ static void test_inspectors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_long_write_does_not_deadlock), cmocka_unit_test(test_silence_ends_a_wait),
+		cmocka_unit_test(test_a_long_write_does_not_deadlock),
+		cmocka_unit_test(test_silence_ends_a_wait),
 		cmocka_unit_test(test_stop_now_ends_a_wait_and_drain_does_not),
 		cmocka_unit_test(test_what_had_arrived_is_read_after_a_failed_write),
 		cmocka_unit_test(test_octets_after_the_answer_to_starttls_are_refused),
-		cmocka_unit_test(test_clear_text_on_a_tls_port_is_told), cmocka_unit_test(test_inspectors),
+		cmocka_unit_test(test_clear_text_on_a_tls_port_is_told),
+		cmocka_unit_test(test_inspectors),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

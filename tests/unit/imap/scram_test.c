@@ -39,14 +39,16 @@ static int teardown(void **state)
 
 static void test_the_rfc_example(void **state)
 {
-	static const char first[] = "r=" SERVER_NONCE SALT ",i=4096", final[] = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
+	static const char first[] = "r=" SERVER_NONCE SALT ",i=4096",
+			  final[] = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 
 	(void)state;
 	assert_int_equal(scram_first(s, &out, &err), 0);
 	assert_string_equal(buf_str(&out), "n,,n=user,r=" NONCE);
 	buf_clear(&out);
 	assert_int_equal(scram_prove(s, first, sizeof first - 1, &out, &err), 0);
-	assert_string_equal(buf_str(&out), "c=biws,r=" SERVER_NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+	assert_string_equal(buf_str(&out),
+			    "c=biws,r=" SERVER_NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
 	assert_int_equal(scram_verify(s, final, sizeof final - 1, &err), 0);
 	assert_int_equal(scram_verify(s, "v=AAriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", 46, &err), -1);
 	assert_int_equal(err.kind, ERR_PROTOCOL);
@@ -63,10 +65,19 @@ static void test_nothing_is_verified_before_the_proof(void **state)
 static void test_refuses(void **state)
 {
 	static const char *const cases[] = {
-		"", "r=", "r=" NONCE SALT ",i=4096" /* nothing added to our nonce */, "r=someone else's" SALT ",i=4096",
-		"r=" SERVER_NONCE SALT ",i=0", "r=" SERVER_NONCE SALT ",i=1000001", "r=" SERVER_NONCE SALT ",i=99999999999999999999",
-		"r=" SERVER_NONCE SALT ",i=-1", "r=" SERVER_NONCE SALT, "r=" SERVER_NONCE ",s=,i=4096", "r=" SERVER_NONCE ",s=*!*,i=4096",
-		"m=ext,r=" SERVER_NONCE SALT ",i=4096", "r=" SERVER_NONCE ",i=4096,s=W22Z",
+		"",
+		"r=",
+		"r=" NONCE SALT ",i=4096" /* nothing added to our nonce */,
+		"r=someone else's" SALT ",i=4096",
+		"r=" SERVER_NONCE SALT ",i=0",
+		"r=" SERVER_NONCE SALT ",i=1000001",
+		"r=" SERVER_NONCE SALT ",i=99999999999999999999",
+		"r=" SERVER_NONCE SALT ",i=-1",
+		"r=" SERVER_NONCE SALT,
+		"r=" SERVER_NONCE ",s=,i=4096",
+		"r=" SERVER_NONCE ",s=*!*,i=4096",
+		"m=ext,r=" SERVER_NONCE SALT ",i=4096",
+		"r=" SERVER_NONCE ",i=4096,s=W22Z",
 	};
 
 	(void)state;
@@ -89,8 +100,11 @@ static void test_names_are_escaped(void **state)
 
 static void test_base64(void **state)
 {
-	static const struct { const char *plain, *coded; } cases[] = {
-		{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"\xff\xfe", "//4="},
+	static const struct {
+		const char *plain, *coded;
+	} cases[] = {
+		{"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
+		{"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"\xff\xfe", "//4="},
 	};
 
 	(void)state;
