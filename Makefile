@@ -93,9 +93,12 @@ $(B)/exosim: $(call archives,$(below_exosim))
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--whole-archive $< -Wl,--no-whole-archive $(filter-out $<,$^) -lmicrohttpd $(LIBS)
 
 # The same programs with failpoints (the crash tests), and with sanitizers. The variables' names are told to the inner make.
-variant = +$(MAKE) B=$(B)/$(1) $(2)
+variant = +@$(MAKE) B=$(B)/$(1) $(2)
 $(B)/fp/nightferry: FORCE
 	$(call variant,fp,CFLAGS="$(CFLAGS) -DNF_FAILPOINTS") $(B)/fp/nightferry
+# Less patient with silence, for the tests of hosts that hang.
+$(B)/hasty/nightferry: FORCE
+	$(call variant,hasty,CFLAGS="$(CFLAGS) -DNF_HASTY") $(B)/hasty/nightferry
 FORCE:
 ASAN := SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" OPT="-O1 -g"
 TSAN := SAN="-fsanitize=thread" OPT="-O1 -g"
@@ -143,7 +146,7 @@ pytest = NF_BUILD=$(B) $(PYTHON) -m pytest -c tests/pytest.ini --rootdir tests -
 	--results $(B)/results/$(1).json $(PYTEST_ARGS) $(2)
 contract: all $(CONTRACT_BIN)
 	@$(call pytest,contract,tests/contract)
-system: all $(B)/fp/nightferry $(B)/fp/exosim
+system: all $(B)/fp/nightferry $(B)/fp/exosim $(B)/hasty/nightferry
 	@$(call pytest,system,tests/system)
 $(B)/fp/exosim: $(B)/exosim
 	@mkdir -p $(@D) && cp $< $@

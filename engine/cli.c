@@ -136,6 +136,22 @@ int cli_uint_option(struct cli *c, const char *option, uint64_t min, uint64_t ma
 	return 0;
 }
 
+int cli_ms_option(struct cli *c, const char *option, unsigned *out, struct err *err)
+{
+	const char *v = option_get(&c->opt, option);
+	char what[80];
+	int64_t ms;
+	if (!v)
+		return 0;
+	snprintf(what, sizeof what, "--%s", option);
+	if (option_parse_duration_ms(what, v, &ms, err))
+		return -1;
+	if (ms < 1 || ms > 3600000)
+		return err_set(err, ERR_USAGE, "%s is between 1ms and 1h", what);
+	*out = (unsigned)ms;
+	return 0;
+}
+
 int cli_size_option(struct cli *c, const char *option, uint64_t *out, struct err *err)
 {
 	const char *v = option_get(&c->opt, option);

@@ -61,6 +61,7 @@ const char *cli_operand(const struct cli *c, size_t i);            /* NULL beyon
 int cli_copy(char *out, size_t size, const char *what, const char *value, struct err *err);
 int cli_copy_option(struct cli *c, const char *option, char *out, size_t size, struct err *err); /* unchanged when not given */
 int cli_uint_option(struct cli *c, const char *option, uint64_t min, uint64_t max, unsigned *out, struct err *err);
+int cli_ms_option(struct cli *c, const char *option, unsigned *out, struct err *err); /* at most an hour */
 int cli_size_option(struct cli *c, const char *option, uint64_t *out, struct err *err); /* "2MB/s" is fine too */
 /* A name people give to things: letters of any script, digits, "-_. ", at most MODEL_NAME - 1 octets. */
 int cli_check_name(const char *name, struct err *err);

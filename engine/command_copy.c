@@ -21,6 +21,8 @@ static const struct option_spec copy_specs[] = {
 	{.name = "source-admin-user", .arg = "USER", .help = "administrator who signs in for the mailbox"},
 	{.name = "source-login-template", .arg = "TEXT", .help = "sign-in name made of the user's, such as %u*admin"},
 	{.name = "source-root", .arg = "FOLDER", .help = "only what is below this folder"},
+	{.name = "timeout", .arg = "TIME", .help = "give a connection up after so long without an answer (default 90s)"},
+	{.name = "retry-delay", .arg = "TIME", .help = "first pause before a try again, doubled each time (default 500ms)"},
 	{.name = "target", .arg = "NAME", .help = "a stored target; else the options below", .group = "Destination"},
 	{.name = "address", .arg = "ADDRESS", .help = "the destination mailbox"},
 	{.name = "tenant", .arg = "ID", .help = "Exchange Online: tenant"}, {.name = "client-id", .arg = "ID", .help = "... application"},
@@ -66,6 +68,8 @@ static int read_endpoint(struct cli *c, struct endpoint *e, struct err *err)
 	e->port = e->tls == TLS_IMPLICIT ? 993 : 143;
 	if (!option_get(&c->opt, "source-host"))
 		return err_set(err, ERR_USAGE, "--source-host (or --endpoint) is missing");
+	if (cli_ms_option(c, "timeout", &e->silence_ms, err) || cli_ms_option(c, "retry-delay", &e->retry_ms, err))
+		return -1;
 	return cli_copy_option(c, "source-host", e->host, sizeof e->host, err) ||
 			cli_uint_option(c, "source-port", 1, 65535, &e->port, err) ||
 			cli_path_option(c, "source-ca-file", e->ca_file, sizeof e->ca_file, err) ||

@@ -25,6 +25,8 @@
 	{.name = "max-connections", .arg = "N", .help = "connections to this host in total (default 20)"},                                 \
 	{.name = "rate", .arg = "BYTES/s", .help = "most octets a second from this host, such as 2MB/s"},                                  \
 	{.name = "daily-bytes", .arg = "SIZE", .help = "most octets a day from one mailbox"},                                              \
+	{.name = "timeout", .arg = "TIME", .help = "give a connection up after so long without an answer (default 90s)"},                  \
+	{.name = "retry-delay", .arg = "TIME", .help = "first pause before a try again, doubled each time (default 500ms)"},               \
 	{.name = "skip-test", .help = "save without a test that passed; stays visible", .group = "Test"}
 
 static const struct option_spec create_specs[] = {SETTINGS, {0}};
@@ -66,6 +68,8 @@ static int read_settings(struct cli *c, struct endpoint *e, struct err *err)
 		cli_uint_option(c, "max-mailboxes", 1, 1000, &e->max_mailboxes, err) ||
 		cli_uint_option(c, "max-connections", 1, 1000, &e->max_connections, err) ||
 		cli_size_option(c, "rate", &e->bytes_per_s, err) || cli_size_option(c, "daily-bytes", &e->bytes_per_day, err))
+		return -1;
+	if (cli_ms_option(c, "timeout", &e->silence_ms, err) || cli_ms_option(c, "retry-delay", &e->retry_ms, err))
 		return -1;
 	if (!e->port)
 		e->port = e->tls == TLS_IMPLICIT ? 993 : 143;

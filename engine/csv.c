@@ -21,21 +21,22 @@ enum column { COL_ADDRESS, COL_USER, COL_PASSWORD, COL_ROOT, COLS };
 static const char *const column_names[COLS] = {"EmailAddress", "UserName", "Password", "UserRoot"};
 
 struct reader {
-	char *at, *end;          /* in our copy; *end is NUL */
+	char *at, *end; /* in our copy; *end is NUL */
 	char separator;
-	unsigned line;           /* where at is, from 1 */
-	int columns[FIELDS];     /* enum column of each field of the header, -1 unknown */
+	unsigned line;       /* where at is, from 1 */
+	int columns[FIELDS]; /* enum column of each field of the header, -1 unknown */
 	size_t n_columns;
 	bool need_password;
 	unsigned faults;
-	struct buf text;         /* the faults */
-	unsigned *lines;         /* of each user */
+	struct buf text; /* the faults */
+	unsigned *lines; /* of each user */
 	size_t room;
 };
 
 /* --- faults --- */
 
-static void fault(struct reader *r, unsigned line, const char *column, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void fault(struct reader *r, unsigned line, const char *column, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 static void fault(struct reader *r, unsigned line, const char *column, const char *fmt, ...)
 {
 	char what[300];
@@ -47,7 +48,8 @@ static void fault(struct reader *r, unsigned line, const char *column, const cha
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	if (column)
-		buf_printf(&r->text, &ignored, "%sline %u, %s: %s", r->text.len ? "; " : "", line, column, what);
+		buf_printf(&r->text, &ignored, "%sline %u, %s: %s", r->text.len ? "; " : "", line, column,
+			   what);
 	else
 		buf_printf(&r->text, &ignored, "%sline %u: %s", r->text.len ? "; " : "", line, what);
 }
@@ -55,8 +57,10 @@ static void fault(struct reader *r, unsigned line, const char *column, const cha
 /* --- encoding --- */
 
 /* Windows-1252's 0x80..0x9f; the rest is Latin-1. */
-static const uint16_t windows_1252[32] = {0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039, 0x152, 0x8d,
-	0x17d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178};
+static const uint16_t windows_1252[32] = {0x20ac, 0x81,   0x201a, 0x192,  0x201e, 0x2026, 0x2020, 0x2021,
+					  0x2c6,  0x2030, 0x160,  0x2039, 0x152,  0x8d,   0x17d,  0x8f,
+					  0x90,   0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+					  0x2dc,  0x2122, 0x161,  0x203a, 0x153,  0x9d,   0x17e,  0x178};
 
 /* A wiped-later copy in UTF-8, NUL-terminated. */
 static char *to_utf8(const char *text, size_t n, size_t *out_n, const char **encoding)
@@ -197,25 +201,33 @@ static void take_header(struct reader *r)
 	bool seen[COLS] = {false};
 	if (!take_row(r, fields, &n, &line)) {
 		if (r->faults == 0)
-			fault(r, 1, NULL, "the file is empty; a first line EmailAddress,UserName,Password is expected");
+			fault(r, 1, NULL,
+			      "the file is empty; a first line EmailAddress,UserName,Password is expected");
 		return;
 	}
 	r->n_columns = n < FIELDS ? n : FIELDS;
 	for (size_t i = 0; i < r->n_columns; i++) {
 		char *name = trim(fields[i]);
 		int c = r->columns[i] = column_of(name);
-		if (c < 0 && !(name[0] == '\0' && i + 1 == n)) /* a separator at the end of every line is harmless */
-			fault(r, line, NULL, "column %zu \"%.40s\" is unknown; allowed are EmailAddress, UserName, Password, UserRoot", i + 1, name);
+		if (c < 0 &&
+		    !(name[0] == '\0' && i + 1 == n)) /* a separator at the end of every line is harmless */
+			fault(r, line, NULL,
+			      "column %zu \"%.40s\" is unknown; allowed are EmailAddress, UserName, "
+			      "Password, UserRoot",
+			      i + 1, name);
 		else if (c >= 0 && seen[c])
 			fault(r, line, NULL, "the column %s is there twice", column_names[c]);
 		if (c >= 0)
 			seen[c] = true;
 	}
 	if (!seen[COL_ADDRESS] || !seen[COL_USER])
-		fault(r, line, NULL, "the column %s is missing (the first line names the columns: EmailAddress,UserName,Password)",
-			!seen[COL_ADDRESS] ? column_names[COL_ADDRESS] : column_names[COL_USER]);
+		fault(r, line, NULL,
+		      "the column %s is missing (the first line names the columns: "
+		      "EmailAddress,UserName,Password)",
+		      !seen[COL_ADDRESS] ? column_names[COL_ADDRESS] : column_names[COL_USER]);
 	if (r->need_password && !seen[COL_PASSWORD])
-		fault(r, line, NULL, "the column Password is missing, and this endpoint signs in with each user's own");
+		fault(r, line, NULL,
+		      "the column Password is missing, and this endpoint signs in with each user's own");
 }
 
 /* --- the rows --- */
@@ -250,7 +262,8 @@ static void check_row(struct reader *r, unsigned line, char *const values[COLS])
 {
 	const char *bad = address_fault(values[COL_ADDRESS]);
 	if (bad)
-		fault(r, line, column_names[COL_ADDRESS], "\"%.60s\" %s", has_control(values[COL_ADDRESS]) ? "…" : values[COL_ADDRESS], bad);
+		fault(r, line, column_names[COL_ADDRESS], "\"%.60s\" %s",
+		      has_control(values[COL_ADDRESS]) ? "…" : values[COL_ADDRESS], bad);
 	for (int c = COL_USER; c < COLS; c++) {
 		if (has_control(values[c]))
 			fault(r, line, column_names[c], "holds a line end or another control character");
@@ -282,7 +295,8 @@ static int grow(struct reader *r, struct csv_users *out, struct err *err)
 	return 0;
 }
 
-static int add_user(struct reader *r, struct csv_users *out, unsigned line, char *const values[COLS], struct err *err)
+static int add_user(struct reader *r, struct csv_users *out, unsigned line, char *const values[COLS],
+		    struct err *err)
 {
 	if (grow(r, out, err) < 0)
 		return -1;
@@ -310,16 +324,20 @@ static int take_users(struct reader *r, struct csv_users *out, struct err *err)
 	while (r->faults < FAULTS && take_row(r, fields, &n, &line)) {
 		char *values[COLS] = {empty, empty, empty, empty};
 		if (n > r->n_columns && !(n == r->n_columns + 1 && n <= FIELDS && !fields[n - 1][0])) {
-			fault(r, line, NULL, "has %zu fields where the first line names %zu columns (a value with \"%c\" must be quoted)", n,
-				r->n_columns, r->separator);
+			fault(r, line, NULL,
+			      "has %zu fields where the first line names %zu columns (a value with \"%c\" "
+			      "must be quoted)",
+			      n, r->n_columns, r->separator);
 			continue;
 		}
 		for (size_t i = 0; i < n && i < r->n_columns; i++) {
 			if (r->columns[i] >= 0) /* a password may begin or end with a blank */
-				values[r->columns[i]] = r->columns[i] == COL_PASSWORD ? fields[i] : trim(fields[i]);
+				values[r->columns[i]] =
+					r->columns[i] == COL_PASSWORD ? fields[i] : trim(fields[i]);
 		}
 		if (out->n >= ROWS) {
-			fault(r, line, NULL, "there are more than %d rows; make several batches of them", ROWS);
+			fault(r, line, NULL, "there are more than %d rows; make several batches of them",
+			      ROWS);
 			break;
 		}
 		check_row(r, line, values);
@@ -333,7 +351,10 @@ static int take_users(struct reader *r, struct csv_users *out, struct err *err)
 
 /* --- duplicates --- */
 
-struct place { const char *address; unsigned line; };
+struct place {
+	const char *address;
+	unsigned line;
+};
 
 static int by_address(const void *a, const void *b)
 {
@@ -352,7 +373,8 @@ static int find_duplicates(struct reader *r, const struct csv_users *u, struct e
 	qsort(v, u->n, sizeof(*v), by_address);
 	for (size_t i = 1; i < u->n; i++) {
 		if (v[i].address[0] && strcasecmp(v[i].address, v[i - 1].address) == 0)
-			fault(r, v[i].line, column_names[COL_ADDRESS], "\"%.60s\" is the destination of line %u already", v[i].address, v[i - 1].line);
+			fault(r, v[i].line, column_names[COL_ADDRESS],
+			      "\"%.60s\" is the destination of line %u already", v[i].address, v[i - 1].line);
 	}
 	free(v);
 	return 0;
@@ -371,8 +393,8 @@ static int report_faults(struct reader *r, struct err *err)
 		for (cut = most; cut > 0 && strncmp(all + cut, "; line ", 7) != 0; cut--)
 			;
 	}
-	err_set(err, ERR_USAGE, "the CSV has %u fault%s%s: %.*s", r->faults > FAULTS ? FAULTS : r->faults, r->faults == 1 ? "" : "s",
-		r->faults >= FAULTS ? " or more" : "", (int)cut, all);
+	err_set(err, ERR_USAGE, "the CSV has %u fault%s%s: %.*s", r->faults > FAULTS ? FAULTS : r->faults,
+		r->faults == 1 ? "" : "s", r->faults >= FAULTS ? " or more" : "", (int)cut, all);
 	if (all[cut])
 		err_hint(err, "also %s", all + cut + 2);
 	else
@@ -393,7 +415,9 @@ static int refuse_unreadable(const char *text, size_t n, struct err *err)
 	unsigned line = 1;
 	for (const char *p = text; nul && p < nul; p++)
 		line += *p == '\n';
-	return nul ? err_set(err, ERR_USAGE, "the CSV holds a NUL octet (line %u): it is not a text file", line) : 0;
+	return nul ? err_set(err, ERR_USAGE, "the CSV holds a NUL octet (line %u): it is not a text file",
+			     line)
+		   : 0;
 }
 
 int csv_parse(const char *text, size_t n, bool need_password, struct csv_users *out, struct err *err)
@@ -432,7 +456,8 @@ int csv_load(const char *path, bool need_password, struct csv_users *out, struct
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char *text = fd < 0 ? NULL : malloc(FILE_BYTES + 1);
 	if (!text) {
-		err_set(err, fd < 0 ? ERR_USAGE : ERR_MEMORY, "the CSV %s cannot be read: %s", path, strerror(errno));
+		err_set(err, fd < 0 ? ERR_USAGE : ERR_MEMORY, "the CSV %s cannot be read: %s", path,
+			strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -444,7 +469,8 @@ int csv_load(const char *path, bool need_password, struct csv_users *out, struct
 			break;
 		n += got > 0 ? (size_t)got : 0;
 	}
-	int rc = got < 0 ? err_set(err, ERR_USAGE, "the CSV %s cannot be read: %s", path, strerror(errno)) : 0;
+	int rc =
+		got < 0 ? err_set(err, ERR_USAGE, "the CSV %s cannot be read: %s", path, strerror(errno)) : 0;
 	close(fd);
 	if (rc == 0 && csv_parse(text, n, need_password, out, err) < 0)
 		rc = err_wrap(err, "%s", path);
@@ -468,7 +494,8 @@ int csv_add_field(struct buf *out, const char *text, bool first, struct err *err
 {
 	size_t before = out->len;
 	bool formula = text[0] && strchr("=+-@\t\r", text[0]);
-	bool quote = strpbrk(text, ",;\"\r\n\t") || text[0] == ' ' || (text[0] && text[strlen(text) - 1] == ' ');
+	bool quote =
+		strpbrk(text, ",;\"\r\n\t") || text[0] == ' ' || (text[0] && text[strlen(text) - 1] == ' ');
 	int rc = first ? 0 : buf_add_char(out, ',', err);
 	if (rc == 0 && quote)
 		rc = buf_add_char(out, '"', err);

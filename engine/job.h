@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 #define JOB_UPLOADS 4       /* most putters of one mailbox */
+#define JOB_FIRST_TRIES 3   /* of a side that was not reached in this run yet: a person may be waiting to hear it */
 #define JOB_TRIES 6         /* connection failures in a row before the mailbox fails for now */
 #define JOB_ITEM_TRIES 3    /* puts of one message that lost the connection before it is refused */
 
@@ -65,6 +66,7 @@ struct job {
 	bool inherited_doubts;            /* items in doubt from an earlier process */
 	int64_t begun_ms;
 	unsigned source_failures;         /* in a row */
+	bool source_reached, target_reached; /* signed in at least once in this run */
 	struct err folder_error;          /* of the first folder that failed; kind NONE: none did */
 	unsigned failed_folders;
 	struct adopt *adopt;              /* owned by adopt.c: what it keeps between messages */

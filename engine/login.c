@@ -19,6 +19,8 @@ void login_fill_template(const char *template, const char *user, char *out, size
 	out[n] = 0;
 }
 
+#define CONNECT_MS 30000 /* conn.h's default */
+
 /* Master users behind a separator (user*admin) exist for PLAIN and LOGIN only: Dovecot 2.3.19 answers SCRAM with AUTHORIZATIONFAILED. */
 static enum auth_method template_auth(enum auth_method wanted, const char *template, enum tls_mode tls)
 {
@@ -36,7 +38,8 @@ static void fill_source(struct source_login *l, const char *source_user)
 	l->conf = (struct conn_conf){.host = e->host, .port = e->port, .tls = e->tls,
 		.ca_file = e->ca_file[0] ? e->ca_file : NULL, .accept_any_certificate = e->accept_any_certificate,
 		.auth = template_auth(e->auth, e->login_template, e->tls), .user = l->user,
-		.authzid = e->admin_user[0] ? l->authzid : NULL, .secret = l->secret, .quirks = e->quirks};
+		.authzid = e->admin_user[0] ? l->authzid : NULL, .secret = l->secret, .quirks = e->quirks,
+		.silence_ms = (int)e->silence_ms, .connect_ms = e->silence_ms && e->silence_ms < CONNECT_MS ? (int)e->silence_ms : 0};
 }
 
 int source_login_with(struct source_login *l, const struct endpoint *e, const char *source_user, const struct secret *password,

@@ -29,6 +29,8 @@ struct endpoint {
 	uint64_t bytes_per_s;        /* 0: no limit */
 	uint64_t bytes_per_day;      /* 0: no limit */
 	unsigned quirks;
+	unsigned silence_ms;         /* most time without an octet; 0: the default */
+	unsigned retry_ms;           /* first pause before a try again, doubled each time; 0: the default */
 	char test_user[MODEL_TEXT];
 	int64_t tested_at;           /* 0: never */
 	bool test_passed, test_skipped;

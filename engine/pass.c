@@ -469,6 +469,7 @@ static void fail_folder(struct job *j, struct route_folder *f, const struct err 
 static int after_break(struct job *j, struct route_folder *f, bool got_on, struct err *err)
 {
 	f->tries = got_on ? 1 : f->tries + 1;
+	j->source_failures = got_on ? 1 : j->source_failures + 1;
 	enum err_action act = err_action(err->kind);
 	bool broken = !j->source || conn_is_dead(j->source);
 	if (broken)
@@ -491,6 +492,8 @@ static int after_break(struct job *j, struct route_folder *f, bool got_on, struc
 		return -1;
 	}
 	job_drop_source(j);
+	if (act != ACT_WAIT && j->source_failures >= 2 * JOB_TRIES)
+		return -1; /* not this folder: nothing can be read any more */
 	if (act != ACT_WAIT && f->tries >= FOLDER_TRIES) {
 		/* Other folders may be well, but a host that cannot be reached at all is the mailbox's trouble. */
 		if (job_source(j, err))

@@ -7,17 +7,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CHECK_BYTES ((off_t)64 * 1024 * 1024) /* a quick check reads everything: only where that is a matter of milliseconds */
+#define CHECK_BYTES         \
+	((off_t)64 * 1024 * \
+	 1024) /* a quick check reads everything: only where that is a matter of milliseconds */
 
 static int fail_open(const char *path, int saved_errno, struct err *err)
 {
 	bool full = saved_errno == ENOSPC || saved_errno == EDQUOT;
-	err_set(err, full ? ERR_DISK : ERR_STORE, "the state file %s cannot be opened: %s", path, strerror(saved_errno));
+	err_set(err, full ? ERR_DISK : ERR_STORE, "the state file %s cannot be opened: %s", path,
+		strerror(saved_errno));
 	if (full)
 		err_hint(err, "make room on that disk");
 	else if (saved_errno == EACCES || saved_errno == EROFS || saved_errno == EPERM)
-		err_hint(err, "this user (uid %d) must be able to read and write the file and its folder; or name another with --state",
-			(int)geteuid());
+		err_hint(err,
+			 "this user (uid %d) must be able to read and write the file and its folder; or name "
+			 "another with --state",
+			 (int)geteuid());
 	return -1;
 }
 
@@ -43,7 +48,8 @@ static void close_to_others(const char *path)
 		char file[MODEL_PATH + 8];
 		struct stat st;
 		snprintf(file, sizeof(file), "%s%s", path, suffixes[i]);
-		if (lstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 077))
+		if (lstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+		    (st.st_mode & 077))
 			chmod(file, 0600); /* a failure shows nowhere: the file works */
 	}
 }
@@ -83,7 +89,8 @@ static int prepare_file(const struct store_conf *conf, off_t *size, struct err *
 	if (access(conf->path, R_OK | W_OK) < 0)
 		return fail_open(conf->path, errno, err);
 	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_STORE, "%s is not a nightferry state file (not a regular file)", conf->path);
+		return err_set(err, ERR_STORE, "%s is not a nightferry state file (not a regular file)",
+			       conf->path);
 	*size = st.st_size;
 	if (check_folder(conf->path, err) < 0)
 		return -1;
@@ -221,7 +228,8 @@ int store_look(struct store *s, store_step *run, void *arg, struct err *err)
 
 int store_look_settled(struct store *s, store_step *run, void *arg, struct err *err)
 {
-	struct err late = ERR_INIT; /* a failed write is told by store_flush and store_trouble; what is there can be read all the same */
+	struct err late =
+		ERR_INIT; /* a failed write is told by store_flush and store_trouble; what is there can be read all the same */
 	writer_flush(s->writer, &late);
 	return store_look(s, run, arg, err);
 }

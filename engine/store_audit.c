@@ -6,9 +6,14 @@
 #define AUDIT_ROWS ((size_t)100000)
 #define NOTES ((size_t)2000) /* a user; a hostile source must not fill the state with them */
 
-struct audit_args { const char *who, *action, *object, *detail; struct audit_row *rows; size_t n, room; };
+struct audit_args {
+	const char *who, *action, *object, *detail;
+	struct audit_row *rows;
+	size_t n, room;
+};
 
-int audit_add(struct db *db, const char *who, const char *action, const char *object, const char *detail, struct err *err)
+int audit_add(struct db *db, const char *who, const char *action, const char *object, const char *detail,
+	      struct err *err)
 {
 	struct query q;
 	query_begin(&q, db, "INSERT INTO audit (at, who, action, object, detail) VALUES (?, ?, ?, ?, ?)");
@@ -38,8 +43,9 @@ static int audit_look(struct db *db, void *arg, struct err *err)
 	struct audit_args *a = arg;
 	struct query q;
 	query_begin(&q, db,
-		"SELECT at, who, action, object, detail FROM (SELECT * FROM audit WHERE ?1 = '' OR object = ?1 "
-		"ORDER BY id DESC LIMIT ?2) ORDER BY id");
+		    "SELECT at, who, action, object, detail FROM (SELECT * FROM audit WHERE ?1 = '' OR "
+		    "object = ?1 "
+		    "ORDER BY id DESC LIMIT ?2) ORDER BY id");
 	put_text(&q, a->object);
 	put_uint(&q, AUDIT_ROWS);
 	int rc;
@@ -73,15 +79,24 @@ int store_audit_list(struct store *s, const char *object, struct audit_row **out
 
 /* --- notes --- */
 
-struct note_args { int64_t user_id; char kind[32]; char text[MODEL_ERROR]; };
-struct note_list { int64_t user_id; struct note *rows; size_t n, room; };
+struct note_args {
+	int64_t user_id;
+	char kind[32];
+	char text[MODEL_ERROR];
+};
+struct note_list {
+	int64_t user_id;
+	struct note *rows;
+	size_t n, room;
+};
 
 int note_add(struct db *db, int64_t user_id, const char *kind, const char *text, struct err *err)
 {
 	struct query q;
 	query_begin(&q, db,
-		"INSERT OR IGNORE INTO note (user_id, at, kind, text) SELECT u.id, ?2, ?3, ?4 FROM user u WHERE u.id = ?1 "
-		"AND (SELECT count(*) FROM (SELECT 1 FROM note WHERE user_id = ?1 LIMIT ?5)) < ?5");
+		    "INSERT OR IGNORE INTO note (user_id, at, kind, text) SELECT u.id, ?2, ?3, ?4 FROM user "
+		    "u WHERE u.id = ?1 "
+		    "AND (SELECT count(*) FROM (SELECT 1 FROM note WHERE user_id = ?1 LIMIT ?5)) < ?5");
 	put_int(&q, user_id);
 	put_int(&q, clock_wall_s());
 	put_text_cut(&q, kind, sizeof(((struct note *)0)->kind) - 1);
@@ -104,7 +119,12 @@ int store_note(struct store *s, int64_t user_id, const char *kind, const char *t
 	a->user_id = user_id;
 	snprintf(a->kind, sizeof(a->kind), "%s", kind);
 	snprintf(a->text, sizeof(a->text), "%s", text);
-	struct step step = {.run = note_step, .arg = a, .drop = free, .user_id = user_id, .before = FAILPOINTS_END, .after = FAILPOINTS_END};
+	struct step step = {.run = note_step,
+			    .arg = a,
+			    .drop = free,
+			    .user_id = user_id,
+			    .before = FAILPOINTS_END,
+			    .after = FAILPOINTS_END};
 	return writer_queue(s->writer, &step, err);
 }
 

@@ -7,9 +7,11 @@
 #define BREAKER_USERS 3 /* different users in a row whose sign-in was refused */
 #define ENDPOINTS ((size_t)10000)
 
-#define ENDPOINT_COLUMNS                                                                                                           \
-	"id, name, host, port, tls, ca_file, any_certificate, auth, admin_user, login_template, provider, max_mailboxes, "         \
-	"max_connections, bytes_per_s, bytes_per_day, quirks, test_user, tested_at, test_passed, test_skipped, test_text, "        \
+#define ENDPOINT_COLUMNS                                                                                    \
+	"id, name, host, port, tls, ca_file, any_certificate, auth, admin_user, login_template, provider, " \
+	"max_mailboxes, "                                                                                   \
+	"max_connections, bytes_per_s, bytes_per_day, quirks, silence_ms, retry_ms, test_user, tested_at, " \
+	"test_passed, test_skipped, test_text, "                                                            \
 	"created_at, paused_at, paused_text FROM endpoint "
 
 static void read_row(struct query *q, struct endpoint *e)
@@ -31,6 +33,8 @@ static void read_row(struct query *q, struct endpoint *e)
 	e->bytes_per_s = get_uint(q);
 	e->bytes_per_day = get_uint(q);
 	e->quirks = get_unsigned(q);
+	e->silence_ms = get_unsigned(q);
+	e->retry_ms = get_unsigned(q);
 	get_text(q, e->test_user, sizeof(e->test_user));
 	e->tested_at = get_int(q);
 	e->test_passed = get_bool(q);
@@ -58,6 +62,8 @@ static void put_row(struct query *q, const struct endpoint *e)
 	put_uint(q, e->bytes_per_s);
 	put_uint(q, e->bytes_per_day);
 	put_uint(q, e->quirks);
+	put_uint(q, e->silence_ms);
+	put_uint(q, e->retry_ms);
 	put_text(q, e->test_user);
 	put_int(q, e->tested_at);
 	put_int(q, e->test_passed);
@@ -77,32 +83,43 @@ static int save_step(struct db *db, void *arg, struct err *err)
 		return err_set(err, ERR_CONFLICT, "an endpoint \"%s\" exists already", e->name);
 	if (e->id == 0) {
 		query_begin(&q, db,
-			"INSERT INTO endpoint (name, host, port, tls, ca_file, any_certificate, auth, admin_user, login_template, "
-			"provider, max_mailboxes, max_connections, bytes_per_s, bytes_per_day, quirks, test_user, tested_at, "
-			"test_passed, test_skipped, test_text, created_at) "
-			"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+			    "INSERT INTO endpoint (name, host, port, tls, ca_file, any_certificate, auth, "
+			    "admin_user, login_template, "
+			    "provider, max_mailboxes, max_connections, bytes_per_s, bytes_per_day, quirks, "
+			    "silence_ms, retry_ms, test_user, tested_at, "
+			    "test_passed, test_skipped, test_text, created_at) "
+			    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 		put_row(&q, e);
 		return query_run(&q, err);
 	}
 	query_begin(&q, db,
-		"UPDATE endpoint SET name = ?, host = ?, port = ?, tls = ?, ca_file = ?, any_certificate = ?, auth = ?, admin_user = ?, "
-		"login_template = ?, provider = ?, max_mailboxes = ?, max_connections = ?, bytes_per_s = ?, bytes_per_day = ?, "
-		"quirks = ?, test_user = ?, tested_at = ?, test_passed = ?, test_skipped = ?, test_text = ?, created_at = ? WHERE id = ?");
+		    "UPDATE endpoint SET name = ?, host = ?, port = ?, tls = ?, ca_file = ?, any_certificate "
+		    "= ?, auth = ?, admin_user = ?, "
+		    "login_template = ?, provider = ?, max_mailboxes = ?, max_connections = ?, bytes_per_s = "
+		    "?, bytes_per_day = ?, "
+		    "quirks = ?, silence_ms = ?, retry_ms = ?, test_user = ?, tested_at = ?, test_passed = "
+		    "?, test_skipped = ?, test_text = ?, created_at = ? WHERE id = ?");
 	put_row(&q, e);
 	put_int(&q, e->id);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "endpoint \"%s\" is not there any more", e->name);
+	return db_changes(db) ? 0
+			      : err_set(err, ERR_NOT_FOUND, "endpoint \"%s\" is not there any more", e->name);
 }
 
-struct save_args { struct endpoint *e; int64_t id; };
+struct save_args {
+	struct endpoint *e;
+	int64_t id;
+};
 
 static int save_and_tell(struct db *db, void *arg, struct err *err)
 {
 	struct save_args *a = arg;
 	if (save_step(db, a->e, err) < 0)
 		return -1;
-	a->id = a->e->id ? a->e->id : db_last_id(db); /* the caller's row gets it after the commit: a step may run twice */
+	a->id = a->e->id ? a->e->id
+			 : db_last_id(
+				   db); /* the caller's row gets it after the commit: a step may run twice */
 	return 0;
 }
 
@@ -119,13 +136,19 @@ int store_endpoint_save(struct store *s, struct endpoint *e, struct err *err)
 	return 0;
 }
 
-struct get_args { const char *name; int64_t id; struct endpoint *out; };
+struct get_args {
+	const char *name;
+	int64_t id;
+	struct endpoint *out;
+};
 
 static int get_step(struct db *db, void *arg, struct err *err)
 {
 	struct get_args *a = arg;
 	struct query q;
-	query_begin(&q, db, a->name ? "SELECT " ENDPOINT_COLUMNS "WHERE name = ?" : "SELECT " ENDPOINT_COLUMNS "WHERE id = ?");
+	query_begin(&q, db,
+		    a->name ? "SELECT " ENDPOINT_COLUMNS "WHERE name = ?"
+			    : "SELECT " ENDPOINT_COLUMNS "WHERE id = ?");
 	if (a->name)
 		put_text(&q, a->name);
 	else
@@ -136,7 +159,8 @@ static int get_step(struct db *db, void *arg, struct err *err)
 	query_end(&q);
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	return a->name ? names_fail(db, "endpoint", "SELECT name FROM endpoint ORDER BY name LIMIT 1000", a->name, err)
+	return a->name ? names_fail(db, "endpoint", "SELECT name FROM endpoint ORDER BY name LIMIT 1000",
+				    a->name, err)
 		       : err_set(err, ERR_NOT_FOUND, "endpoint %lld is not there any more", (long long)a->id);
 }
 
@@ -152,7 +176,10 @@ int store_endpoint_by_id(struct store *s, int64_t id, struct endpoint *out, stru
 	return store_look(s, get_step, &a, err);
 }
 
-struct list_args { struct endpoint *rows; size_t n, room; };
+struct list_args {
+	struct endpoint *rows;
+	size_t n, room;
+};
 
 static int list_step(struct db *db, void *arg, struct err *err)
 {
@@ -200,7 +227,8 @@ static int delete_row(struct db *db, int64_t id, struct err *err)
 static int delete_step(struct db *db, void *arg, struct err *err)
 {
 	const int64_t *id = arg;
-	if (names_in_use(db, "the endpoint", "SELECT name FROM batch WHERE endpoint_id = ? ORDER BY name LIMIT 20", *id, err) < 0)
+	if (names_in_use(db, "the endpoint",
+			 "SELECT name FROM batch WHERE endpoint_id = ? ORDER BY name LIMIT 20", *id, err) < 0)
 		return -1;
 	return delete_row(db, *id, err);
 }
@@ -210,7 +238,9 @@ int store_endpoint_delete(struct store *s, int64_t id, struct err *err)
 	return store_do(s, delete_step, &id, err);
 }
 
-struct replace_args { int64_t old_id, new_id; };
+struct replace_args {
+	int64_t old_id, new_id;
+};
 
 static int replace_step(struct db *db, void *arg, struct err *err)
 {
@@ -224,7 +254,9 @@ static int replace_step(struct db *db, void *arg, struct err *err)
 		get_text(&q, name, sizeof(name));
 	query_end(&q);
 	if (rc <= 0)
-		return rc < 0 ? -1 : err_set(err, ERR_NOT_FOUND, "the endpoint to be replaced is not there any more");
+		return rc < 0 ? -1
+			      : err_set(err, ERR_NOT_FOUND,
+					"the endpoint to be replaced is not there any more");
 	query_begin(&q, db, "UPDATE batch SET endpoint_id = ? WHERE endpoint_id = ?");
 	put_int(&q, a->new_id);
 	put_int(&q, a->old_id);
@@ -235,7 +267,9 @@ static int replace_step(struct db *db, void *arg, struct err *err)
 	put_int(&q, a->new_id);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "the successor of endpoint \"%s\" is not there", name);
+	return db_changes(db)
+		       ? 0
+		       : err_set(err, ERR_NOT_FOUND, "the successor of endpoint \"%s\" is not there", name);
 }
 
 int store_endpoint_replace(struct store *s, int64_t old_id, int64_t new_id, struct err *err)
@@ -248,7 +282,11 @@ int store_endpoint_replace(struct store *s, int64_t old_id, int64_t new_id, stru
 
 /* --- the breaker --- */
 
-struct pause_args { int64_t id, user_id; const char *reason, *who; bool ok, paused, known; };
+struct pause_args {
+	int64_t id, user_id;
+	const char *reason, *who;
+	bool ok, paused, known;
+};
 
 static int set_pause(struct db *db, const struct pause_args *a, bool pause, struct err *err)
 {
@@ -268,7 +306,9 @@ static int set_pause(struct db *db, const struct pause_args *a, bool pause, stru
 	if (rc > 0)
 		get_text(&q, object, sizeof(object));
 	query_end(&q);
-	return rc <= 0 ? rc : audit_add(db, a->who, pause ? "endpoint pause" : "endpoint resume", object, a->reason, err);
+	return rc <= 0 ? rc
+		       : audit_add(db, a->who, pause ? "endpoint pause" : "endpoint resume", object,
+				   a->reason, err);
 }
 
 static int pause_step(struct db *db, void *arg, struct err *err)
@@ -306,7 +346,9 @@ static int look_sign_in(struct db *db, void *arg, struct err *err)
 {
 	struct pause_args *a = arg;
 	struct query q;
-	query_begin(&q, db, "SELECT paused_at, EXISTS (SELECT 1 FROM sign_in WHERE endpoint_id = e.id) FROM endpoint e WHERE id = ?");
+	query_begin(&q, db,
+		    "SELECT paused_at, EXISTS (SELECT 1 FROM sign_in WHERE endpoint_id = e.id) FROM endpoint "
+		    "e WHERE id = ?");
 	put_int(&q, a->id);
 	int rc = query_row(&q, err);
 	if (rc > 0) {
@@ -323,13 +365,17 @@ static int sign_in_step(struct db *db, void *arg, struct err *err)
 	struct query q;
 	if (a->ok)
 		return forget_refusals(db, a->id, err);
-	query_begin(&q, db, "INSERT OR REPLACE INTO sign_in (endpoint_id, user_id, at) SELECT id, ?2, ?3 FROM endpoint WHERE id = ?1");
+	query_begin(&q, db,
+		    "INSERT OR REPLACE INTO sign_in (endpoint_id, user_id, at) SELECT id, ?2, ?3 FROM "
+		    "endpoint WHERE id = ?1");
 	put_int(&q, a->id);
 	put_int(&q, a->user_id);
 	put_int(&q, clock_wall_s());
 	if (query_run(&q, err) < 0)
 		return -1;
-	query_begin(&q, db, "SELECT (SELECT count(*) FROM sign_in WHERE endpoint_id = e.id), paused_at FROM endpoint e WHERE id = ?");
+	query_begin(&q, db,
+		    "SELECT (SELECT count(*) FROM sign_in WHERE endpoint_id = e.id), paused_at FROM endpoint "
+		    "e WHERE id = ?");
 	put_int(&q, a->id);
 	int rc = query_row(&q, err);
 	int64_t refused = rc > 0 ? get_int(&q) : 0;
@@ -341,10 +387,14 @@ static int sign_in_step(struct db *db, void *arg, struct err *err)
 	return set_pause(db, a, true, err);
 }
 
-int store_endpoint_sign_in(struct store *s, int64_t endpoint_id, int64_t user_id, bool ok, bool *paused, struct err *err)
+int store_endpoint_sign_in(struct store *s, int64_t endpoint_id, int64_t user_id, bool ok, bool *paused,
+			   struct err *err)
 {
-	struct pause_args a = {.id = endpoint_id, .user_id = user_id, .ok = ok, .who = s->who,
-		.reason = "the sign-ins of three users in a row were refused"};
+	struct pause_args a = {.id = endpoint_id,
+			       .user_id = user_id,
+			       .ok = ok,
+			       .who = s->who,
+			       .reason = "the sign-ins of three users in a row were refused"};
 	int rc = ok ? store_look(s, look_sign_in, &a, err) : 0; /* the ordinary case writes nothing */
 	if (rc == 0 && (!ok || a.known))
 		rc = store_do(s, sign_in_step, &a, err);

@@ -5,7 +5,12 @@
 
 /* --- the index of what was there --- */
 
-struct add_args { int64_t user_id, epoch, dest_folder_id; const struct existing *v; size_t n; bool last; };
+struct add_args {
+	int64_t user_id, epoch, dest_folder_id;
+	const struct existing *v;
+	size_t n;
+	bool last;
+};
 
 static int add_step(struct db *db, void *arg, struct err *err)
 {
@@ -14,7 +19,9 @@ static int add_step(struct db *db, void *arg, struct err *err)
 	if (lease_check(db, a->user_id, a->epoch, err) < 0)
 		return -1;
 	for (size_t i = 0; i < a->n; i++) {
-		query_begin(&q, db, "INSERT OR REPLACE INTO existing (dest_folder_id, key, id, size) VALUES (?, ?, ?, ?)");
+		query_begin(&q, db,
+			    "INSERT OR REPLACE INTO existing (dest_folder_id, key, id, size) VALUES (?, ?, "
+			    "?, ?)");
 		put_int(&q, a->dest_folder_id);
 		put_blob(&q, a->v[i].key, sizeof(a->v[i].key));
 		put_text_cut(&q, a->v[i].id, sizeof(a->v[i].id) - 1);
@@ -29,17 +36,29 @@ static int add_step(struct db *db, void *arg, struct err *err)
 	put_int(&q, a->user_id);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db) ? 0 : err_set(err, ERR_CONFLICT, "the destination folder is not one of this mailbox");
+	return db_changes(db)
+		       ? 0
+		       : err_set(err, ERR_CONFLICT, "the destination folder is not one of this mailbox");
 }
 
-int store_existing_add(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const struct existing *v, size_t n, bool last,
-	struct err *err)
+int store_existing_add(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id,
+		       const struct existing *v, size_t n, bool last, struct err *err)
 {
-	struct add_args a = {.user_id = user_id, .epoch = epoch, .dest_folder_id = dest_folder_id, .v = v, .n = n, .last = last};
+	struct add_args a = {.user_id = user_id,
+			     .epoch = epoch,
+			     .dest_folder_id = dest_folder_id,
+			     .v = v,
+			     .n = n,
+			     .last = last};
 	return store_do(s, add_step, &a, err);
 }
 
-struct find_args { int64_t dest_folder_id; const uint8_t *key; struct existing *out; size_t cap, n; };
+struct find_args {
+	int64_t dest_folder_id;
+	const uint8_t *key;
+	struct existing *out;
+	size_t cap, n;
+};
 
 static int find_look(struct db *db, void *arg, struct err *err)
 {
@@ -48,8 +67,10 @@ static int find_look(struct db *db, void *arg, struct err *err)
 	int rc = 0;
 	a->n = 0;
 	query_begin(&q, db,
-		"SELECT e.id, e.size, e.key FROM existing e WHERE e.dest_folder_id = ?1 AND e.key = ?2 AND NOT EXISTS "
-		"(SELECT 1 FROM item WHERE dest_folder_id = ?1 AND dest_id = e.id AND dest_id IS NOT NULL) LIMIT ?3");
+		    "SELECT e.id, e.size, e.key FROM existing e WHERE e.dest_folder_id = ?1 AND e.key = ?2 "
+		    "AND NOT EXISTS "
+		    "(SELECT 1 FROM item WHERE dest_folder_id = ?1 AND dest_id = e.id AND dest_id IS NOT "
+		    "NULL) LIMIT ?3");
 	put_int(&q, a->dest_folder_id);
 	put_blob(&q, a->key, PRINT_KEY_BYTES);
 	put_uint(&q, a->cap);
@@ -65,14 +86,15 @@ static int find_look(struct db *db, void *arg, struct err *err)
 
 /* Receipts that are queued count as claims too, or two equal messages would take over the same one. A group that is committed between the
    look and the queue's look would be seen by neither: then it is done again. */
-int store_existing_find(struct store *s, int64_t dest_folder_id, const uint8_t key[PRINT_KEY_BYTES], struct existing *out, size_t cap, size_t *n,
-	struct err *err)
+int store_existing_find(struct store *s, int64_t dest_folder_id, const uint8_t key[PRINT_KEY_BYTES],
+			struct existing *out, size_t cap, size_t *n, struct err *err)
 {
 	struct find_args a = {.dest_folder_id = dest_folder_id, .key = key, .out = out, .cap = cap};
 	*n = 0;
 	for (unsigned tries = 0;; tries++) {
 		uint64_t groups = writer_groups(s->writer);
-		if (tries == 3 ? store_look_settled(s, find_look, &a, err) < 0 : store_look(s, find_look, &a, err) < 0)
+		if (tries == 3 ? store_look_settled(s, find_look, &a, err) < 0
+			       : store_look(s, find_look, &a, err) < 0)
 			return -1;
 		size_t kept = 0;
 		for (size_t i = 0; i < a.n; i++) {
@@ -101,8 +123,9 @@ static int carry_look(struct db *db, void *arg, struct err *err)
 	struct carry_args *a = arg;
 	struct query q;
 	query_begin(&q, db,
-		"SELECT c.generation_id, c.uid FROM generation o JOIN carry c ON c.generation_id = o.id WHERE o.user_id = ? AND o.raw = ? "
-		"AND o.current = 0 AND o.id <> ? AND c.sha256 = ? ORDER BY o.id DESC, c.uid LIMIT 1");
+		    "SELECT c.generation_id, c.uid FROM generation o JOIN carry c ON c.generation_id = o.id "
+		    "WHERE o.user_id = ? AND o.raw = ? "
+		    "AND o.current = 0 AND o.id <> ? AND c.sha256 = ? ORDER BY o.id DESC, c.uid LIMIT 1");
 	put_int(&q, a->user_id);
 	put_blob(&q, a->g->raw, strlen(a->g->raw));
 	put_int(&q, a->g->id);
@@ -127,7 +150,8 @@ static int delete_item(struct db *db, int64_t generation_id, uint32_t uid, struc
 }
 
 /* What is at (generation, uid); *there false: nothing. Header values are not kept. */
-static int read_item(struct db *db, int64_t generation_id, uint32_t uid, struct item *out, bool *there, struct err *err)
+static int read_item(struct db *db, int64_t generation_id, uint32_t uid, struct item *out, bool *there,
+		     struct err *err)
 {
 	struct query q;
 	query_begin(&q, db, "SELECT " ITEM_COLUMNS " WHERE i.generation_id = ? AND i.uid = ?");
@@ -151,8 +175,10 @@ static int insert_carried(struct db *db, const struct carry_args *a, const struc
 {
 	struct query q;
 	query_begin(&q, db,
-		"INSERT INTO item (generation_id, uid, state, how, dest_folder_id, flags_source, flags_written, size, received_at, "
-		"received_zone, received_known, at, sha256, key, route, dest_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''))");
+		    "INSERT INTO item (generation_id, uid, state, how, dest_folder_id, flags_source, "
+		    "flags_written, size, received_at, "
+		    "received_zone, received_known, at, sha256, key, route, dest_id) VALUES (?, ?, ?, ?, ?, "
+		    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''))");
 	put_int(&q, a->g->id);
 	put_uint(&q, a->item->uid);
 	put_uint(&q, old->state);
@@ -183,7 +209,7 @@ static int carry_step(struct db *db, void *arg, struct err *err)
 	if (carry_look(db, a, err) < 0 || !a->found)
 		return a->found ? -1 : 0;
 	if (read_item(db, a->old_generation, a->old_uid, &old, &old_there, err) < 0 ||
-		read_item(db, a->g->id, a->item->uid, &here, &here_there, err) < 0)
+	    read_item(db, a->g->id, a->item->uid, &here, &here_there, err) < 0)
 		return -1;
 	query_begin(&q, db, "DELETE FROM carry WHERE generation_id = ? AND sha256 = ? AND uid = ?");
 	put_int(&q, a->old_generation);
@@ -192,10 +218,11 @@ static int carry_step(struct db *db, void *arg, struct err *err)
 	if (query_run(&q, err) < 0)
 		return -1;
 	if (!old_there || (old.state != ITEM_PLACED && old.state != ITEM_DONE) ||
-		(here_there && (here.state == ITEM_PLACED || here.state == ITEM_DONE)))
+	    (here_there && (here.state == ITEM_PLACED || here.state == ITEM_DONE)))
 		return 0;
 	tally_begin(&t, a->user_id, a->epoch);
-	if (tally_generation(&t, db, a->old_generation, err) < 0 || delete_item(db, a->old_generation, a->old_uid, err) < 0)
+	if (tally_generation(&t, db, a->old_generation, err) < 0 ||
+	    delete_item(db, a->old_generation, a->old_uid, err) < 0)
 		return -1;
 	tally_add(&t, old.state, old.how, old.size, -1);
 	if (tally_generation(&t, db, a->g->id, err) < 0)
@@ -212,14 +239,18 @@ static int carry_step(struct db *db, void *arg, struct err *err)
 	return tally_end(&t, db, err);
 }
 
-int store_carry(struct store *s, int64_t user_id, int64_t epoch, const struct generation *g, const struct item *item, bool *carried,
-	struct err *err)
+int store_carry(struct store *s, int64_t user_id, int64_t epoch, const struct generation *g,
+		const struct item *item, bool *carried, struct err *err)
 {
-	struct carry_args a = {.user_id = user_id, .epoch = epoch, .now = clock_wall_s(), .g = g, .item = item};
+	struct carry_args a = {
+		.user_id = user_id, .epoch = epoch, .now = clock_wall_s(), .g = g, .item = item};
 	*carried = false;
 	int rc = store_look(s, carry_look, &a, err);
 	if (rc == 0 && a.found) {
-		struct step step = {.run = carry_step, .arg = &a, .before = FP_ADOPT_BEFORE_COMMIT, .after = FP_ADOPT_AFTER_COMMIT};
+		struct step step = {.run = carry_step,
+				    .arg = &a,
+				    .before = FP_ADOPT_BEFORE_COMMIT,
+				    .after = FP_ADOPT_AFTER_COMMIT};
 		rc = writer_do(s->writer, &step, err);
 	}
 	*carried = rc == 0 && a.carried;

@@ -24,7 +24,8 @@ static int personal_path(char *out, size_t size)
 	return snprintf(out, size, "%s/.local/state/nightferry/state.db", home);
 }
 
-static int take(const char *found, const char *from, bool must_exist, char *path, size_t size, struct err *err)
+static int take(const char *found, const char *from, bool must_exist, char *path, size_t size,
+		struct err *err)
 {
 	if ((size_t)snprintf(path, size, "%s", found) >= size)
 		return err_set(err, ERR_USAGE, "the path of the state file is too long (%s)", from);
@@ -55,9 +56,12 @@ int store_find(const char *option, bool must_exist, char *path, size_t size, str
 	}
 	if (take(personal, "of this user", must_exist, path, size, err) == 0)
 		return 0;
-	err_set(err, ERR_NOT_FOUND, "there is no state file: --state and NIGHTFERRY_STATE are not given, " SYSTEM_STATE " %s, %s is not there",
+	err_set(err, ERR_NOT_FOUND,
+		"there is no state file: --state and NIGHTFERRY_STATE are not given, " SYSTEM_STATE
+		" %s, %s is not there",
 		is_there ? "may not be read by this user" : "is not there", personal);
-	err_hint(err, is_there ? "run as the user that the system's nightferry runs as, or name another file with --state"
+	err_hint(err, is_there ? "run as the user that the system's nightferry runs as, or name another file "
+				 "with --state"
 			       : "`nightferry endpoint create` begins one; or name it with --state");
 	return -1;
 }

@@ -43,9 +43,11 @@ void tally_add(struct tally *t, enum item_state state, enum item_how how, uint64
 	}
 }
 
-#define ADD_COUNTS                                                                                                                 \
-	"SET found = found + ?, copied = copied + ?, adopted = adopted + ?, skipped = skipped + ?, refused = refused + ?, "          \
-	"gone = gone + ?, in_doubt = in_doubt + ?, found_bytes = found_bytes + ?, copied_bytes = copied_bytes + ? "
+#define ADD_COUNTS                                                                                           \
+	"SET found = found + ?, copied = copied + ?, adopted = adopted + ?, skipped = skipped + ?, refused " \
+	"= refused + ?, "                                                                                    \
+	"gone = gone + ?, in_doubt = in_doubt + ?, found_bytes = found_bytes + ?, copied_bytes = "           \
+	"copied_bytes + ? "
 
 static int write_folder(struct tally *t, struct db *db, struct err *err)
 {
@@ -94,13 +96,19 @@ int tally_end(struct tally *t, struct db *db, struct err *err)
 	put_int(&q, t->epoch);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db) ? 0 : err_set(err, ERR_CONFLICT, "this mailbox is not leased to this job any more");
+	return db_changes(db) ? 0
+			      : err_set(err, ERR_CONFLICT, "this mailbox is not leased to this job any more");
 }
 
 /* --- one item --- */
 
 /* What the row holds now; *state -1: there is none. */
-struct known { int state; enum item_how how; uint64_t size; char dest_id[sizeof(((struct receipt *)0)->id)]; };
+struct known {
+	int state;
+	enum item_how how;
+	uint64_t size;
+	char dest_id[sizeof(((struct receipt *)0)->id)];
+};
 
 static int look_item(struct db *db, const struct item *v, struct known *k, struct err *err)
 {
@@ -121,9 +129,11 @@ static int look_item(struct db *db, const struct item *v, struct known *k, struc
 }
 
 /* All but the key, in the order of ITEM_SET. Header values only where something may have to be found by them, or told to a person. */
-#define ITEM_SET                                                                                                                   \
-	"state = ?, how = ?, dest_folder_id = ?, flags_source = ?, flags_written = ?, size = ?, received_at = ?, received_zone = ?, "  \
-	"received_known = ?, at = ?, sha256 = ?, key = ?, route = ?, dest_id = ?, message_id = ?, hdr_date = ?, hdr_from = ?, "       \
+#define ITEM_SET                                                                                             \
+	"state = ?, how = ?, dest_folder_id = ?, flags_source = ?, flags_written = ?, size = ?, "            \
+	"received_at = ?, received_zone = ?, "                                                               \
+	"received_known = ?, at = ?, sha256 = ?, key = ?, route = ?, dest_id = ?, message_id = ?, hdr_date " \
+	"= ?, hdr_from = ?, "                                                                                \
 	"hdr_subject = ?, error_kind = ?, error = ? "
 static void put_item(struct query *q, const struct item *v, int64_t now)
 {
@@ -164,9 +174,12 @@ static int insert_item(struct db *db, const struct item *v, int64_t now, bool *i
 {
 	struct query q;
 	query_begin(&q, db,
-		"INSERT INTO item (state, how, dest_folder_id, flags_source, flags_written, size, received_at, received_zone, received_known, "
-		"at, sha256, key, route, dest_id, message_id, hdr_date, hdr_from, hdr_subject, error_kind, error, generation_id, uid) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (generation_id, uid) DO NOTHING");
+		    "INSERT INTO item (state, how, dest_folder_id, flags_source, flags_written, size, "
+		    "received_at, received_zone, received_known, "
+		    "at, sha256, key, route, dest_id, message_id, hdr_date, hdr_from, hdr_subject, "
+		    "error_kind, error, generation_id, uid) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+		    "(generation_id, uid) DO NOTHING");
 	put_item(&q, v, now);
 	put_int(&q, v->generation_id);
 	put_uint(&q, v->uid);
@@ -187,7 +200,11 @@ static int update_item(struct db *db, const struct item *v, int64_t now, struct 
 
 /* --- steps over many items --- */
 
-struct items_args { int64_t user_id, epoch, now; const struct item *v; size_t n; };
+struct items_args {
+	int64_t user_id, epoch, now;
+	const struct item *v;
+	size_t n;
+};
 typedef int item_fn(struct db *db, struct tally *t, const struct item *v, int64_t now, struct err *err);
 
 static int each_item(struct db *db, const struct items_args *a, item_fn *fn, struct err *err)
@@ -195,7 +212,8 @@ static int each_item(struct db *db, const struct items_args *a, item_fn *fn, str
 	struct tally t;
 	tally_begin(&t, a->user_id, a->epoch);
 	for (size_t i = 0; i < a->n; i++) {
-		if (tally_generation(&t, db, a->v[i].generation_id, err) < 0 || fn(db, &t, &a->v[i], a->now, err) < 0)
+		if (tally_generation(&t, db, a->v[i].generation_id, err) < 0 ||
+		    fn(db, &t, &a->v[i], a->now, err) < 0)
 			return err_wrap(err, "UID %u", a->v[i].uid);
 	}
 	return tally_end(&t, db, err);
@@ -225,10 +243,14 @@ static int intend_step(struct db *db, void *arg, struct err *err)
 	return each_item(db, arg, intend_item, err);
 }
 
-int store_intend(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n, struct err *err)
+int store_intend(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n,
+		 struct err *err)
 {
 	struct items_args a = {.user_id = user_id, .epoch = epoch, .now = clock_wall_s(), .v = v, .n = n};
-	struct step step = {.run = intend_step, .arg = &a, .before = FP_INTEND_BEFORE_COMMIT, .after = FP_INTEND_AFTER_COMMIT};
+	struct step step = {.run = intend_step,
+			    .arg = &a,
+			    .before = FP_INTEND_BEFORE_COMMIT,
+			    .after = FP_INTEND_AFTER_COMMIT};
 	return n ? writer_do(s->writer, &step, err) : 0;
 }
 
@@ -236,8 +258,10 @@ int store_intend(struct store *s, int64_t user_id, int64_t epoch, const struct i
 static int add_carry(struct db *db, const struct item *v, struct err *err)
 {
 	struct query q;
-	query_begin(&q, db, "INSERT OR IGNORE INTO carry (generation_id, sha256, uid) SELECT generation_id, sha256, uid FROM item "
-			    "WHERE generation_id = ? AND uid = ?");
+	query_begin(&q, db,
+		    "INSERT OR IGNORE INTO carry (generation_id, sha256, uid) SELECT generation_id, sha256, "
+		    "uid FROM item "
+		    "WHERE generation_id = ? AND uid = ?");
 	put_int(&q, v->generation_id);
 	put_uint(&q, v->uid);
 	return query_run(&q, err);
@@ -260,10 +284,12 @@ static int place_other(struct db *db, struct tally *t, const struct item *v, int
 		return update_item(db, v, now, err);
 	}
 	if (k.dest_id[0] && v->receipt.id[0] && strcmp(k.dest_id, v->receipt.id) != 0)
-		return err_set(err, ERR_CONFLICT, "the message has another receipt already (%s, now %s)", k.dest_id, v->receipt.id);
+		return err_set(err, ERR_CONFLICT, "the message has another receipt already (%s, now %s)",
+			       k.dest_id, v->receipt.id);
 	struct query q;
-	query_begin(&q, db, "UPDATE item SET state = max(state, ?1), flags_source = ?2, flags_written = ?3, at = ?4, "
-			    "dest_id = coalesce(dest_id, nullif(?5, '')) WHERE generation_id = ?6 AND uid = ?7");
+	query_begin(&q, db,
+		    "UPDATE item SET state = max(state, ?1), flags_source = ?2, flags_written = ?3, at = ?4, "
+		    "dest_id = coalesce(dest_id, nullif(?5, '')) WHERE generation_id = ?6 AND uid = ?7");
 	put_uint(&q, v->state);
 	put_uint(&q, v->flags_source);
 	put_uint(&q, v->flags_written);
@@ -280,9 +306,11 @@ static int place_item(struct db *db, struct tally *t, const struct item *v, int6
 	if (v->state != ITEM_PLACED && v->state != ITEM_DONE)
 		return err_set(err, ERR_INTERNAL, "a placement in state %s", item_state_name(v->state));
 	query_begin(&q, db,
-		"UPDATE item SET state = ?, how = ?, dest_folder_id = ?, flags_source = ?, flags_written = ?, size = ?, at = ?, route = ?, "
-		"dest_id = nullif(?, ''), message_id = NULL, hdr_date = NULL, hdr_from = NULL, hdr_subject = NULL, error_kind = 0, "
-		"error = NULL WHERE generation_id = ? AND uid = ? AND state = 0");
+		    "UPDATE item SET state = ?, how = ?, dest_folder_id = ?, flags_source = ?, flags_written "
+		    "= ?, size = ?, at = ?, route = ?, "
+		    "dest_id = nullif(?, ''), message_id = NULL, hdr_date = NULL, hdr_from = NULL, "
+		    "hdr_subject = NULL, error_kind = 0, "
+		    "error = NULL WHERE generation_id = ? AND uid = ? AND state = 0");
 	put_uint(&q, v->state);
 	put_uint(&q, v->how);
 	put_int(&q, v->dest_folder_id);
@@ -341,12 +369,14 @@ static void drop_items(void *arg)
 }
 
 /* keep_headers: those that a report shows; a placed item has no use for them. */
-static struct items_args *copy_items(int64_t user_id, int64_t epoch, const struct item *v, size_t n, bool keep_headers, struct err *err)
+static struct items_args *copy_items(int64_t user_id, int64_t epoch, const struct item *v, size_t n,
+				     bool keep_headers, struct err *err)
 {
 	struct items_args *a = calloc(1, sizeof(*a));
 	struct item *copy = calloc(n, sizeof(*copy));
 	if (a)
-		*a = (struct items_args){.user_id = user_id, .epoch = epoch, .now = clock_wall_s(), .v = copy};
+		*a = (struct items_args){
+			.user_id = user_id, .epoch = epoch, .now = clock_wall_s(), .v = copy};
 	for (size_t i = 0; a && copy && i < n; i++) {
 		copy[i] = v[i];
 		struct fingerprint *p = &copy[i].print;
@@ -370,7 +400,8 @@ static int place_step(struct db *db, void *arg, struct err *err)
 	return each_item(db, arg, place_item, err);
 }
 
-int store_placed(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n, struct err *err)
+int store_placed(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n,
+		 struct err *err)
 {
 	if (n == 0)
 		return 0;
@@ -379,14 +410,14 @@ int store_placed(struct store *s, int64_t user_id, int64_t epoch, const struct i
 		return -1;
 	bool adopted = v[0].how == HOW_ADOPTED;
 	struct step step = {.run = place_step,
-		.arg = a,
-		.drop = drop_items,
-		.user_id = user_id,
-		.weight = (unsigned)n,
-		.claims = a->v,
-		.n_claims = n,
-		.before = adopted ? FP_ADOPT_BEFORE_COMMIT : FP_PLACED_BEFORE_COMMIT,
-		.after = adopted ? FP_ADOPT_AFTER_COMMIT : FP_PLACED_AFTER_COMMIT};
+			    .arg = a,
+			    .drop = drop_items,
+			    .user_id = user_id,
+			    .weight = (unsigned)n,
+			    .claims = a->v,
+			    .n_claims = n,
+			    .before = adopted ? FP_ADOPT_BEFORE_COMMIT : FP_PLACED_BEFORE_COMMIT,
+			    .after = adopted ? FP_ADOPT_AFTER_COMMIT : FP_PLACED_AFTER_COMMIT};
 	return writer_queue(s->writer, &step, err);
 }
 
@@ -395,19 +426,29 @@ static int set_aside_step(struct db *db, void *arg, struct err *err)
 	return each_item(db, arg, set_aside_item, err);
 }
 
-int store_set_aside(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n, struct err *err)
+int store_set_aside(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n,
+		    struct err *err)
 {
 	if (n == 0)
 		return 0;
 	struct items_args *a = copy_items(user_id, epoch, v, n, true, err);
 	if (!a)
 		return -1;
-	struct step step = {.run = set_aside_step, .arg = a, .drop = drop_items, .user_id = user_id, .weight = (unsigned)n,
-		.before = FAILPOINTS_END, .after = FAILPOINTS_END};
+	struct step step = {.run = set_aside_step,
+			    .arg = a,
+			    .drop = drop_items,
+			    .user_id = user_id,
+			    .weight = (unsigned)n,
+			    .before = FAILPOINTS_END,
+			    .after = FAILPOINTS_END};
 	return writer_queue(s->writer, &step, err);
 }
 
-struct flags_args { int64_t user_id, epoch, generation_id; uint32_t uid; unsigned flags_source, flags_written; };
+struct flags_args {
+	int64_t user_id, epoch, generation_id;
+	uint32_t uid;
+	unsigned flags_source, flags_written;
+};
 
 static int flags_step(struct db *db, void *arg, struct err *err)
 {
@@ -415,7 +456,9 @@ static int flags_step(struct db *db, void *arg, struct err *err)
 	struct query q;
 	if (lease_check(db, a->user_id, a->epoch, err) < 0)
 		return -1;
-	query_begin(&q, db, "UPDATE item SET flags_source = ?, flags_written = ? WHERE generation_id = ? AND uid = ? AND state IN (1, 2)");
+	query_begin(&q, db,
+		    "UPDATE item SET flags_source = ?, flags_written = ? WHERE generation_id = ? AND uid = ? "
+		    "AND state IN (1, 2)");
 	put_uint(&q, a->flags_source);
 	put_uint(&q, a->flags_written);
 	put_int(&q, a->generation_id);
@@ -423,18 +466,27 @@ static int flags_step(struct db *db, void *arg, struct err *err)
 	return query_run(&q, err);
 }
 
-int store_flags(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id, uint32_t uid, unsigned flags_source,
-	unsigned flags_written, struct err *err)
+int store_flags(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id, uint32_t uid,
+		unsigned flags_source, unsigned flags_written, struct err *err)
 {
 	struct flags_args *a = calloc(1, sizeof(*a));
 	if (!a)
 		return err_set(err, ERR_MEMORY, "out of memory for the store's queue");
 	*a = (struct flags_args){user_id, epoch, generation_id, uid, flags_source, flags_written};
-	struct step step = {.run = flags_step, .arg = a, .drop = free, .user_id = user_id, .before = FAILPOINTS_END, .after = FAILPOINTS_END};
+	struct step step = {.run = flags_step,
+			    .arg = a,
+			    .drop = free,
+			    .user_id = user_id,
+			    .before = FAILPOINTS_END,
+			    .after = FAILPOINTS_END};
 	return writer_queue(s->writer, &step, err);
 }
 
-struct withdraw_args { int64_t user_id, epoch, generation_id; const uint32_t *uids; size_t n; };
+struct withdraw_args {
+	int64_t user_id, epoch, generation_id;
+	const uint32_t *uids;
+	size_t n;
+};
 
 static int withdraw_step(struct db *db, void *arg, struct err *err)
 {
@@ -456,9 +508,11 @@ static int withdraw_step(struct db *db, void *arg, struct err *err)
 	return tally_end(&t, db, err);
 }
 
-int store_withdraw(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id, const uint32_t *uids, size_t n, struct err *err)
+int store_withdraw(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id,
+		   const uint32_t *uids, size_t n, struct err *err)
 {
-	struct withdraw_args a = {.user_id = user_id, .epoch = epoch, .generation_id = generation_id, .uids = uids, .n = n};
+	struct withdraw_args a = {
+		.user_id = user_id, .epoch = epoch, .generation_id = generation_id, .uids = uids, .n = n};
 	return n ? store_do(s, withdraw_step, &a, err) : 0;
 }
 
@@ -498,7 +552,12 @@ int item_read(struct query *q, struct item *out, struct err *err)
 	return err_set(err, ERR_MEMORY, "out of memory for an item");
 }
 
-struct brief_args { int64_t generation_id; uint32_t lo, hi; struct item_brief *out; size_t cap, n; };
+struct brief_args {
+	int64_t generation_id;
+	uint32_t lo, hi;
+	struct item_brief *out;
+	size_t cap, n;
+};
 
 static int brief_look(struct db *db, void *arg, struct err *err)
 {
@@ -506,8 +565,10 @@ static int brief_look(struct db *db, void *arg, struct err *err)
 	struct query q;
 	int rc = 0;
 	a->n = 0;
-	query_begin(&q, db, "SELECT uid, state, flags_written, dest_folder_id FROM item WHERE generation_id = ? AND uid BETWEEN ? AND ? "
-			    "ORDER BY uid LIMIT ?");
+	query_begin(&q, db,
+		    "SELECT uid, state, flags_written, dest_folder_id FROM item WHERE generation_id = ? AND "
+		    "uid BETWEEN ? AND ? "
+		    "ORDER BY uid LIMIT ?");
 	put_int(&q, a->generation_id);
 	put_uint(&q, a->lo);
 	put_uint(&q, a->hi);
@@ -523,8 +584,8 @@ static int brief_look(struct db *db, void *arg, struct err *err)
 	return rc < 0 ? -1 : 0;
 }
 
-int store_items(struct store *s, int64_t generation_id, uint32_t lo, uint32_t hi, struct item_brief *out, size_t cap, size_t *n,
-	struct err *err)
+int store_items(struct store *s, int64_t generation_id, uint32_t lo, uint32_t hi, struct item_brief *out,
+		size_t cap, size_t *n, struct err *err)
 {
 	struct brief_args a = {.generation_id = generation_id, .lo = lo, .hi = hi, .out = out, .cap = cap};
 	int rc = store_look_settled(s, brief_look, &a, err);
@@ -532,19 +593,26 @@ int store_items(struct store *s, int64_t generation_id, uint32_t lo, uint32_t hi
 	return rc;
 }
 
-struct doubt_args { int64_t user_id, dest_folder_id; struct item *v; size_t n, room; };
+struct doubt_args {
+	int64_t user_id, dest_folder_id;
+	struct item *v;
+	size_t n, room;
+};
 
 static int doubt_look(struct db *db, void *arg, struct err *err)
 {
 	struct doubt_args *a = arg;
 	struct query q;
 	int rc;
-	query_begin(&q, db, "SELECT " ITEM_COLUMNS " JOIN generation g ON g.id = i.generation_id WHERE i.state = 0 AND i.dest_folder_id = ? "
-			    "AND g.user_id = ? ORDER BY i.generation_id, i.uid");
+	query_begin(&q, db,
+		    "SELECT " ITEM_COLUMNS
+		    " JOIN generation g ON g.id = i.generation_id WHERE i.state = 0 AND i.dest_folder_id = ? "
+		    "AND g.user_id = ? ORDER BY i.generation_id, i.uid");
 	put_int(&q, a->dest_folder_id);
 	put_int(&q, a->user_id);
 	while ((rc = query_row(&q, err)) > 0) {
-		if (rows_grow((void **)&a->v, &a->room, a->n, sizeof(*a->v), DOUBTS, err) < 0 || item_read(&q, &a->v[a->n], err) < 0) {
+		if (rows_grow((void **)&a->v, &a->room, a->n, sizeof(*a->v), DOUBTS, err) < 0 ||
+		    item_read(&q, &a->v[a->n], err) < 0) {
 			query_end(&q);
 			return -1;
 		}
@@ -553,7 +621,8 @@ static int doubt_look(struct db *db, void *arg, struct err *err)
 	return rc;
 }
 
-int store_in_doubt(struct store *s, int64_t user_id, int64_t dest_folder_id, struct item **out, size_t *n, struct err *err)
+int store_in_doubt(struct store *s, int64_t user_id, int64_t dest_folder_id, struct item **out, size_t *n,
+		   struct err *err)
 {
 	struct doubt_args a = {.user_id = user_id, .dest_folder_id = dest_folder_id};
 	int rc = store_look_settled(s, doubt_look, &a, err);
@@ -568,7 +637,11 @@ int store_in_doubt(struct store *s, int64_t user_id, int64_t dest_folder_id, str
 	return rc;
 }
 
-struct claimed_args { int64_t dest_folder_id; char **v; size_t n, room; };
+struct claimed_args {
+	int64_t dest_folder_id;
+	char **v;
+	size_t n, room;
+};
 
 static int claimed_look(struct db *db, void *arg, struct err *err)
 {
@@ -576,7 +649,9 @@ static int claimed_look(struct db *db, void *arg, struct err *err)
 	struct query q;
 	int rc;
 	bool failed = false;
-	query_begin(&q, db, "SELECT dest_id FROM item WHERE dest_folder_id = ? AND dest_id IS NOT NULL ORDER BY dest_id");
+	query_begin(
+		&q, db,
+		"SELECT dest_id FROM item WHERE dest_folder_id = ? AND dest_id IS NOT NULL ORDER BY dest_id");
 	put_int(&q, a->dest_folder_id);
 	while ((rc = query_row(&q, err)) > 0) {
 		if (rows_grow((void **)&a->v, &a->room, a->n, sizeof(*a->v), CLAIMED, err) < 0) {

@@ -8,13 +8,15 @@
 int names_check(const char *noun, const char *name, struct err *err)
 {
 	size_t n = strnlen(name, MODEL_NAME);
-	bool bad = n == 0 || n >= MODEL_NAME || name[0] == '-' || name[0] == ' ' || name[n - 1] == ' ' || !utf8_is_valid(name, n);
+	bool bad = n == 0 || n >= MODEL_NAME || name[0] == '-' || name[0] == ' ' || name[n - 1] == ' ' ||
+		   !utf8_is_valid(name, n);
 	for (size_t i = 0; i < n && !bad; i++)
 		bad = (unsigned char)name[i] < 0x20 || name[i] == 0x7f;
 	if (!bad)
 		return 0;
 	err_set(err, ERR_USAGE, "\"%.*s\" cannot be the name of %s", MODEL_NAME, name, noun);
-	err_hint(err, "1 to %d octets of UTF-8, no control characters, no blank at an end, no leading hyphen", MODEL_NAME - 1);
+	err_hint(err, "1 to %d octets of UTF-8, no control characters, no blank at an end, no leading hyphen",
+		 MODEL_NAME - 1);
 	return -1;
 }
 
@@ -39,7 +41,8 @@ static size_t distance(const char *a, const char *b)
 		size_t corner = row[0];
 		row[0] = i;
 		for (size_t j = 1; j <= n; j++) {
-			size_t change = corner + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
+			size_t change = corner + (tolower((unsigned char)a[i - 1]) !=
+						  tolower((unsigned char)b[j - 1]));
 			corner = row[j];
 			size_t step = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
 			row[j] = change < step ? change : step;
@@ -61,7 +64,8 @@ static bool holds(const char *whole, const char *part)
 bool names_are_similar(const char *wanted, const char *name)
 {
 	size_t n = strlen(wanted);
-	return n > 0 && (distance(wanted, name) <= (n > 4 ? 2 : 1) || holds(name, wanted) || holds(wanted, name));
+	return n > 0 &&
+	       (distance(wanted, name) <= (n > 4 ? 2 : 1) || holds(name, wanted) || holds(wanted, name));
 }
 
 int names_fail(struct db *db, const char *noun, const char *sql, const char *name, struct err *err)
@@ -77,7 +81,8 @@ int names_fail(struct db *db, const char *noun, const char *sql, const char *nam
 		char *list = is_similar ? similar : all;
 		size_t *n = is_similar ? &n_similar : &n_all;
 		if ((*n)++ < 5 && strlen(list) + strlen(one) + 3 < sizeof(similar))
-			snprintf(list + strlen(list), sizeof(similar) - strlen(list), "%s%s", list[0] ? ", " : "", one);
+			snprintf(list + strlen(list), sizeof(similar) - strlen(list), "%s%s",
+				 list[0] ? ", " : "", one);
 	}
 	err_set(err, ERR_NOT_FOUND, "there is no %s \"%s\"", noun, name);
 	if (similar[0])

@@ -45,10 +45,12 @@ void put_int(struct query *q, int64_t v);
 void put_uint(struct query *q, uint64_t v); /* cut at INT64_MAX */
 /* Text and blobs are borrowed until the query is run or ended. NULL text is "". */
 void put_text(struct query *q, const char *s);
-void put_text_cut(struct query *q, const char *s, size_t cap); /* cut at cap octets, not inside a UTF-8 character */
+void put_text_cut(struct query *q, const char *s,
+		  size_t cap); /* cut at cap octets, not inside a UTF-8 character */
 void put_blob(struct query *q, const void *p, size_t n);
 void put_null(struct query *q);
-int query_row(struct query *q, struct err *err); /* 1 a row, 0 no more, -1; after 0 and -1 the query is ended */
+int query_row(struct query *q,
+	      struct err *err); /* 1 a row, 0 no more, -1; after 0 and -1 the query is ended */
 int query_run(struct query *q, struct err *err); /* to the end; 0 or -1; ended */
 void query_end(struct query *q);
 /* Columns from left to right. A state file may be anybody's: every copy is bounded, every enum checked. */
@@ -58,7 +60,7 @@ unsigned get_unsigned(struct query *q);           /* cut at UINT_MAX */
 unsigned get_enum(struct query *q, unsigned end); /* 0 when it is not below end */
 bool get_bool(struct query *q);
 void get_text(struct query *q, char *out, size_t size);
-void get_blob(struct query *q, void *out, size_t size); /* the rest is zeroed */
+void get_blob(struct query *q, void *out, size_t size);  /* the rest is zeroed */
 size_t get_blob_view(struct query *q, const void **out); /* valid until the next step */
 /* Yours; NULL for an SQL NULL; cut at cap octets. Out of memory: sets *failed. */
 char *get_dup(struct query *q, size_t cap, bool *failed);
@@ -77,7 +79,7 @@ int schema_ready(struct db *db, const char *path, struct err *err);
 typedef int store_step(struct db *db, void *arg, struct err *err);
 struct writer;
 int writer_start(struct writer **out, struct db **db, struct err *err); /* takes the connection */
-void writer_stop(struct writer **w);                                   /* after all is durable */
+void writer_stop(struct writer **w);                                    /* after all is durable */
 int writer_flush(struct writer *w, struct err *err);
 /* Runs outside of a transaction, on the writer's connection. */
 int writer_bare(struct writer *w, store_step *run, void *arg, struct err *err);
@@ -85,11 +87,11 @@ int writer_bare(struct writer *w, store_step *run, void *arg, struct err *err);
 struct step {
 	store_step *run;
 	void *arg;
-	void (*drop)(void *arg);     /* frees arg of a queued step */
-	int64_t user_id;             /* whose trouble it is when a queued one fails */
-	unsigned weight;             /* items */
+	void (*drop)(void *arg);      /* frees arg of a queued step */
+	int64_t user_id;              /* whose trouble it is when a queued one fails */
+	unsigned weight;              /* items */
 	enum failpoint before, after; /* the commit; FAILPOINTS_END: none */
-	const struct item *claims;   /* items whose receipts writer_claims is to see */
+	const struct item *claims;    /* items whose receipts writer_claims is to see */
 	size_t n_claims;
 };
 /* Waits until it is durable (0) or failed and changed nothing (-1). */
@@ -105,13 +107,14 @@ void writer_trouble(struct writer *w, int64_t user_id, struct err *out);
 /* --- store.c --- */
 struct store {
 	char path[MODEL_PATH];
-	char key_file[MODEL_PATH];   /* "": found as vault.h says */
-	char who[MODEL_NAME];        /* login name, for the audit */
-	struct writer *writer;       /* owned */
-	pthread_mutex_t lock;        /* guards the fields below; never held in a call out of store.c or store_secret.c's vault */
-	struct db *idle[8];          /* owned: read connections nobody uses now */
+	char key_file[MODEL_PATH]; /* "": found as vault.h says */
+	char who[MODEL_NAME];      /* login name, for the audit */
+	struct writer *writer;     /* owned */
+	pthread_mutex_t
+		lock; /* guards the fields below; never held in a call out of store.c or store_secret.c's vault */
+	struct db *idle[8]; /* owned: read connections nobody uses now */
 	unsigned n_idle;
-	struct vault *vault;         /* owned; opened at the first secret */
+	struct vault *vault; /* owned; opened at the first secret */
 };
 /* A durable change without more ado. */
 int store_do(struct store *s, store_step *run, void *arg, struct err *err);
@@ -126,33 +129,48 @@ int lease_check(struct db *db, int64_t user_id, int64_t epoch, struct err *err);
 /* Gives the batch its end state when no user of it is to do anything any more. */
 int batch_settle(struct db *db, int64_t batch_id, struct err *err);
 /* store_audit.c */
-int audit_add(struct db *db, const char *who, const char *action, const char *object, const char *detail, struct err *err);
+int audit_add(struct db *db, const char *who, const char *action, const char *object, const char *detail,
+	      struct err *err);
 int note_add(struct db *db, int64_t user_id, const char *kind, const char *text, struct err *err);
 /* store_secret.c: the vault, opened when it was not yet. */
 int secret_vault(struct store *s, bool to_seal, const struct vault **out, struct err *err);
-int secret_put_row(struct db *db, const struct vault *v, const char *owner, int64_t id, const char *name, const struct secret *secret,
-	struct err *err);
+int secret_put_row(struct db *db, const struct vault *v, const char *owner, int64_t id, const char *name,
+		   const struct secret *secret, struct err *err);
 int secret_drop_rows(struct db *db, const char *owner, int64_t id, const char *name, struct err *err);
 /* store_user.c: the columns of USER_COLUMNS, in order. */
-#define USER_COLUMNS                                                                                                               \
-	"u.id, u.batch_id, u.line, u.source_user, u.user_root, u.address, u.dest_id, u.state, u.synced_at, u.want, u.pass, "       \
-	"w.held, u.error_kind, u.error, u.retry_at, u.tries, u.crashes, w.epoch, u.started_at, " COUNT_COLUMNS("w") ", w.folder "  \
-	"FROM user u JOIN work w ON w.user_id = u.id"
-#define COUNT_COLUMNS(t)                                                                                                           \
-	t ".found, " t ".copied, " t ".adopted, " t ".skipped, " t ".refused, " t ".gone, " t ".in_doubt, " t ".found_bytes, " t   \
-	  ".copied_bytes"
+#define USER_COLUMNS                                                                                         \
+	"u.id, u.batch_id, u.line, u.source_user, u.user_root, u.address, u.dest_id, u.state, u.synced_at, " \
+	"u.want, u.pass, "                                                                                   \
+	"w.held, u.error_kind, u.error, u.retry_at, u.tries, u.crashes, w.epoch, "                           \
+	"u.started_at, " COUNT_COLUMNS("w") ", w.folder "                                                    \
+					    "FROM user u JOIN work w ON w.user_id = u.id"
+#define COUNT_COLUMNS(t)                                                                      \
+	t ".found, " t ".copied, " t ".adopted, " t ".skipped, " t ".refused, " t ".gone, " t \
+	  ".in_doubt, " t ".found_bytes, " t ".copied_bytes"
 void user_read(struct query *q, struct user *out);
 void counts_read(struct query *q, struct user_counts *out);
 /* store_item.c: the columns of ITEM_COLUMNS, in order. -1: ERR_MEMORY, *out is empty then. */
-#define ITEM_COLUMNS                                                                                                               \
-	"i.generation_id, i.uid, i.state, i.how, i.dest_folder_id, i.size, i.flags_source, i.flags_written, i.received_at, "       \
-	"i.received_zone, i.received_known, i.sha256, i.message_id, i.hdr_date, i.hdr_from, i.hdr_subject, i.key, i.route, "       \
+#define ITEM_COLUMNS                                                                                         \
+	"i.generation_id, i.uid, i.state, i.how, i.dest_folder_id, i.size, i.flags_source, "                 \
+	"i.flags_written, i.received_at, "                                                                   \
+	"i.received_zone, i.received_known, i.sha256, i.message_id, i.hdr_date, i.hdr_from, i.hdr_subject, " \
+	"i.key, i.route, "                                                                                   \
 	"i.dest_id, i.at, i.error_kind, i.error FROM item i"
 int item_read(struct query *q, struct item *out, struct err *err);
 
 /* Changes of counts that a step made, summed up and written once a generation and once a user. */
-enum count { COUNT_FOUND, COUNT_COPIED, COUNT_ADOPTED, COUNT_SKIPPED, COUNT_REFUSED, COUNT_GONE, COUNT_IN_DOUBT, COUNT_FOUND_BYTES,
-	COUNT_COPIED_BYTES, COUNTS };
+enum count {
+	COUNT_FOUND,
+	COUNT_COPIED,
+	COUNT_ADOPTED,
+	COUNT_SKIPPED,
+	COUNT_REFUSED,
+	COUNT_GONE,
+	COUNT_IN_DOUBT,
+	COUNT_FOUND_BYTES,
+	COUNT_COPIED_BYTES,
+	COUNTS
+};
 struct tally {
 	int64_t user_id, epoch, generation_id;
 	bool left; /* the generation is not the folder's current one any more */

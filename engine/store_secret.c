@@ -4,7 +4,14 @@
 
 #define SEALED_BYTES ((size_t)128 * 1024)
 
-struct secret_args { const char *owner, *name; int64_t id; const struct vault *vault; const struct secret *in; struct secret **out; char key_id[32]; };
+struct secret_args {
+	const char *owner, *name;
+	int64_t id;
+	const struct vault *vault;
+	const struct secret *in;
+	struct secret **out;
+	char key_id[32];
+};
 
 static int read_key_id(struct db *db, void *arg, struct err *err)
 {
@@ -29,7 +36,8 @@ int secret_vault(struct store *s, bool to_seal, const struct vault **out, struct
 			return -1;
 	}
 	if (!v) { /* a new key only where nothing was sealed with another one */
-		if (vault_open(&v, s->key_file[0] ? s->key_file : NULL, s->path, to_seal && !a.key_id[0], err) < 0)
+		if (vault_open(&v, s->key_file[0] ? s->key_file : NULL, s->path, to_seal && !a.key_id[0],
+			       err) < 0)
 			return -1;
 		pthread_mutex_lock(&s->lock);
 		if (s->vault) {
@@ -40,8 +48,9 @@ int secret_vault(struct store *s, bool to_seal, const struct vault **out, struct
 		pthread_mutex_unlock(&s->lock);
 	}
 	if (to_seal && a.key_id[0] && strcmp(a.key_id, vault_key_id(v)) != 0) {
-		err_set(err, ERR_VAULT, "the secrets in %s are sealed with the key %s, the key file here holds %s", s->path, a.key_id,
-			vault_key_id(v));
+		err_set(err, ERR_VAULT,
+			"the secrets in %s are sealed with the key %s, the key file here holds %s", s->path,
+			a.key_id, vault_key_id(v));
 		err_hint(err, "name the right one with --key-file or NIGHTFERRY_KEY_FILE");
 		return -1;
 	}
@@ -54,8 +63,8 @@ static void format_identity(char *out, size_t size, const char *owner, int64_t i
 	snprintf(out, size, "%s:%lld:%s", owner, (long long)id, name);
 }
 
-int secret_put_row(struct db *db, const struct vault *v, const char *owner, int64_t id, const char *name, const struct secret *secret,
-	struct err *err)
+int secret_put_row(struct db *db, const struct vault *v, const char *owner, int64_t id, const char *name,
+		   const struct secret *secret, struct err *err)
 {
 	char identity[128];
 	struct buf sealed;
@@ -64,7 +73,9 @@ int secret_put_row(struct db *db, const struct vault *v, const char *owner, int6
 	int rc = vault_seal(v, identity, secret, &sealed, err);
 	if (rc == 0) {
 		struct query q;
-		query_begin(&q, db, "INSERT OR REPLACE INTO secret (owner, owner_id, name, key_id, sealed) VALUES (?, ?, ?, ?, ?)");
+		query_begin(&q, db,
+			    "INSERT OR REPLACE INTO secret (owner, owner_id, name, key_id, sealed) VALUES "
+			    "(?, ?, ?, ?, ?)");
 		put_text(&q, owner);
 		put_int(&q, id);
 		put_text(&q, name);
@@ -82,7 +93,8 @@ static int put_step(struct db *db, void *arg, struct err *err)
 	return secret_put_row(db, a->vault, a->owner, a->id, a->name, a->in, err);
 }
 
-int store_secret_put(struct store *s, const char *owner, int64_t id, const char *name, const struct secret *v, struct err *err)
+int store_secret_put(struct store *s, const char *owner, int64_t id, const char *name, const struct secret *v,
+		     struct err *err)
 {
 	struct secret_args a = {.owner = owner, .id = id, .name = name, .in = v};
 	if (secret_vault(s, true, &a.vault, err) < 0)
@@ -90,7 +102,12 @@ int store_secret_put(struct store *s, const char *owner, int64_t id, const char 
 	return store_do(s, put_step, &a, err);
 }
 
-struct sealed_row { const char *owner, *name; int64_t id; struct buf sealed; bool found; };
+struct sealed_row {
+	const char *owner, *name;
+	int64_t id;
+	struct buf sealed;
+	bool found;
+};
 
 static int read_sealed(struct db *db, void *arg, struct err *err)
 {
@@ -111,7 +128,8 @@ static int read_sealed(struct db *db, void *arg, struct err *err)
 	return rc < 0 ? -1 : 0;
 }
 
-int store_secret_get(struct store *s, const char *owner, int64_t id, const char *name, struct secret **out, struct err *err)
+int store_secret_get(struct store *s, const char *owner, int64_t id, const char *name, struct secret **out,
+		     struct err *err)
 {
 	*out = NULL;
 	struct sealed_row row = {.owner = owner, .id = id, .name = name};
@@ -131,7 +149,8 @@ int store_secret_get(struct store *s, const char *owner, int64_t id, const char 
 int secret_drop_rows(struct db *db, const char *owner, int64_t id, const char *name, struct err *err)
 {
 	struct query q;
-	query_begin(&q, db, "DELETE FROM secret WHERE owner = ?1 AND owner_id = ?2 AND (?3 = '' OR name = ?3)");
+	query_begin(&q, db,
+		    "DELETE FROM secret WHERE owner = ?1 AND owner_id = ?2 AND (?3 = '' OR name = ?3)");
 	put_text(&q, owner);
 	put_int(&q, id);
 	put_text(&q, name);

@@ -3,7 +3,12 @@
 
 #define ACTIVE ((size_t)1000)
 
-struct summary_args { int64_t batch_id; struct batch_summary *out; struct user *rows; size_t n, room; };
+struct summary_args {
+	int64_t batch_id;
+	struct batch_summary *out;
+	struct user *rows;
+	size_t n, room;
+};
 
 static int states_look(struct db *db, struct summary_args *a, struct err *err)
 {
@@ -22,10 +27,14 @@ static int states_look(struct db *db, struct summary_args *a, struct err *err)
 static int counts_look(struct db *db, struct summary_args *a, struct err *err)
 {
 	struct query q;
-	query_begin(&q, db, "SELECT coalesce(sum(max(w.found, w.copied + w.adopted + w.skipped + w.refused + w.gone + w.in_doubt)), 0), "
-			    "coalesce(sum(w.copied), 0), coalesce(sum(w.adopted), 0), coalesce(sum(w.skipped), 0), coalesce(sum(w.refused), 0), "
-			    "coalesce(sum(w.gone), 0), coalesce(sum(w.in_doubt), 0), coalesce(sum(w.found_bytes), 0), coalesce(sum(w.copied_bytes), 0) "
-			    "FROM user u JOIN work w ON w.user_id = u.id WHERE u.batch_id = ?");
+	query_begin(&q, db,
+		    "SELECT coalesce(sum(max(w.found, w.copied + w.adopted + w.skipped + w.refused + w.gone "
+		    "+ w.in_doubt)), 0), "
+		    "coalesce(sum(w.copied), 0), coalesce(sum(w.adopted), 0), coalesce(sum(w.skipped), 0), "
+		    "coalesce(sum(w.refused), 0), "
+		    "coalesce(sum(w.gone), 0), coalesce(sum(w.in_doubt), 0), coalesce(sum(w.found_bytes), "
+		    "0), coalesce(sum(w.copied_bytes), 0) "
+		    "FROM user u JOIN work w ON w.user_id = u.id WHERE u.batch_id = ?");
 	put_int(&q, a->batch_id);
 	int rc = query_row(&q, err);
 	if (rc > 0)
@@ -54,10 +63,12 @@ static int summary_look(struct db *db, void *arg, struct err *err)
 {
 	struct summary_args *a = arg;
 	memset(a->out, 0, sizeof(*a->out));
-	return states_look(db, a, err) < 0 || counts_look(db, a, err) < 0 || active_look(db, a, err) < 0 ? -1 : 0;
+	return states_look(db, a, err) < 0 || counts_look(db, a, err) < 0 || active_look(db, a, err) < 0 ? -1
+													 : 0;
 }
 
-int store_batch_summary(struct store *s, int64_t batch_id, struct batch_summary *out, struct user **active, size_t *n_active, struct err *err)
+int store_batch_summary(struct store *s, int64_t batch_id, struct batch_summary *out, struct user **active,
+			size_t *n_active, struct err *err)
 {
 	struct summary_args a = {.batch_id = batch_id, .out = out};
 	int rc = store_look(s, summary_look, &a, err);
@@ -70,7 +81,10 @@ int store_batch_summary(struct store *s, int64_t batch_id, struct batch_summary 
 	return rc;
 }
 
-struct raw_args { int64_t generation_id; char *raw; };
+struct raw_args {
+	int64_t generation_id;
+	char *raw;
+};
 
 static int raw_look(struct db *db, void *arg, struct err *err)
 {

@@ -19,26 +19,31 @@
 
 struct op {
 	struct op *next;
-	struct step step;    /* run NULL: a flush */
+	struct step step; /* run NULL: a flush */
 	bool waits, bare, done;
 	int rc;
-	struct err *err;     /* borrowed from the waiter, or owned when queued */
+	struct err *err; /* borrowed from the waiter, or owned when queued */
 	pthread_t from;
 };
 
-struct trouble { struct trouble *next; int64_t user_id; pthread_t from; struct err err; };
+struct trouble {
+	struct trouble *next;
+	int64_t user_id;
+	pthread_t from;
+	struct err err;
+};
 
 struct writer {
-	struct db *db;       /* owned; the thread's alone once it runs */
+	struct db *db; /* owned; the thread's alone once it runs */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work;  /* something to do */
 	pthread_cond_t done;  /* a group is done */
 	struct op *queue, **tail;
-	struct op *running;   /* the group at work; its members are freed under the lock */
-	size_t lazy_items;    /* in queue */
-	unsigned waiting;     /* ops in queue that somebody waits for */
-	int64_t lazy_since;   /* mono; of the oldest */
+	struct op *running; /* the group at work; its members are freed under the lock */
+	size_t lazy_items;  /* in queue */
+	unsigned waiting;   /* ops in queue that somebody waits for */
+	int64_t lazy_since; /* mono; of the oldest */
 	bool stop;
 	uint64_t groups;
 	struct trouble *troubles;
@@ -54,7 +59,8 @@ static void keep_trouble_locked(struct writer *w, const struct op *op)
 	struct trouble *t = w->n_troubles < TROUBLES ? calloc(1, sizeof(*t)) : NULL;
 	if (!t)
 		return;
-	*t = (struct trouble){.next = w->troubles, .user_id = op->step.user_id, .from = op->from, .err = *op->err};
+	*t = (struct trouble){
+		.next = w->troubles, .user_id = op->step.user_id, .from = op->from, .err = *op->err};
 	w->troubles = t;
 	w->n_troubles++;
 }

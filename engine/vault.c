@@ -25,7 +25,12 @@ struct vault {
 };
 
 /* Where the key is looked for; what we may make there. */
-struct place { char path[PATH_MAX]; const char *from; bool ours; /* a new key may be made there */ bool service; /* a systemd credential */ };
+struct place {
+	char path[PATH_MAX];
+	const char *from;
+	bool ours;    /* a new key may be made there */
+	bool service; /* a systemd credential */
+};
 
 static int fail(struct err *err, const char *path, const char *what)
 {
@@ -34,13 +39,17 @@ static int fail(struct err *err, const char *path, const char *what)
 
 /* --- finding it --- */
 
-static int set_place(struct place *p, const char *from, bool ours, const char *folder, const char *name, struct err *err)
+static int set_place(struct place *p, const char *from, bool ours, const char *folder, const char *name,
+		     struct err *err)
 {
 	p->from = from;
 	p->ours = ours;
 	p->service = false;
-	int n = name ? snprintf(p->path, sizeof(p->path), "%s/%s", folder, name) : snprintf(p->path, sizeof(p->path), "%s", folder);
-	return n > 0 && (size_t)n < sizeof(p->path) ? 0 : err_set(err, ERR_USAGE, "the path of the key file is too long (%s)", from);
+	int n = name ? snprintf(p->path, sizeof(p->path), "%s/%s", folder, name)
+		     : snprintf(p->path, sizeof(p->path), "%s", folder);
+	return n > 0 && (size_t)n < sizeof(p->path)
+		       ? 0
+		       : err_set(err, ERR_USAGE, "the path of the key file is too long (%s)", from);
 }
 
 static int find_place(struct place *p, const char *option, struct err *err)
@@ -92,13 +101,16 @@ static bool real_folder(const char *path, char out[PATH_MAX])
 static int refuse_beside_state(const char *key_path, const char *state_path, struct err *err)
 {
 	char key[PATH_MAX], state[PATH_MAX], target[PATH_MAX];
-	const char *real = realpath(key_path, target) ? target : key_path; /* a link out of the folder counts as where it leads */
+	const char *real = realpath(key_path, target)
+				   ? target
+				   : key_path; /* a link out of the folder counts as where it leads */
 	if (!real_folder(real, key) || !real_folder(state_path, state))
 		return 0;
 	size_t n = strlen(state);
 	if (strncmp(key, state, n) != 0 || (key[n] != '\0' && key[n] != '/' && n > 1))
 		return 0;
-	fail(err, key_path, "is inside the state's folder: a copy of that folder would hold the secrets and their key");
+	fail(err, key_path,
+	     "is inside the state's folder: a copy of that folder would hold the secrets and their key");
 	err_hint(err, "keep it in another folder (--key-file or NIGHTFERRY_KEY_FILE)");
 	return -1;
 }
@@ -128,7 +140,10 @@ static int check_file(const struct place *p, int fd, struct err *err)
 
 static int hex_value(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 static int parse_key(const char *text, size_t n, unsigned char key[KEY_BYTES])
@@ -211,11 +226,13 @@ static int make_key(struct vault *v, const struct place *p, struct err *err)
 		return 1;
 	if (fd < 0) {
 		fail(err, p->path, strerror(errno));
-		err_hint(err, "it could not be made there; name another place with --key-file or NIGHTFERRY_KEY_FILE");
+		err_hint(err, "it could not be made there; name another place with --key-file or "
+			      "NIGHTFERRY_KEY_FILE");
 		return -1;
 	}
 	char text[KEY_TEXT + 2];
-	int rc = RAND_bytes(v->key, KEY_BYTES) == 1 ? 0 : err_set(err, ERR_VAULT, "no random numbers for a key");
+	int rc = RAND_bytes(v->key, KEY_BYTES) == 1 ? 0
+						    : err_set(err, ERR_VAULT, "no random numbers for a key");
 	for (size_t i = 0; i < KEY_BYTES; i++)
 		snprintf(text + 2 * i, 3, "%02x", v->key[i]);
 	text[KEY_TEXT] = '\n';
@@ -248,7 +265,8 @@ static int load_key(struct vault *v, const struct place *p, bool create, struct 
 			return rc;
 	}
 	err_set(err, ERR_VAULT, "the vault's key is not at %s (%s)", p->path, p->from);
-	err_hint(err, "the secrets in the state can be read with the key only that sealed them: name it with --key-file or NIGHTFERRY_KEY_FILE, "
+	err_hint(err, "the secrets in the state can be read with the key only that sealed them: name it with "
+		      "--key-file or NIGHTFERRY_KEY_FILE, "
 		      "or set the passwords anew");
 	return -1;
 }
@@ -295,7 +313,8 @@ static int fail_crypto(struct err *err)
 	return err_set(err, ERR_INTERNAL, "the cryptographic library failed");
 }
 
-int vault_seal(const struct vault *v, const char *identity, const struct secret *plain, struct buf *sealed, struct err *err)
+int vault_seal(const struct vault *v, const char *identity, const struct secret *plain, struct buf *sealed,
+	       struct err *err)
 {
 	unsigned char nonce[NONCE_BYTES], tag[TAG_BYTES];
 	size_t n = secret_len(plain);
@@ -304,14 +323,18 @@ int vault_seal(const struct vault *v, const char *identity, const struct secret 
 		return err_set(err, ERR_MEMORY, "the secret is too long");
 	unsigned char *out = malloc(n + 1);
 	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-	bool ok = out && c && RAND_bytes(nonce, sizeof(nonce)) == 1 && EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, v->key, nonce) == 1 &&
-		EVP_EncryptUpdate(c, NULL, &got, (const unsigned char *)identity, (int)strlen(identity)) == 1 &&
-		EVP_EncryptUpdate(c, out, &got, (const unsigned char *)secret_bytes(plain), (int)n) == 1 &&
-		EVP_EncryptFinal_ex(c, out + got, &tail) == 1 && EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, tag) == 1;
+	bool ok = out && c && RAND_bytes(nonce, sizeof(nonce)) == 1 &&
+		  EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, v->key, nonce) == 1 &&
+		  EVP_EncryptUpdate(c, NULL, &got, (const unsigned char *)identity, (int)strlen(identity)) ==
+			  1 &&
+		  EVP_EncryptUpdate(c, out, &got, (const unsigned char *)secret_bytes(plain), (int)n) == 1 &&
+		  EVP_EncryptFinal_ex(c, out + got, &tail) == 1 &&
+		  EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, tag) == 1;
 	EVP_CIPHER_CTX_free(c);
 	int rc = ok ? 0 : fail_crypto(err);
 	size_t before = sealed->len;
-	if (rc == 0 && (buf_add(sealed, nonce, sizeof(nonce), err) < 0 || buf_add(sealed, out, n, err) < 0 || buf_add(sealed, tag, TAG_BYTES, err) < 0)) {
+	if (rc == 0 && (buf_add(sealed, nonce, sizeof(nonce), err) < 0 || buf_add(sealed, out, n, err) < 0 ||
+			buf_add(sealed, tag, TAG_BYTES, err) < 0)) {
 		sealed->len = before;
 		rc = -1;
 	}
@@ -319,7 +342,8 @@ int vault_seal(const struct vault *v, const char *identity, const struct secret 
 	return rc;
 }
 
-int vault_unseal(const struct vault *v, const char *identity, const void *sealed, size_t n, struct secret **out, struct err *err)
+int vault_unseal(const struct vault *v, const char *identity, const void *sealed, size_t n,
+		 struct secret **out, struct err *err)
 {
 	*out = NULL;
 	if (n < NONCE_BYTES + TAG_BYTES || n > INT_MAX / 2)
@@ -332,14 +356,20 @@ int vault_unseal(const struct vault *v, const char *identity, const void *sealed
 	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
 	int got = 0, tail = 0;
 	bool ready = plain && c && EVP_DecryptInit_ex(c, EVP_aes_256_gcm(), NULL, v->key, nonce) == 1 &&
-		EVP_DecryptUpdate(c, NULL, &got, (const unsigned char *)identity, (int)strlen(identity)) == 1 &&
-		EVP_DecryptUpdate(c, plain, &got, body, (int)size) == 1 && EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, tag) == 1;
+		     EVP_DecryptUpdate(c, NULL, &got, (const unsigned char *)identity,
+				       (int)strlen(identity)) == 1 &&
+		     EVP_DecryptUpdate(c, plain, &got, body, (int)size) == 1 &&
+		     EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, tag) == 1;
 	int rc = 0;
 	if (!ready) {
 		rc = fail_crypto(err);
 	} else if (EVP_DecryptFinal_ex(c, plain + got, &tail) != 1) {
-		rc = err_set(err, ERR_VAULT, "a secret cannot be unsealed with the key %s: sealed with another key, or changed", v->key_id);
-		err_hint(err, "name the right key with --key-file or NIGHTFERRY_KEY_FILE, or set the password anew");
+		rc = err_set(
+			err, ERR_VAULT,
+			"a secret cannot be unsealed with the key %s: sealed with another key, or changed",
+			v->key_id);
+		err_hint(err, "name the right key with --key-file or NIGHTFERRY_KEY_FILE, or set the "
+			      "password anew");
 	} else {
 		*out = secret_new(plain, size);
 		if (!*out)

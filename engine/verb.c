@@ -31,6 +31,7 @@ int verb_parse(const char *name)
 enum cell { KEEP, BEGIN, NOW, DRAIN, LEAVE, AGAIN, FINISH, OVER, DROP, BUSY };
 
 #define STATES_END (USER_FAILED + 1)
+/* clang-format off */
 static const unsigned char user_table[STATES_END][VERBS_END] = {
 	/*                                start  stop   sync   complete delete */
 	[USER_QUEUED] =                  {NOW,   LEAVE, KEEP,  FINISH,  BUSY},
@@ -44,6 +45,7 @@ static const unsigned char user_table[STATES_END][VERBS_END] = {
 	[USER_STOPPED] =                 {BEGIN, KEEP,  AGAIN, FINISH,  DROP},
 	[USER_FAILED] =                  {BEGIN, LEAVE, AGAIN, FINISH,  DROP},
 };
+/* clang-format on */
 
 static struct verb_effect refuse(const char *reason)
 {
@@ -93,9 +95,12 @@ struct verb_effect verb_on_user(enum verb v, const struct verb_user *u)
 			e.state = USER_FAILED;
 		return e;
 	case AGAIN:
-		return u->synced ? change(u, WANT_INCREMENTAL) : refuse("it has not been synced yet: `start` makes the first pass");
+		return u->synced ? change(u, WANT_INCREMENTAL)
+				 : refuse("it has not been synced yet: `start` makes the first pass");
 	case FINISH:
-		return u->synced ? change(u, WANT_COMPLETE) : refuse("it has not been synced yet: `complete` comes after the first pass");
+		return u->synced
+			       ? change(u, WANT_COMPLETE)
+			       : refuse("it has not been synced yet: `complete` comes after the first pass");
 	case OVER:
 		return refuse("it is completed, and its password was dropped");
 	case DROP:

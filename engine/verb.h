@@ -14,7 +14,7 @@ enum verb {
 const char *verb_name(enum verb v);
 int verb_parse(const char *name); /* -1: no such verb */
 
-struct verb_user {           /* what the table needs to know of a user */
+struct verb_user { /* what the table needs to know of a user */
 	enum user_state state;
 	bool held;           /* a job has it now */
 	bool synced;         /* a first pass was ended well at some time */
@@ -35,7 +35,10 @@ struct verb_effect verb_on_user(enum verb v, const struct verb_user *u);
 /* May the verb be used on a batch in that state at all? NULL: yes; else why not. What it does is then decided user by user. */
 const char *verb_refused_by_batch(enum verb v, enum batch_state state);
 /* State of a batch of which no user is to do anything any more. */
-struct verb_tally { unsigned users, synced, completed, failed, stopped; bool stopping; };
+struct verb_tally {
+	unsigned users, synced, completed, failed, stopped;
+	bool stopping;
+};
 enum batch_state verb_batch_end(const struct verb_tally *t);
 
 #endif

@@ -38,7 +38,7 @@ struct conn_conf {             /* all borrowed; must outlive the conn */
 	const struct secret *secret; /* password, or the access token for AUTH_XOAUTH2 */
 	unsigned quirks;       /* enum quirk, forced on */
 	int connect_ms;        /* name, TCP and TLS together; 0: 30,000 */
-	int silence_ms;        /* most time without a byte; 0: 120,000 */
+	int silence_ms;        /* most time without a byte; 0: 90,000 */
 };
 
 /* What was learnt on the way; plain values, valid while the conn is. */

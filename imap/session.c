@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <strings.h>
 
 /* libetpan parses, we do the talking: with its public functions alone several commands can be in flight (spec/imap.md, section 2).
    The tagged line itself is taken from the filter, which sees it as the server wrote it: libetpan drops known codes' atoms, folds BAD
@@ -317,13 +318,56 @@ int session_continuation(struct conn *c, int tag, enum reply *reply, struct err 
 	return parse_answer(c, tag, reply, err) ? -1 : 1;
 }
 
+/* "[CAPABILITY IMAP4rev1 AUTH=PLAIN ...]" of a greeting, as libetpan would keep it; saves a round trip. */
+static void keep_capabilities(struct conn *c, const char *p, const char *end)
+{
+	clist *list = clist_new();
+
+	while (list && p < end && *p != ']') {
+		const char *word = p;
+		while (p < end && *p != ' ' && *p != ']')
+			p++;
+		bool is_auth = p - word > 5 && !strncasecmp(word, "AUTH=", 5);
+		char *text =
+			p > word ? strndup(is_auth ? word + 5 : word, (size_t)(p - word) - (is_auth ? 5 : 0))
+				 : NULL;
+		struct mailimap_capability *cap =
+			!text ? NULL
+			      : mailimap_capability_new(is_auth ? MAILIMAP_CAPABILITY_AUTH_TYPE
+								: MAILIMAP_CAPABILITY_NAME,
+							is_auth ? text : NULL, is_auth ? NULL : text);
+		if (cap && clist_append(list, cap))
+			mailimap_capability_free(cap);
+		else if (!cap)
+			free(text);
+		while (p < end && *p == ' ')
+			p++;
+	}
+	if (list)
+		c->imap->imap_connection_info->imap_capability = mailimap_capability_data_new(list);
+}
+
+/* Not mailimap_connect: it crashes on some greetings and loses the memory of a refusing one. */
 int session_greet(struct conn *c, bool *preauth, struct err *err)
 {
+	struct repair_status said;
+	const MMAPString *line = c->imap->imap_stream_buffer;
+
 	filter_begin(net_filter(c->net), false);
-	int r = mailimap_connect(c->imap, c->stream);
-	if (r != MAILIMAP_NO_ERROR_AUTHENTICATED && r != MAILIMAP_NO_ERROR_NON_AUTHENTICATED)
+	c->imap->imap_stream = c->stream;
+	c->imap->imap_connection_info = mailimap_connection_info_new();
+	if (!c->imap->imap_connection_info)
+		return err_set(err, ERR_MEMORY, "out of memory");
+	if (!mailimap_read_line(c->imap) || line->len == 0 ||
+	    !repair_parse_status(line->str, line->len, &said) || strcmp(said.tag, "*") ||
+	    (strcmp(said.verb, "OK") && strcmp(said.verb, "PREAUTH")))
 		return session_lost(c, "waiting for the server's greeting", err);
-	*preauth = r == MAILIMAP_NO_ERROR_AUTHENTICATED;
+	const char *end = line->str + line->len, *code = repair_find(line->str, end, "[CAPABILITY ");
+	if (code)
+		keep_capabilities(c, code + strlen("[CAPABILITY "), end);
+	c->imap->imap_state = MAILIMAP_STATE_NON_AUTHENTICATED;
+	snprintf(c->facts.greeting, sizeof c->facts.greeting, "%s", said.words);
+	*preauth = !strcmp(said.verb, "PREAUTH");
 	return 0;
 }
 

@@ -28,7 +28,13 @@ struct scene {
 	/* what came */
 	struct pull_meta listed[4 * MOST];
 	size_t n_listed;
-	struct { uint32_t uid; enum err_kind kind; uint64_t size; char first; char server[64]; } got[4 * MOST];
+	struct {
+		uint32_t uid;
+		enum err_kind kind;
+		uint64_t size;
+		char first;
+		char server[64];
+	} got[4 * MOST];
 	size_t n_got;
 	int list_rc, next_rc;
 	struct err list_err, next_err;
@@ -38,7 +44,8 @@ static struct fake_message *numbered(size_t n, uint64_t size)
 {
 	struct fake_message *v = calloc(n, sizeof(*v));
 	for (size_t i = 0; i < n; i++)
-		v[i] = (struct fake_message){.uid = (uint32_t)(10 * (i + 1)), .announced = size, .size = size, .fill = 'x'};
+		v[i] = (struct fake_message){
+			.uid = (uint32_t)(10 * (i + 1)), .announced = size, .size = size, .fill = 'x'};
 	return v;
 }
 
@@ -101,7 +108,9 @@ static void next_all(struct scene *s)
 			s->got[s->n_got].size = m->print.size;
 			assert_int_equal(spool_size(m->body), m->print.size);
 			if (m->print.size > 0)
-				assert_int_equal(spool_read(m->body, m->print.size - 1, &s->got[s->n_got].first, 1, &n, &err), 0);
+				assert_int_equal(spool_read(m->body, m->print.size - 1,
+							    &s->got[s->n_got].first, 1, &n, &err),
+						 0);
 		}
 		s->n_got++;
 		pull_release(s->budget, &m);
@@ -140,7 +149,8 @@ static void outcome(const struct scene *s, uint32_t uid, enum err_kind kind)
 			continue;
 		times++;
 		if (s->got[i].kind != kind)
-			fail_msg("uid %u: %s instead of %s", uid, err_kind_name(s->got[i].kind), err_kind_name(kind));
+			fail_msg("uid %u: %s instead of %s", uid, err_kind_name(s->got[i].kind),
+				 err_kind_name(kind));
 	}
 	if (times != 1)
 		fail_msg("uid %u came %zu times", uid, times);
@@ -156,14 +166,18 @@ static void all_but(struct scene *s, uint32_t uid, enum err_kind kind)
 		outcome(s, s->fake.v[i].uid, s->fake.v[i].uid == uid ? kind : ERR_NONE);
 }
 
-static bool wants_body(const char *items) { return strstr(items, "BODY") != NULL; }
+static bool wants_body(const char *items)
+{
+	return strstr(items, "BODY") != NULL;
+}
 
 /* --- opening --- */
 
 static void test_open_needs_uidvalidity(void **state)
 {
 	(void)state;
-	static const char *const lines[] = {"* 3 EXISTS\r\n", "* OK [UIDVALIDITY 7] x\r\n", "* 3 EXISTS\r\n* OK [UIDVALIDITY 0] x\r\n"};
+	static const char *const lines[] = {"* 3 EXISTS\r\n", "* OK [UIDVALIDITY 7] x\r\n",
+					    "* 3 EXISTS\r\n* OK [UIDVALIDITY 0] x\r\n"};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		struct scene *s = begin(numbered(3, 100), 3);
 		s->fake.select_lines = lines[i];
@@ -284,7 +298,8 @@ static bool uid_contradicts(struct fake *f, size_t i, const char *items)
 static bool unasked(struct fake *f, size_t i, const char *items)
 {
 	if (wants_body(items) && f->v[i].uid == f->special)
-		fake_say(f, "* 99 FETCH (UID 99999 BODY[] {5}\r\nwrong)\r\n* 98 FETCH (FLAGS (\\Seen))\r\n* 77 EXISTS\r\n* OK x\r\n");
+		fake_say(f, "* 99 FETCH (UID 99999 BODY[] {5}\r\nwrong)\r\n* 98 FETCH (FLAGS (\\Seen))\r\n* "
+			    "77 EXISTS\r\n* OK x\r\n");
 	return false;
 }
 
@@ -362,8 +377,11 @@ static void test_lines(void **state)
 static void test_sizes_lie(void **state)
 {
 	(void)state;
-	static const struct { uint64_t announced, size; } cases[] = {
-		{10, 200}, {200, 10}, {0, 5000}, {100, 400 * 1024}, {300 * 1024, 100}, {4294967295u, 50}, {10, 250 * 1024},
+	static const struct {
+		uint64_t announced, size;
+	} cases[] = {
+		{10, 200},         {200, 10},         {0, 5000},        {100, 400 * 1024},
+		{300 * 1024, 100}, {4294967295u, 50}, {10, 250 * 1024},
 	};
 	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
 		struct scene *s = begin(numbered(12, 100), 12);
@@ -388,14 +406,24 @@ static bool refuse_with(struct fake *f, const char *tag, const char *command, co
 	return true;
 }
 
-static bool refuse_no(struct fake *f, const char *tag, const char *command) { return refuse_with(f, tag, command, "NO [SERVERBUG] the disk has a hole"); }
-static bool refuse_bad(struct fake *f, const char *tag, const char *command) { return refuse_with(f, tag, command, "BAD internal error"); }
-static bool refuse_busy(struct fake *f, const char *tag, const char *command) { return refuse_with(f, tag, command, "NO [UNAVAILABLE] later"); }
+static bool refuse_no(struct fake *f, const char *tag, const char *command)
+{
+	return refuse_with(f, tag, command, "NO [SERVERBUG] the disk has a hole");
+}
+static bool refuse_bad(struct fake *f, const char *tag, const char *command)
+{
+	return refuse_with(f, tag, command, "BAD internal error");
+}
+static bool refuse_busy(struct fake *f, const char *tag, const char *command)
+{
+	return refuse_with(f, tag, command, "NO [UNAVAILABLE] later");
+}
 
 static void test_refused_message(void **state)
 {
 	(void)state;
-	bool (*const hooks[])(struct fake *, const char *, const char *) = {refuse_no, refuse_bad, refuse_busy};
+	bool (*const hooks[])(struct fake *, const char *, const char *) = {refuse_no, refuse_bad,
+									    refuse_busy};
 	for (size_t k = 0; k < 3; k++) {
 		for (uint32_t uid = 10; uid <= 350; uid += 170) {
 			struct scene *s = begin(numbered(35, 100), 35);
@@ -471,7 +499,8 @@ static bool cut(struct fake *f, size_t i, const char *items)
 {
 	if (!wants_body(items) || f->v[i].uid != f->special)
 		return false;
-	fake_say(f, "* %zu FETCH (UID %u BODY[] {%llu}\r\nhalf of", i + 1, f->v[i].uid, (unsigned long long)f->v[i].size);
+	fake_say(f, "* %zu FETCH (UID %u BODY[] {%llu}\r\nhalf of", i + 1, f->v[i].uid,
+		 (unsigned long long)f->v[i].size);
 	fake_hang_up(f);
 	return true;
 }
@@ -499,11 +528,18 @@ static void test_cut_in_mid_literal(void **state)
 static void test_stub(void **state)
 {
 	(void)state;
-	static const char stub[] = "From: Microsoft Exchange\r\nSubject: Retrieval using the IMAP4 protocol failed for the following message: 12\r\n\r\n"
-				   "The server couldn't retrieve the following message:\r\n\r\nSubject: \"x\"\r\n";
-	static const char plain[] = "Subject: x\r\n\r\n\r\nThe server couldn't retrieve the following message:\r\n\r\nSubject: \"x\"\r\n";
-	static const char talk[] = "Subject: FW: Retrieval\r\n\r\nHi,\r\nThe server couldn't retrieve the following message:\r\nwhat is it?\r\n";
-	static const struct { const char *text; enum err_kind kind; } cases[] = {{stub, ERR_MESSAGE}, {plain, ERR_MESSAGE}, {talk, ERR_NONE}};
+	static const char stub[] =
+		"From: Microsoft Exchange\r\nSubject: Retrieval using the IMAP4 protocol failed for the "
+		"following message: 12\r\n\r\n"
+		"The server couldn't retrieve the following message:\r\n\r\nSubject: \"x\"\r\n";
+	static const char plain[] = "Subject: x\r\n\r\n\r\nThe server couldn't retrieve the following "
+				    "message:\r\n\r\nSubject: \"x\"\r\n";
+	static const char talk[] = "Subject: FW: Retrieval\r\n\r\nHi,\r\nThe server couldn't retrieve the "
+				   "following message:\r\nwhat is it?\r\n";
+	static const struct {
+		const char *text;
+		enum err_kind kind;
+	} cases[] = {{stub, ERR_MESSAGE}, {plain, ERR_MESSAGE}, {talk, ERR_NONE}};
 	for (size_t k = 0; k < 3; k++) {
 		struct scene *s = begin(numbered(5, 100), 5);
 		s->fake.v[2].text = cases[k].text;
@@ -552,7 +588,7 @@ static void test_pieces(void **state)
 		enum err_kind kind;
 	} cases[] = {
 		{49 * mib, 49 * mib, as_asked, ERR_NONE},
-		{56 * mib, 56 * mib, as_asked, ERR_NONE},      /* ends at a piece's end */
+		{56 * mib, 56 * mib, as_asked, ERR_NONE},               /* ends at a piece's end */
 		{49 * mib, 49 * mib + 8 * mib + 1, as_asked, ERR_NONE}, /* more than announced */
 		{100 * mib, 5, as_asked, ERR_NONE},
 		{100 * mib, 0, as_asked, ERR_NONE},
@@ -655,6 +691,7 @@ static void test_list_expunged(void **state)
 		s->fake.on_command = expunge_some;
 		open_folder(s);
 		list_all(s, cap);
+		fake_sync(&s->fake);
 		listed_are(s, s->fake.n);
 		end(s);
 	}
@@ -702,6 +739,7 @@ static void test_list_growing(void **state)
 	s->fake.on_command = grow;
 	open_folder(s);
 	list_all(s, 10);
+	fake_sync(&s->fake);
 	listed_are(s, s->fake.n);
 	assert_true(s->fake.n > 40);
 	end(s);
@@ -725,14 +763,18 @@ static bool odd_line(struct fake *f, size_t i, const char *items)
 		return false;
 	case 2: /* no date, no size */
 		if (uid == f->special) {
-			fake_say(f, "* %zu FETCH (UID %u INTERNALDATE NIL RFC822.SIZE NIL FLAGS NIL)\r\n", i + 1, uid);
+			fake_say(f, "* %zu FETCH (UID %u INTERNALDATE NIL RFC822.SIZE NIL FLAGS NIL)\r\n",
+				 i + 1, uid);
 			return true;
 		}
 		return false;
 	case 3: /* each line three times, and others nobody asked for */
 		fake_fetch_line(f, i, items);
 		fake_fetch_line(f, i, items);
-		fake_say(f, "* 4000000000 FETCH (UID 4000000000 RFC822.SIZE 1 FLAGS ())\r\n* %zu FETCH (FLAGS (\\Deleted))\r\n", i + 1);
+		fake_say(f,
+			 "* 4000000000 FETCH (UID 4000000000 RFC822.SIZE 1 FLAGS ())\r\n* %zu FETCH (FLAGS "
+			 "(\\Deleted))\r\n",
+			 i + 1);
 		fake_fetch_line(f, i, items);
 		return true;
 	case 4: /* a second UID for a message */

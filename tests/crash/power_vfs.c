@@ -16,19 +16,29 @@
 #define FILES 16
 #define SECTOR 512
 
-struct change { struct change *next; bool truncate; sqlite3_int64 at; size_t n; unsigned char *data; };
+struct change {
+	struct change *next;
+	bool truncate;
+	sqlite3_int64 at;
+	size_t n;
+	unsigned char *data;
+};
 
 /* What the disk knows of one name. */
 struct disk_file {
 	char path[512];
 	unsigned char *image; /* durable */
 	size_t size;
-	bool durable;         /* its name is in the folder for sure */
-	bool removed;         /* perhaps: unlinked without a sync of the folder */
+	bool durable; /* its name is in the folder for sure */
+	bool removed; /* perhaps: unlinked without a sync of the folder */
 	struct change *changes, **tail;
 };
 
-struct power_file { sqlite3_file base; struct disk_file *disk; sqlite3_file *real; }; /* the real one follows in memory */
+struct power_file {
+	sqlite3_file base;
+	struct disk_file *disk;
+	sqlite3_file *real;
+}; /* the real one follows in memory */
 
 static struct {
 	sqlite3_vfs vfs, *real;
@@ -267,22 +277,22 @@ static int power_shm_unmap(sqlite3_file *f, int remove)
 }
 
 static const sqlite3_io_methods methods = {.iVersion = 2,
-	.xClose = power_close,
-	.xRead = power_read,
-	.xWrite = power_write,
-	.xTruncate = power_truncate,
-	.xSync = power_sync,
-	.xFileSize = power_size,
-	.xLock = power_lock,
-	.xUnlock = power_unlock,
-	.xCheckReservedLock = power_check,
-	.xFileControl = power_control,
-	.xSectorSize = power_sector,
-	.xDeviceCharacteristics = power_traits,
-	.xShmMap = power_shm_map,
-	.xShmLock = power_shm_lock,
-	.xShmBarrier = power_shm_barrier,
-	.xShmUnmap = power_shm_unmap};
+					   .xClose = power_close,
+					   .xRead = power_read,
+					   .xWrite = power_write,
+					   .xTruncate = power_truncate,
+					   .xSync = power_sync,
+					   .xFileSize = power_size,
+					   .xLock = power_lock,
+					   .xUnlock = power_unlock,
+					   .xCheckReservedLock = power_check,
+					   .xFileControl = power_control,
+					   .xSectorSize = power_sector,
+					   .xDeviceCharacteristics = power_traits,
+					   .xShmMap = power_shm_map,
+					   .xShmLock = power_shm_lock,
+					   .xShmBarrier = power_shm_barrier,
+					   .xShmUnmap = power_shm_unmap};
 
 /* --- the VFS --- */
 

@@ -78,7 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	collect(&whole, data + 1, size - 1, size, 8192);
-	collect(&cut, data + 1, size - 1, (size_t)(data[0] & 15) + 1, (size_t)(data[0] >> 4) + 1);
+	collect(&cut, data + 1, size - 1, (size_t)(data[0] & 15) + 1 + size / 256,
+		(size_t)(data[0] >> 4) + 1 + size / 256);
 	if (whole.n != cut.n || whole.broke != cut.broke || memcmp(a, b, whole.n))
 		abort();
 	return 0;

@@ -158,11 +158,6 @@ class Dovecot:
         """Where messages can be put without the server."""
         return Maildir(os.path.join(self.home(user), "Maildir"), layout=self.layout, owner=self.owner)
 
-    def add_user(self, user, password=None):
-        self.users[user] = password or "pw-" + user
-        with open(os.path.join(self.folder, "users"), "a", encoding="utf-8") as f:
-            f.write(self._user_line(user, self.users[user]))
-
     def token(self, user, seconds=3600):
         """An access token for XOAUTH2; seconds below 0 make an expired one."""
         def b64(data):

@@ -68,14 +68,18 @@ class Nightferry:
 
     @staticmethod
     def stacks(pid):
-        """Where each thread waits, for the report of a hang."""
-        lines = []
-        try:
-            for task in os.listdir(f"/proc/{pid}/task"):
-                lines.append(task + " " + local.read(f"/proc/{pid}/task/{task}/comm").strip() + " "
-                             + local.read(f"/proc/{pid}/task/{task}/wchan") + " " + local.read(f"/proc/{pid}/task/{task}/syscall").strip())
-        except OSError:
-            pass
+        """Where each thread of the program and its children waits, for the report of a hang."""
+        lines, todo = [], [pid]
+        while todo:
+            process = todo.pop()
+            try:
+                for task in os.listdir(f"/proc/{process}/task"):
+                    place = f"/proc/{process}/task/{task}"
+                    todo += [int(p) for p in local.read(place + "/children").split()]
+                    lines.append(f"{task} {local.read(place + '/comm').strip()} {local.read(place + '/wchan')} "
+                                 f"{local.read(place + '/syscall').strip()}")
+            except OSError:
+                pass
         return "\n".join(lines)
 
     def run(self, *args, code=0, timeout=120, env=None, binary=None):

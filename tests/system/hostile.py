@@ -65,7 +65,7 @@ class World:
         self.random = random.Random(7)
 
     def folder(self, name):
-        return next((f for f in self.folders if f.name.lower() == name.lower()), None)
+        return next((f for f in self.folders if f.name == name or f.name == b"INBOX" == name.upper()), None)
 
     def message(self, uid):
         return next(m for f in self.folders for m in f.messages if m.uid == uid)

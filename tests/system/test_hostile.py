@@ -24,12 +24,12 @@ LONGEST_S = 90          # no scenario may take longer: a hang
 MOST_MEMORY_KB = 96 * 1024
 DONE, FAILED, SKIPPED, CHANGED, NETWORK, SIGN_IN, DEFERRED = 0, 1, 2, 3, 69, 77, 75
 # Shorter patience, so that the tests of silence end soon.
-PATIENCE = {"NIGHTFERRY_TEST_SILENCE_MS": "1500", "NIGHTFERRY_TEST_BACKOFF_MS": "20"}
+PATIENCE = ("--timeout", "1500ms", "--retry-delay", "20ms")
 
 
 def copy_options(source_port, tls, ca, target, address, secrets):
     """The command line of one copy, in one place."""
-    return ["copy", "--json", "--source-host", "localhost", "--source-port", source_port, "--source-tls", tls, "--source-user", "alice",
+    return ["copy", "--json", *PATIENCE, "--source-host", "localhost", "--source-port", source_port, "--source-tls", tls, "--source-user", "alice",
             "--source-password-file", secrets[0], *(["--source-ca-file", ca] if tls != "none" else []),
             "--target-host", "localhost", "--target-port", target.tls_port, "--target-ca-file", target.ca,
             "--address", address, "--target-password-file", secrets[1]]
@@ -55,7 +55,7 @@ def arrived(target, address):
 def run_one(scenario, number, target, certificates, ca):
     server = HostileServer(scenario, certificates.get(scenario.certificate))
     truth = {f.name: [(m.uid, m.body) for m in f.messages] for f in server.world.folders}
-    program = Nightferry(env=PATIENCE)
+    program = Nightferry()
     address = f"h{number}@contoso.example"
     start = time.monotonic()
     try:

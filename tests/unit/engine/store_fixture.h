@@ -13,21 +13,24 @@
 
 #include <cmocka.h>
 
-#define OK(call)                                                                                                                   \
-	do {                                                                                                                       \
-		if ((call) != 0)                                                                                                   \
-			fail_msg("%s: %s: %s", #call, err_kind_name(err.kind), err.text);                                          \
+#define OK(call)                                                                          \
+	do {                                                                              \
+		if ((call) != 0)                                                          \
+			fail_msg("%s: %s: %s", #call, err_kind_name(err.kind), err.text); \
 	} while (0)
-#define FAILS(call, k)                                                                                                             \
-	do {                                                                                                                       \
-		err = ERR_INIT;                                                                                                    \
-		assert_int_equal((call), -1);                                                                                      \
-		if (err.kind != (k))                                                                                               \
-			fail_msg("%s: %s: %s", #call, err_kind_name(err.kind), err.text);                                          \
-		err_clear(&err);                                                                                                   \
+#define FAILS(call, k)                                                                    \
+	do {                                                                              \
+		err = ERR_INIT;                                                           \
+		assert_int_equal((call), -1);                                             \
+		if (err.kind != (k))                                                      \
+			fail_msg("%s: %s: %s", #call, err_kind_name(err.kind), err.text); \
+		err_clear(&err);                                                          \
 	} while (0)
 
-struct scratch { char dir[64], state[96], key[96]; struct store *s; };
+struct scratch {
+	char dir[64], state[96], key[96];
+	struct store *s;
+};
 
 static inline void scratch_make(struct scratch *f)
 {
@@ -76,7 +79,8 @@ static inline int64_t scratch_batch(struct scratch *f, const char *name, size_t 
 {
 	struct err err = ERR_INIT;
 	struct endpoint e = {.host = "imap.example.pk", .port = 993, .max_mailboxes = 100};
-	struct target_row t = {.kind = TARGET_EXCHANGE, .tenant = "contoso", .settle_after_ms = -1, .max_mailboxes = 100};
+	struct target_row t = {
+		.kind = TARGET_EXCHANGE, .tenant = "contoso", .settle_after_ms = -1, .max_mailboxes = 100};
 	snprintf(e.name, sizeof(e.name), "source");
 	snprintf(t.name, sizeof(t.name), "cloud");
 	struct endpoint e_old;
@@ -89,7 +93,8 @@ static inline int64_t scratch_batch(struct scratch *f, const char *name, size_t 
 		t.id = t_old.id;
 	else
 		OK(store_target_save(f->s, &t, &err));
-	struct batch b = {.endpoint_id = e.id, .target_id = t.id, .max_mailboxes = max_mailboxes, .uploads = 1};
+	struct batch b = {
+		.endpoint_id = e.id, .target_id = t.id, .max_mailboxes = max_mailboxes, .uploads = 1};
 	snprintf(b.name, sizeof(b.name), "%s", name);
 	struct user *users = calloc(n, sizeof(*users));
 	struct secret **secrets = calloc(n, sizeof(*secrets));
@@ -111,14 +116,18 @@ static inline int64_t scratch_batch(struct scratch *f, const char *name, size_t 
 
 static inline struct item item_of(int64_t generation_id, uint32_t uid, enum item_state state)
 {
-	struct item i = {.generation_id = generation_id, .uid = uid, .state = state, .dest_folder_id = 1, .size = 1000 + uid};
+	struct item i = {.generation_id = generation_id,
+			 .uid = uid,
+			 .state = state,
+			 .dest_folder_id = 1,
+			 .size = 1000 + uid};
 	i.received = (struct mail_date){.at = (int64_t)uid - 5000, .zone_min = 300, .known = true};
 	i.print.sha256[0] = (uint8_t)uid;
 	i.print.sha256[1] = (uint8_t)(uid >> 8);
-	i.print.message_id = (char *)(uintptr_t)"<m@x>";
-	i.print.date = (char *)(uintptr_t)"Mon, 1 Jan 2001 00:00:00 +0500";
-	i.print.from = (char *)(uintptr_t)"a@x";
-	i.print.subject = (char *)(uintptr_t)"\xff raw";
+	i.print.message_id = (char *)(uintptr_t) "<m@x>";
+	i.print.date = (char *)(uintptr_t) "Mon, 1 Jan 2001 00:00:00 +0500";
+	i.print.from = (char *)(uintptr_t) "a@x";
+	i.print.subject = (char *)(uintptr_t) "\xff raw";
 	i.key[0] = (uint8_t)uid;
 	snprintf(i.receipt.route, sizeof(i.receipt.route), "imap");
 	if (state == ITEM_PLACED || state == ITEM_DONE)

@@ -13,8 +13,11 @@ static struct dest_folder d;
 
 static struct folder_ref ref_of(const char *path, const char *generation, const char *mark, uint64_t existing)
 {
-	return (struct folder_ref){.path = (char *)(uintptr_t)path, .id = (char *)(uintptr_t)path, .generation = (char *)(uintptr_t)generation,
-		.mark = (char *)(uintptr_t)mark, .existing = existing};
+	return (struct folder_ref){.path = (char *)(uintptr_t)path,
+				   .id = (char *)(uintptr_t)path,
+				   .generation = (char *)(uintptr_t)generation,
+				   .mark = (char *)(uintptr_t)mark,
+				   .existing = existing};
 }
 
 static void begin(unsigned max)
@@ -142,7 +145,9 @@ static void test_set_aside_and_withdraw(void **unused)
 {
 	(void)unused;
 	struct err err = ERR_INIT;
-	struct item v[4] = {an_item(1, ITEM_SKIPPED), an_item(2, ITEM_REFUSED), an_item(3, ITEM_GONE), an_item(4, ITEM_INTENDED)}, page[8];
+	struct item v[4] = {an_item(1, ITEM_SKIPPED), an_item(2, ITEM_REFUSED), an_item(3, ITEM_GONE),
+			    an_item(4, ITEM_INTENDED)},
+		    page[8];
 	size_t n;
 	v[1].error_kind = ERR_TOO_BIG;
 	snprintf(v[1].error, sizeof(v[1].error), "36 MB: the destination takes 35");
@@ -321,10 +326,14 @@ static void test_existing(void **unused)
 {
 	(void)unused;
 	struct err err = ERR_INIT;
-	struct existing v[3] = {{.id = "77:1", .size = 10, .key = {5}}, {.id = "77:2", .size = 11, .key = {5}}, {.id = "77:3", .key = {6}}}, found[8];
+	struct existing v[3] = {{.id = "77:1", .size = 10, .key = {5}},
+				{.id = "77:2", .size = 11, .key = {5}},
+				{.id = "77:3", .key = {6}}},
+			found[8];
 	size_t n;
 	OK(store_existing_add(f.s, u.id, u.lease_epoch, d.id, v, 2, false, &err));
-	OK(store_existing_add(f.s, u.id, u.lease_epoch, d.id, v + 1, 2, true, &err)); /* one twice: the index was begun anew */
+	OK(store_existing_add(f.s, u.id, u.lease_epoch, d.id, v + 1, 2, true,
+			      &err)); /* one twice: the index was begun anew */
 	OK(store_existing_find(f.s, d.id, v[0].key, found, 8, &n, &err));
 	assert_int_equal(n, 2);
 	assert_string_equal(found[0].id, "77:1");
@@ -350,7 +359,8 @@ static void test_carry(void **unused)
 	(void)unused;
 	struct err err = ERR_INIT;
 	struct generation next, back;
-	struct item v[3] = {an_item(1, ITEM_DONE), an_item(2, ITEM_PLACED), an_item(3, ITEM_DONE)}, doubt = an_item(4, ITEM_INTENDED), full;
+	struct item v[3] = {an_item(1, ITEM_DONE), an_item(2, ITEM_PLACED), an_item(3, ITEM_DONE)},
+		    doubt = an_item(4, ITEM_INTENDED), full;
 	bool carried;
 	size_t n;
 	v[2].print.sha256[0] = 1; /* 1 and 3 are identical */
@@ -389,7 +399,8 @@ static void test_carry(void **unused)
 	struct folder_row *rows_of;
 	OK(store_folders(f.s, u.id, &rows_of, &n, &err));
 	assert_int_equal(n, 2);
-	assert_true(!rows_of[0].current && rows_of[0].counts.copied == 0 && rows_of[1].current && rows_of[1].counts.copied == 4);
+	assert_true(!rows_of[0].current && rows_of[0].counts.copied == 0 && rows_of[1].current &&
+		    rows_of[1].counts.copied == 4);
 	free(rows_of);
 	/* the server goes back to the old UIDVALIDITY */
 	OK(store_generation(f.s, u.id, u.lease_epoch, "INBOX", "INBOX", 11, &back, &err));
@@ -398,7 +409,8 @@ static void test_carry(void **unused)
 	struct item i = item_of(back.id, 1, ITEM_DONE);
 	OK(store_carry(f.s, u.id, u.lease_epoch, &back, &i, &carried, &err));
 	assert_true(carried);
-	OK(store_carry(f.s, u.id, u.lease_epoch, &back, &i, &carried, &err)); /* there already: the other copy stays where it is */
+	OK(store_carry(f.s, u.id, u.lease_epoch, &back, &i, &carried,
+		       &err)); /* there already: the other copy stays where it is */
 	assert_false(carried);
 	assert_true(counts().copied == 4);
 	generation_done(&next);
@@ -436,7 +448,11 @@ static void test_notes(void **unused)
 #define THREADS 6
 #define EACH 150
 
-struct worker { uint32_t first; pthread_t thread; int failed; };
+struct worker {
+	uint32_t first;
+	pthread_t thread;
+	int failed;
+};
 
 static void *work(void *arg)
 {
@@ -450,7 +466,9 @@ static void *work(void *arg)
 		struct item_brief b;
 		size_t n = 0;
 		if (k % 16 == 0)
-			w->failed |= store_items(f.s, g.id, w->first + k, w->first + k, &b, 1, &n, &err) < 0 || n != 1 || b.state != ITEM_DONE;
+			w->failed |=
+				store_items(f.s, g.id, w->first + k, w->first + k, &b, 1, &n, &err) < 0 ||
+				n != 1 || b.state != ITEM_DONE;
 	}
 	return NULL;
 }
@@ -477,11 +495,13 @@ static void test_threads_and_processes(void **unused)
 	struct err err = ERR_INIT;
 	int go[2], status;
 	assert_int_equal(pipe(go), 0);
-	pid_t pid = fork(); /* it has this process's store in its memory, and leaves it alone */
+	store_close(&f.s); /* a process is forked before it has threads; the lease stays */
+	pid_t pid = fork();
 	if (pid == 0) {
 		char c;
 		_exit(read(go[0], &c, 1) == 1 ? other_process() : 9);
 	}
+	scratch_open(&f);
 	for (uint32_t t = 0; t < THREADS; t++) {
 		w[t] = (struct worker){.first = 1 + t * EACH};
 		assert_int_equal(pthread_create(&w[t].thread, NULL, work, &w[t]), 0);
@@ -518,14 +538,23 @@ static void test_close_keeps_all(void **unused)
 	assert_true(counts().copied == 100);
 	OK(store_engine_begin(f.s, false, &err));
 	struct item i = an_item(200, ITEM_INTENDED);
-	FAILS(store_intend(f.s, u.id, u.lease_epoch, &i, 1, &err), ERR_CONFLICT); /* the lease ended with the old engine */
+	FAILS(store_intend(f.s, u.id, u.lease_epoch, &i, 1, &err),
+	      ERR_CONFLICT); /* the lease ended with the old engine */
 }
 
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = {T(test_life_of_an_item), T(test_set_aside_and_withdraw), T(test_stale_lease), T(test_one_receipt_one_item),
-		T(test_queued_is_durable_soon), T(test_dest_folder_made_anew), T(test_existing), T(test_carry), T(test_notes), T(test_threads_and_processes),
-		T(test_close_keeps_all)};
+	const struct CMUnitTest tests[] = {T(test_life_of_an_item),
+					   T(test_set_aside_and_withdraw),
+					   T(test_stale_lease),
+					   T(test_one_receipt_one_item),
+					   T(test_queued_is_durable_soon),
+					   T(test_dest_folder_made_anew),
+					   T(test_existing),
+					   T(test_carry),
+					   T(test_notes),
+					   T(test_threads_and_processes),
+					   T(test_close_keeps_all)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

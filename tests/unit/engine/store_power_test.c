@@ -11,7 +11,10 @@
 #define ITEMS 10
 
 /* What the scenario was told to be durable; in memory that outlives its process. */
-struct told { int opened, created, intended, placed, disk_errors, other_errors; int64_t user_id, generation_id; };
+struct told {
+	int opened, created, intended, placed, disk_errors, other_errors;
+	int64_t user_id, generation_id;
+};
 
 static struct scratch f;
 static struct told *told;
@@ -44,7 +47,9 @@ static int make_batch(struct store *s, struct user *u, struct generation *g, str
 	struct target_row t = {.name = "t", .kind = TARGET_IMAP};
 	struct batch b = {.name = "b"};
 	struct user row = {.row = 1, .source_user = "u", .address = "u@x"};
-	struct folder_ref ref = {.path = (char *)(uintptr_t)"Inbox", .generation = (char *)(uintptr_t)"1", .mark = (char *)(uintptr_t)"1"};
+	struct folder_ref ref = {.path = (char *)(uintptr_t) "Inbox",
+				 .generation = (char *)(uintptr_t) "1",
+				 .mark = (char *)(uintptr_t) "1"};
 	struct dest_folder d;
 	unsigned changed;
 	bool found, anew;
@@ -56,9 +61,10 @@ static int make_batch(struct store *s, struct user *u, struct generation *g, str
 	if (store_batch_create(s, &b, &row, NULL, 1, err) < 0)
 		return -1;
 	told->created = 1;
-	if (store_batch_want(s, b.id, 0, WANT_SYNC, "start", &changed, err) < 0 || store_user_claim(s, 0, u, &found, &next_at, err) < 0 || !found ||
-		store_generation(s, u->id, u->lease_epoch, "INBOX", "INBOX", 1, g, err) < 0 ||
-		store_dest_folder(s, u->id, u->lease_epoch, &ref, &d, &anew, err) < 0)
+	if (store_batch_want(s, b.id, 0, WANT_SYNC, "start", &changed, err) < 0 ||
+	    store_user_claim(s, 0, u, &found, &next_at, err) < 0 || !found ||
+	    store_generation(s, u->id, u->lease_epoch, "INBOX", "INBOX", 1, g, err) < 0 ||
+	    store_dest_folder(s, u->id, u->lease_epoch, &ref, &d, &anew, err) < 0)
 		return -1;
 	dest_folder_done(&d);
 	told->user_id = u->id;
@@ -144,7 +150,8 @@ static const char *check(struct err *err)
 		wrong = "the batch is gone";
 	if (!wrong && told->user_id && store_user_by_id(s, told->user_id, &u, err) < 0)
 		wrong = "the user is gone";
-	if (!wrong && told->generation_id && store_items(s, told->generation_id, 1, ITEMS + 1, v, ITEMS + 1, &n, err) < 0)
+	if (!wrong && told->generation_id &&
+	    store_items(s, told->generation_id, 1, ITEMS + 1, v, ITEMS + 1, &n, err) < 0)
 		wrong = "the items cannot be read";
 	if (!wrong && (int)n < told->intended)
 		wrong = "an intent is gone";
@@ -163,14 +170,16 @@ static void test_power_cut(void **unused)
 	(void)unused;
 	unsigned cuts = 0;
 	for (uint32_t seed = 1; seed <= 3; seed++) {
-		for (unsigned k = seed;; k += seed == 1 ? 1 : 7) { /* each step once, some with other remains */
+		for (unsigned k = seed;;
+		     k += seed == 1 ? 1 : 7) { /* each step once, some with other remains */
 			struct err err = ERR_INIT;
 			int status = run_cut(k, seed * 1000003u, false);
 			if (status != 0 && status != POWER_EXIT)
 				fail_msg("seed %u, step %u: exit %d", seed, k, status);
 			const char *wrong = check(&err);
 			if (wrong)
-				fail_msg("seed %u, step %u: %s (%s); %d intended, %d placed", seed, k, wrong, err.text, told->intended, told->placed);
+				fail_msg("seed %u, step %u: %s (%s); %d intended, %d placed", seed, k, wrong,
+					 err.text, told->intended, told->placed);
 			cuts += status == POWER_EXIT;
 			if (status == 0) {
 				assert_int_equal(told->intended, ITEMS);
@@ -257,6 +266,7 @@ static void test_disk_full(void **unused)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = {T(test_power_cut), T(test_a_lying_disk_is_found_out), T(test_disk_full)};
+	const struct CMUnitTest tests[] = {T(test_power_cut), T(test_a_lying_disk_is_found_out),
+					   T(test_disk_full)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,6 +129,48 @@ static void test_refused_files(void **unused)
 	rmdir(f.state);
 }
 
+/* Whatever a damaged or forged file holds: an error or rows, no crash. */
+static void read_everything(struct store *s)
+{
+	struct err err = ERR_INIT;
+	struct batch *batches = NULL;
+	struct endpoint *endpoints = NULL;
+	struct audit_row *audit = NULL;
+	struct user *users = NULL;
+	size_t n = 0, n_users = 0;
+	store_endpoint_list(s, &endpoints, &n, &err);
+	free(endpoints);
+	store_audit_list(s, NULL, &audit, &n, &err);
+	free(audit);
+	store_batch_list(s, &batches, &n, &err);
+	for (size_t i = 0; i < n; i++) {
+		store_user_list(s, batches[i].id, &users, &n_users, &err);
+		for (size_t k = 0; k < n_users && k < 5; k++) {
+			struct folder_row *folders;
+			struct item items[8], *doubts;
+			struct note *notes;
+			size_t got;
+			store_folders(s, users[k].id, &folders, &got, &err);
+			int64_t generation = got ? folders[0].generation_id : 1;
+			free(folders);
+			store_items_full(s, generation, 0, items, 8, &got, &err);
+			while (got > 0)
+				item_done(&items[--got]);
+			store_set_aside_list(s, users[k].id, 0, 0, items, 8, &got, &err);
+			while (got > 0)
+				item_done(&items[--got]);
+			store_in_doubt(s, users[k].id, 1, &doubts, &got, &err);
+			for (size_t d = 0; d < got; d++)
+				item_done(&doubts[d]);
+			free(doubts);
+			store_notes(s, users[k].id, &notes, &got, &err);
+			free(notes);
+		}
+		free(users);
+	}
+	free(batches);
+}
+
 static void test_damaged(void **unused)
 {
 	(void)unused;
@@ -145,7 +187,8 @@ static void test_damaged(void **unused)
 	int fd = open(f.state, O_RDONLY);
 	assert_int_equal(read(fd, whole, (size_t)st.st_size), st.st_size);
 	close(fd);
-	for (off_t page = 4096; page + 4096 <= st.st_size; page += 4096) { /* each page once: noise where its header was */
+	for (off_t page = 4096; page + 4096 <= st.st_size;
+	     page += 4096) { /* each page once: noise where its header was */
 		memcpy(bad, whole, (size_t)st.st_size);
 		for (unsigned i = 0; i < 64; i++)
 			bad[page + i] = (char)(i * 37 + 11);
@@ -156,6 +199,8 @@ static void test_damaged(void **unused)
 			assert_non_null(strstr(err.text, "damaged"));
 			assert_non_null(strstr(err.hint, "new state file"));
 			told++;
+		} else {
+			read_everything(f.s);
 		}
 		store_close(&f.s);
 	}
@@ -254,8 +299,15 @@ static void test_secrets(void **unused)
 
 static struct endpoint endpoint_named(const char *name)
 {
-	struct endpoint e = {.port = 993, .tls = TLS_STARTTLS, .auth = AUTH_PLAIN, .max_mailboxes = 3, .max_connections = 4, .bytes_per_s = UINT64_MAX,
-		.quirks = QUIRK_COURIER, .tested_at = 5, .test_skipped = true};
+	struct endpoint e = {.port = 993,
+			     .tls = TLS_STARTTLS,
+			     .auth = AUTH_PLAIN,
+			     .max_mailboxes = 3,
+			     .max_connections = 4,
+			     .bytes_per_s = UINT64_MAX,
+			     .quirks = QUIRK_COURIER,
+			     .tested_at = 5,
+			     .test_skipped = true};
 	snprintf(e.name, sizeof(e.name), "%s", name);
 	snprintf(e.host, sizeof(e.host), "imap.example.pk");
 	snprintf(e.test_user, sizeof(e.test_user), "test@example.pk");
@@ -323,7 +375,11 @@ static void test_targets(void **unused)
 {
 	(void)unused;
 	struct err err = ERR_INIT;
-	struct target_row t = {.kind = TARGET_IMAP, .imap_port = 993, .settle_after_ms = -1, .max_message_bytes = 150000000}, got, *list;
+	struct target_row t = {.kind = TARGET_IMAP,
+			       .imap_port = 993,
+			       .settle_after_ms = -1,
+			       .max_message_bytes = 150000000},
+			  got, *list;
 	size_t n;
 	snprintf(t.name, sizeof(t.name), "other");
 	snprintf(t.routes, sizeof(t.routes), "imap,mime");
@@ -353,9 +409,12 @@ static void test_hostile_rows(void **unused)
 	struct endpoint e = endpoint_named("one"), got, *list;
 	OK(store_endpoint_save(f.s, &e, &err));
 	store_close(&f.s);
-	sql(f.state, "UPDATE endpoint SET host = printf('%.*c', 100000, 'x'), port = -5, tls = 99, auth = 12345678901, max_mailboxes = -1, "
-		     "quirks = 9223372036854775807, test_text = printf('%.*c', 5000, 'y') || char(0) || 'z', bytes_per_s = -9");
-	sql(f.state, "INSERT INTO audit (at, who, action, object, detail) VALUES (-1, printf('%.*c', 9999, 'w'), '', '', '')");
+	sql(f.state, "UPDATE endpoint SET host = printf('%.*c', 100000, 'x'), port = -5, tls = 99, auth = "
+		     "12345678901, max_mailboxes = -1, "
+		     "quirks = 9223372036854775807, test_text = printf('%.*c', 5000, 'y') || char(0) || 'z', "
+		     "bytes_per_s = -9");
+	sql(f.state, "INSERT INTO audit (at, who, action, object, detail) VALUES (-1, printf('%.*c', 9999, "
+		     "'w'), '', '', '')");
 	scratch_open(&f);
 	OK(store_endpoint_get(f.s, "one", &got, &err));
 	assert_int_equal(strlen(got.host), MODEL_TEXT - 1);
@@ -390,9 +449,15 @@ static void test_version_sees_other_processes(void **unused)
 	assert_int_equal(store_version(f.s), before); /* our own writes do not count */
 	pid_t pid = fork();
 	if (pid == 0) {
-		execlp("sqlite3", "sqlite3", f.state, "INSERT INTO audit (at, who, action, object, detail) VALUES (1, '', '', '', '')", (char *)NULL);
+		execlp("sqlite3", "sqlite3", f.state,
+		       "INSERT INTO audit (at, who, action, object, detail) VALUES (1, '', '', '', '')",
+		       (char *)NULL);
 		sqlite3 *db;
-		_exit(sqlite3_open(f.state, &db) || sqlite3_exec(db, "INSERT INTO audit (at, who, action, object, detail) VALUES (1,'','','','')", NULL, NULL, NULL));
+		_exit(sqlite3_open(f.state, &db) ||
+		      sqlite3_exec(
+			      db,
+			      "INSERT INTO audit (at, who, action, object, detail) VALUES (1,'','','','')",
+			      NULL, NULL, NULL));
 	}
 	int status;
 	waitpid(pid, &status, 0);
@@ -429,7 +494,15 @@ static void test_find(void **unused)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = {T(test_made_and_found_again), T(test_refused_files), T(test_damaged), T(test_rights), T(test_secrets),
-		T(test_endpoints), T(test_targets), T(test_hostile_rows), T(test_version_sees_other_processes), T(test_find)};
+	const struct CMUnitTest tests[] = {T(test_made_and_found_again),
+					   T(test_refused_files),
+					   T(test_damaged),
+					   T(test_rights),
+					   T(test_secrets),
+					   T(test_endpoints),
+					   T(test_targets),
+					   T(test_hostile_rows),
+					   T(test_version_sees_other_processes),
+					   T(test_find)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
