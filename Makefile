@@ -96,9 +96,6 @@ $(B)/exosim: $(call archives,$(below_exosim))
 variant = +@$(MAKE) B=$(B)/$(1) $(2)
 $(B)/fp/nightferry: FORCE
 	$(call variant,fp,CFLAGS="$(CFLAGS) -DNF_FAILPOINTS") $(B)/fp/nightferry
-# Less patient with silence, for the tests of hosts that hang.
-$(B)/hasty/nightferry: FORCE
-	$(call variant,hasty,CFLAGS="$(CFLAGS) -DNF_HASTY") $(B)/hasty/nightferry
 FORCE:
 ASAN := SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" OPT="-O1 -g"
 TSAN := SAN="-fsanitize=thread" OPT="-O1 -g"
@@ -146,7 +143,7 @@ pytest = NF_BUILD=$(B) $(PYTHON) -m pytest -c tests/pytest.ini --rootdir tests -
 	--results $(B)/results/$(1).json $(PYTEST_ARGS) $(2)
 contract: all $(CONTRACT_BIN)
 	@$(call pytest,contract,tests/contract)
-system: all $(B)/fp/nightferry $(B)/fp/exosim $(B)/hasty/nightferry
+system: all $(B)/fp/nightferry $(B)/fp/exosim
 	@$(call pytest,system,tests/system)
 $(B)/fp/exosim: $(B)/exosim
 	@mkdir -p $(@D) && cp $< $@
@@ -195,7 +192,7 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o
 THROTTLE_BENCH := $(call obj,$(sort $(wildcard tests/bench/throttle_*.c)))
 bench-throttle: $(B)/bench/throttle
 	@$< $(BENCH_ARGS)
-$(B)/bench/throttle: $(THROTTLE_BENCH) $(call archives,$(below_exosim))
+$(B)/bench/throttle: $(call obj,$(wildcard tests/bench/throttle*.c) upload/exosim/limit.c) $(call archives,$(below_throttle))
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmicrohttpd $(LIBS)

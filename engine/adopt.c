@@ -87,6 +87,7 @@ int adopt_index(struct job *j, struct route_folder *f, const struct folder_ref *
 	if (store_existing_add(j->work->store, j->user.id, j->user.lease_epoch, f->dest.id, NULL, 0, true, err))
 		return -1;
 	f->dest.indexed = true;
+	f->dest.has_existing = ref->existing && j->batch.existing == EXISTING_ADOPT;
 	return 0;
 }
 
@@ -162,7 +163,7 @@ static int record(struct job *j, struct route_folder *f, const struct folder_ref
 {
 	struct item rec;
 	unsigned flags = 0;
-	putter_fill_item(f, m, ITEM_DONE, &rec);
+	putter_fill_item(f, m, ITEM_DONE, NULL, &rec);
 	rec.how = HOW_ADOPTED;
 	snprintf(rec.receipt.route, sizeof rec.receipt.route, "%s", j->ops->name);
 	snprintf(rec.receipt.id, sizeof rec.receipt.id, "%s", id);
@@ -211,12 +212,12 @@ int adopt_mail(struct job *j, struct route_folder *f, const struct mail *m, bool
 	*taken = false;
 	if (f->generation.older_id) {
 		struct item rec;
-		putter_fill_item(f, m, ITEM_DONE, &rec);
+		putter_fill_item(f, m, ITEM_DONE, NULL, &rec);
 		rec.how = HOW_CARRIED;
 		if (store_carry(j->work->store, j->user.id, j->user.lease_epoch, &f->generation, &rec, taken, err))
 			return -1;
 	}
-	if (*taken || j->batch.existing != EXISTING_ADOPT)
+	if (*taken || !f->dest.has_existing || j->batch.existing != EXISTING_ADOPT)
 		return 0;
 	for (unsigned tries = 1;; tries++) {
 		err_clear(err);

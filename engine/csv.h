@@ -6,11 +6,11 @@
 #include "engine/model.h"
 
 struct csv_users {
-	struct user *users;          /* row, source_user, user_root, address are set */
-	struct secret **passwords;   /* owned; NULL where the column is empty */
+	struct user *users;        /* row, source_user, user_root, address are set */
+	struct secret **passwords; /* owned; NULL where the column is empty */
 	size_t n;
-	char separator;              /* ',' or ';' */
-	const char *encoding;        /* "UTF-8", "UTF-8 with BOM", "Windows-1252" (said to the person) */
+	char separator;       /* ',' or ';' */
+	const char *encoding; /* "UTF-8", "UTF-8 with BOM", "Windows-1252" (said to the person) */
 };
 /* At most 50,000 rows and 10 MB (Microsoft's own limits). Every fault names line and column; all faults (up to 20) are in one err text / hint. need_password: a
    row without a password is a fault. Duplicate destinations (without case) name both lines. */

@@ -9,13 +9,8 @@
 #include <string.h>
 
 #define QUEUE_BYTES ((uint64_t)4 * 1024 * 1024)
-#ifdef NF_HASTY /* the tests' build (Makefile) */
-#define BACK_OFF_FIRST_MS 20
-#define BACK_OFF_MOST_MS 100
-#else
 #define BACK_OFF_FIRST_MS 500
 #define BACK_OFF_MOST_MS 60000
-#endif
 #define RETRY_USER_S 300        /* a mailbox that failed for a passing reason is tried again after this, times its tries */
 #define ROUNDS 6                /* passes over folders whose UIDVALIDITY changed or whose messages were withdrawn */
 

@@ -101,8 +101,8 @@ int pass_again(struct job *j, struct route_folder *f, const struct pull_meta *v,
 int pass_open(struct job *j, struct route_folder *f, struct pull **out, struct folder_state *state, struct err *err);
 
 void *putter_main(void *job);
-/* How an item is put before the store: filled from a mail. The mail's strings are borrowed. */
-void putter_fill_item(const struct route_folder *f, const struct mail *m, enum item_state state, struct item *out);
+/* How an item is put before the store: filled from a mail. The mail's strings are borrowed. key: of the mail; NULL: computed here. */
+void putter_fill_item(const struct route_folder *f, const struct mail *m, enum item_state state, const uint8_t *key, struct item *out);
 void putter_release(struct job *j, struct parcel **p);
 /* Takes the intents of parcels that were never sent back, and frees them. */
 void putter_withdraw(struct job *j, struct parcel **list);

@@ -162,6 +162,7 @@ struct dest_folder {             /* one folder at the destination, with what was
 	int64_t id, user_id;
 	char *path;                  /* owned; as imap/map gave it */
 	char generation[40], mark[200]; /* from struct folder_ref at first touch */
+	bool has_existing;           /* that table is not empty */
 	bool indexed;                /* what was there is in the table of existing mail */
 };
 

@@ -9,6 +9,7 @@ struct route_folder; /* engine/job.h */
 
 struct parcel {
 	struct mail *mail;              /* owned */
+	uint8_t key[16];                /* print_key of the mail, computed once */
 	struct route_folder *folder;    /* borrowed */
 	unsigned tries;                 /* puts that ended in a lost connection or a refusal to come again */
 	struct parcel *next;

@@ -143,7 +143,9 @@ static int add_to_group(struct walk *w, struct mail **m, struct err *err)
 	*m = NULL;
 	*w->group_end = p;
 	w->group_end = &p->next;
-	putter_fill_item(w->f, p->mail, ITEM_INTENDED, &w->items[w->n_group++]);
+	struct item *rec = &w->items[w->n_group++];
+	putter_fill_item(w->f, p->mail, ITEM_INTENDED, NULL, rec);
+	memcpy(p->key, rec->key, sizeof p->key);
 	w->group_bytes += p->mail->print.size;
 	return w->n_group == GROUP_ITEMS || w->group_bytes >= GROUP_BYTES ? hand_over(w, err) : 0;
 }
@@ -151,7 +153,7 @@ static int add_to_group(struct walk *w, struct mail **m, struct err *err)
 static int set_aside(struct walk *w, const struct mail *m, enum item_state state, const struct err *why, struct err *err)
 {
 	struct item rec;
-	putter_fill_item(w->f, m, state, &rec);
+	putter_fill_item(w->f, m, state, NULL, &rec);
 	rec.error_kind = why->kind;
 	err_line(why, rec.error, sizeof rec.error);
 	return store_set_aside(w->j->work->store, w->j->user.id, w->j->user.lease_epoch, &rec, 1, err);

@@ -10,6 +10,7 @@
 
 #define RUN_ITEMS 256
 #define RUN_BYTES ((uint64_t)2 * 1024 * 1024)
+_Static_assert(sizeof ((struct parcel *)0)->key == PRINT_KEY_BYTES, "a parcel carries the key");
 
 struct putter {
 	struct job *j;
@@ -20,7 +21,7 @@ struct putter {
 	unsigned failures;      /* connections lost in a row */
 };
 
-void putter_fill_item(const struct route_folder *f, const struct mail *m, enum item_state state, struct item *out)
+void putter_fill_item(const struct route_folder *f, const struct mail *m, enum item_state state, const uint8_t *key, struct item *out)
 {
 	memset(out, 0, sizeof *out);
 	out->generation_id = f->generation.id;
@@ -33,7 +34,9 @@ void putter_fill_item(const struct route_folder *f, const struct mail *m, enum i
 	out->received = m->received;
 	out->print = m->print;
 	out->at = clock_wall_s();
-	if (m->print.message_id) /* else nothing of the header is known */
+	if (key)
+		memcpy(out->key, key, sizeof out->key);
+	else if (m->print.message_id) /* else nothing of the header is known */
 		print_key(&m->print, out->key);
 }
 
@@ -128,7 +131,7 @@ static void record(struct putter *p, struct parcel *run, size_t n, bool *settled
 		switch (it->result) {
 		case PUT_PLACED:
 			/* With an error: it is there, but its \\Flagged is not; another walk over the folder finishes it. */
-			putter_fill_item(q->folder, q->mail, it->err.kind == ERR_NONE ? ITEM_DONE : ITEM_PLACED, &rec);
+			putter_fill_item(q->folder, q->mail, it->err.kind == ERR_NONE ? ITEM_DONE : ITEM_PLACED, q->key, &rec);
 			if (it->err.kind != ERR_NONE)
 				atomic_store(&q->folder->unfinished, true);
 			rec.receipt = it->receipt;
@@ -147,7 +150,7 @@ static void record(struct putter *p, struct parcel *run, size_t n, bool *settled
 			if (verdict < 0 && o->fatal.kind == ERR_NONE)
 				o->fatal = it->err;
 			if (verdict > 0) {
-				putter_fill_item(q->folder, q->mail, ITEM_REFUSED, &rec);
+				putter_fill_item(q->folder, q->mail, ITEM_REFUSED, q->key, &rec);
 				rec.error_kind = it->err.kind;
 				err_line(&it->err, rec.error, sizeof rec.error);
 				*--aside = rec;

@@ -18,7 +18,8 @@ void store_close(struct store **s);                    /* after all queued write
 const char *store_path(const struct store *s);
 /* Changes whenever another process wrote (data_version); cheap, for the engine's loop. */
 int64_t store_version(struct store *s);
-int store_flush(struct store *s, struct err *err);     /* waits until all queued is durable */
+/* Waits until all queued is durable. -1 also when something that this thread queued failed, until store_trouble took that error. */
+int store_flush(struct store *s, struct err *err);
 
 /* Where the state is: --state, NIGHTFERRY_STATE, /var/lib/nightferry/state.db where it exists and may be read, else XDG state. Fills
    path; must_exist: ERR_NOT_FOUND's text lists every place that was looked at. */
@@ -98,12 +99,12 @@ int store_generation_dest(struct store *s, int64_t epoch, int64_t generation_id,
 int store_generation_found(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id, uint64_t found, uint64_t bytes, struct err *err);
 /* States of the items with lo <= uid <= hi, ascending; at most cap. */
 int store_items(struct store *s, int64_t generation_id, uint32_t lo, uint32_t hi, struct item_brief *out, size_t cap, size_t *n, struct err *err);
-/* Durable when it returns 0. state INTENDED; overwrites an INTENDED or absent item, ERR_CONFLICT for one further on. */
+/* Durable when it returns 0. state INTENDED; overwrites an INTENDED, set-aside or absent item, ERR_CONFLICT for one that is placed. */
 int store_intend(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n, struct err *err);
 /* Queued; durable within 200 ms or 256 items. state PLACED or DONE with receipt, how and flags_written. A destination id that another item of the
    user holds: ERR_CONFLICT shows at store_flush and in store_trouble. */
 int store_placed(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n, struct err *err);
-/* Queued: SKIPPED, REFUSED, GONE with reason; may overwrite INTENDED. */
+/* Queued: SKIPPED, REFUSED, GONE with reason; may overwrite INTENDED. An item that is placed stays so: a receipt is never given up. */
 int store_set_aside(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n, struct err *err);
 /* The intent is void (settled ABSENT or never sent): the item will be fetched and intended again. Durable when it returns. */
 int store_withdraw(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id, const uint32_t *uids, size_t n, struct err *err);

@@ -123,9 +123,24 @@ static int begin_step(struct db *db, void *arg, struct err *err)
 	}
 }
 
+/* A lease that is still held: the engine before did not end well. */
+static int left_look(struct db *db, void *arg, struct err *err)
+{
+	bool *left = arg;
+	struct query q;
+	query_begin(&q, db, "SELECT EXISTS (SELECT 1 FROM work WHERE held = 1)");
+	int rc = query_row(&q, err);
+	*left = rc > 0 && get_bool(&q);
+	query_end(&q);
+	return rc < 0 ? -1 : 0;
+}
+
 int store_engine_begin(struct store *s, bool crashed, struct err *err)
 {
-	return store_do(s, begin_step, &crashed, err);
+	bool left = false;
+	if (store_look(s, left_look, &left, err) < 0 || (left && store_check_unclean(s, err) < 0))
+		return -1;
+	return left ? store_do(s, begin_step, &crashed, err) : 0;
 }
 
 /* --- claim --- */

@@ -200,7 +200,8 @@ static int find_dest(struct db *db, struct dest_args *a, struct err *err)
 	struct query q;
 	a->found = false;
 	query_begin(&q, db,
-		    "SELECT id, generation, mark, indexed FROM dest_folder WHERE user_id = ? AND path = ?");
+		    "SELECT id, generation, mark, indexed, EXISTS (SELECT 1 FROM existing e WHERE e.dest_folder_id = d.id) "
+		    "FROM dest_folder d WHERE user_id = ? AND path = ?");
 	put_int(&q, a->user_id);
 	put_text(&q, a->ref->path);
 	int rc = query_row(&q, err);
@@ -209,6 +210,7 @@ static int find_dest(struct db *db, struct dest_args *a, struct err *err)
 		get_text(&q, a->out->generation, sizeof(a->out->generation));
 		get_text(&q, a->out->mark, sizeof(a->out->mark));
 		a->out->indexed = get_bool(&q);
+		a->out->has_existing = get_bool(&q);
 		a->found = true;
 	}
 	query_end(&q);
@@ -233,6 +235,7 @@ static int dest_step(struct db *db, void *arg, struct err *err)
 	struct dest_folder *f = a->out;
 	snprintf(f->generation, sizeof(f->generation), "%s", a->ref->generation ? a->ref->generation : "");
 	snprintf(f->mark, sizeof(f->mark), "%s", a->ref->mark ? a->ref->mark : "");
+	f->has_existing = false;
 	f->indexed = a->ref->existing == 0; /* nothing is there: that is its index */
 	if (a->changed) {
 		if (run_with_id(db, "DELETE FROM existing WHERE dest_folder_id = ?1 AND ?2", f->id, 1, err) <

@@ -123,6 +123,9 @@ int store_look(struct store *s, store_step *run, void *arg, struct err *err);
 /* The same after all that is queued has become durable: for whatever decides by the states of items. */
 int store_look_settled(struct store *s, store_step *run, void *arg, struct err *err);
 
+/* The last engine did not end well: is the file sound? Files so large that it would take long are not looked through. */
+int store_check_unclean(struct store *s, struct err *err);
+
 /* --- shared steps --- */
 /* store_claim.c: ERR_CONFLICT when the lease is not held under that epoch any more. */
 int lease_check(struct db *db, int64_t user_id, int64_t epoch, struct err *err);
@@ -149,7 +152,7 @@ int secret_drop_rows(struct db *db, const char *owner, int64_t id, const char *n
 	  ".in_doubt, " t ".found_bytes, " t ".copied_bytes"
 void user_read(struct query *q, struct user *out);
 void counts_read(struct query *q, struct user_counts *out);
-/* store_item.c: the columns of ITEM_COLUMNS, in order. -1: ERR_MEMORY, *out is empty then. */
+/* store_look.c: the columns of ITEM_COLUMNS, in order. -1: ERR_MEMORY, *out is empty then. */
 #define ITEM_COLUMNS                                                                                         \
 	"i.generation_id, i.uid, i.state, i.how, i.dest_folder_id, i.size, i.flags_source, "                 \
 	"i.flags_written, i.received_at, "                                                                   \
@@ -158,7 +161,7 @@ void counts_read(struct query *q, struct user_counts *out);
 	"i.dest_id, i.at, i.error_kind, i.error FROM item i"
 int item_read(struct query *q, struct item *out, struct err *err);
 
-/* Changes of counts that a step made, summed up and written once a generation and once a user. */
+/* store_count.c: changes of counts that a step made, summed up and written once a generation and once a user. */
 enum count {
 	COUNT_FOUND,
 	COUNT_COPIED,

@@ -7,25 +7,6 @@
 
 #define USERS ((size_t)200000)
 
-void counts_read(struct query *q, struct user_counts *out)
-{
-	out->found = get_uint(q);
-	out->copied = get_uint(q);
-	out->adopted = get_uint(q);
-	out->skipped = get_uint(q);
-	out->refused = get_uint(q);
-	out->gone = get_uint(q);
-	out->in_doubt = get_uint(q);
-	out->found_bytes = get_uint(q);
-	out->copied_bytes = get_uint(q);
-	/* What the job last listed, or what is known otherwise when it told nothing. */
-	uint64_t known = out->copied + out->adopted + out->skipped + out->refused + out->gone + out->in_doubt;
-	if (out->found < known)
-		out->found = known;
-	if (out->found_bytes < out->copied_bytes)
-		out->found_bytes = out->copied_bytes;
-}
-
 void user_read(struct query *q, struct user *u)
 {
 	memset(u, 0, sizeof(*u));

@@ -14,7 +14,8 @@ enum {
 	CHUNK = 64 * 1024,
 	WINDOW_ITEMS = 64,
 	LITERAL_MINUS_MOST = 4096, /* RFC 7888 */
-	REFUSED_CAREFUL = 5        /* from here on one at a time: Exchange hangs up at the tenth, and what is in flight is in doubt */
+	REFUSED_CAREFUL =
+		5 /* from here on one at a time: Exchange hangs up at the tenth, and what is in flight is in doubt */
 };
 #define WINDOW_BYTES ((uint64_t)4 << 20)
 /* From this size on we wait for the server's consent even where LITERAL+ is offered: a refusal for size then costs no transfer, and
@@ -27,21 +28,21 @@ struct sent { /* an item in flight */
 };
 
 struct sender {
-	struct conn *conn;         /* borrowed */
-	const char *mailbox;       /* quoted; borrowed */
-	struct append_item *v;     /* borrowed */
+	struct conn *conn;     /* borrowed */
+	const char *mailbox;   /* quoted; borrowed */
+	struct append_item *v; /* borrowed */
 	size_t n;
-	struct sent *ring;         /* owned; window_items slots, item i in slot i % window_items */
+	struct sent *ring; /* owned; window_items slots, item i in slot i % window_items */
 	size_t window_items;
 	uint64_t window_bytes;
-	size_t next, answered;     /* [answered, next) are in flight */
+	size_t next, answered; /* [answered, next) are in flight */
 	uint64_t in_flight_bytes;
-	uint64_t most_unasked;     /* a literal of at most so many octets needs no consent */
+	uint64_t most_unasked; /* a literal of at most so many octets needs no consent */
 	unsigned refused;
-	bool halted;               /* nothing more is sent: what was refused would be refused for all */
+	bool halted; /* nothing more is sent: what was refused would be refused for all */
 	struct err why_halted;
-	int cut_tag;               /* of the item that could not be sent whole; 0: none */
-	char *chunk;               /* owned: for spools in files; NULL until needed */
+	int cut_tag; /* of the item that could not be sent whole; 0: none */
+	char *chunk; /* owned: for spools in files; NULL until needed */
 };
 
 static void set_result(struct append_item *item, int result, const struct err *err)
@@ -76,7 +77,8 @@ static size_t chunk_size(uint64_t offset, uint64_t size)
 }
 
 /* The item's octets. *handed_over: the last one was given away. */
-static int write_literal(struct sender *s, const struct spool *body, uint64_t size, bool *handed_over, struct err *err)
+static int write_literal(struct sender *s, const struct spool *body, uint64_t size, bool *handed_over,
+			 struct err *err)
 {
 	const char *memory = spool_memory(body);
 	for (uint64_t at = 0; at < size;) {
@@ -96,21 +98,22 @@ static int write_literal(struct sender *s, const struct spool *body, uint64_t si
 	return 0;
 }
 
-static int send_command(struct sender *s, const struct append_item *item, uint64_t size, bool asks, int *tag, struct err *err)
+static int send_command(struct sender *s, const struct append_item *item, uint64_t size, bool asks, int *tag,
+			struct err *err)
 {
 	char date[40] = "";
 	const char *flags = item->flags && strcmp(item->flags, "()") != 0 ? item->flags : "";
 	if (item->mail->received.known)
 		flags_format_date(&item->mail->received, date, sizeof(date));
-	return session_send(s->conn, tag, err, "APPEND %s%s%s%s%s {%llu%s}", s->mailbox, *flags ? " " : "", flags,
-			    *date ? " " : "", date, (unsigned long long)size, asks ? "" : "+");
+	return session_send(s->conn, tag, err, "APPEND %s%s%s%s%s {%llu%s}", s->mailbox, *flags ? " " : "",
+			    flags, *date ? " " : "", date, (unsigned long long)size, asks ? "" : "+");
 }
 
 /* A refusal that the next message would meet too. Exchange ends the session at the tenth. */
 static bool concerns_all(enum err_kind kind)
 {
-	return kind == ERR_THROTTLED || kind == ERR_QUOTA || kind == ERR_FOLDER || kind == ERR_MAILBOX || kind == ERR_RIGHTS ||
-	       kind == ERR_CREDENTIALS || kind == ERR_BUSY;
+	return kind == ERR_THROTTLED || kind == ERR_QUOTA || kind == ERR_FOLDER || kind == ERR_MAILBOX ||
+	       kind == ERR_RIGHTS || kind == ERR_CREDENTIALS || kind == ERR_BUSY;
 }
 
 /* The answer of one command is here: what became of the item. */
@@ -126,7 +129,8 @@ static void take_answer(struct sender *s, struct append_item *item, enum reply r
 	if (strcmp(session_code(s->conn), "TRYCREATE") == 0)
 		err.kind = ERR_FOLDER;
 	else if (err.kind == ERR_PROTOCOL)
-		err.kind = ERR_MESSAGE; /* nothing is known but that it is about this one; some take {0} for an error of syntax */
+		err.kind =
+			ERR_MESSAGE; /* nothing is known but that it is about this one; some take {0} for an error of syntax */
 	s->refused++;
 	if (concerns_all(err.kind)) {
 		if (!s->halted)
@@ -265,8 +269,8 @@ static uint64_t most_unasked(const struct conn *c)
 	return 0;
 }
 
-int append_mails(struct conn *c, const char *mailbox, struct append_item *v, size_t n, uint64_t window_bytes, size_t window_items,
-		 struct err *err)
+int append_mails(struct conn *c, const char *mailbox, struct append_item *v, size_t n, uint64_t window_bytes,
+		 size_t window_items, struct err *err)
 {
 	char quoted[4096];
 	for (size_t i = 0; i < n; i++) {
@@ -295,7 +299,8 @@ int append_mails(struct conn *c, const char *mailbox, struct append_item *v, siz
 		read_last_answers(&s);
 	const struct err *why = rc < 0 ? err : s.halted ? &s.why_halted : NULL;
 	for (size_t i = 0; why && i < n; i++)
-		if ((v[i].result == APPEND_NOT_SENT || v[i].result == APPEND_IN_DOUBT) && v[i].err.kind == ERR_NONE)
+		if ((v[i].result == APPEND_NOT_SENT || v[i].result == APPEND_IN_DOUBT) &&
+		    v[i].err.kind == ERR_NONE)
 			v[i].err = *why;
 	free(s.ring);
 	free(s.chunk);

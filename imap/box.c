@@ -76,9 +76,8 @@ int box_open(struct conn *c, enum box_mode mode, const char *raw_name, struct bo
 			      "have the server repaired, or move this folder with another tool");
 		return -1;
 	}
-	*out = (struct box_state){.uidvalidity = info->sel_uidvalidity,
-				  .uidnext = info->sel_uidnext,
-				  .exists = box_exists(c)};
+	*out = (struct box_state){
+		.uidvalidity = info->sel_uidvalidity, .uidnext = info->sel_uidnext, .exists = box_exists(c)};
 	return 0;
 }
 

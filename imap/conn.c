@@ -11,10 +11,8 @@
 #include <strings.h>
 #include <unistd.h>
 
-#ifndef CONNECT_MS /* the tests' hasty build is less patient (Makefile) */
 #define CONNECT_MS 30000
 #define SILENCE_MS 90000
-#endif
 #define LOGOUT_MS 2000
 
 void conn_init(void)

@@ -116,7 +116,8 @@ static void read_static(const struct mailimap_msg_att_static *item, struct fetch
 			read_date(item->att_data.att_internal_date, &line->date);
 		break;
 	case MAILIMAP_MSG_ATT_BODY_SECTION:
-		if (item->att_data.att_body_section && is_whole(item->att_data.att_body_section->sec_section)) {
+		if (item->att_data.att_body_section &&
+		    is_whole(item->att_data.att_body_section->sec_section)) {
 			line->has_body = true;
 			line->body_is_nil = !item->att_data.att_body_section->sec_body_part;
 		}
@@ -188,7 +189,8 @@ static void peek_literal(const char *text, size_t n, struct fetch_place *out)
 static void peek_ids(const char *text, size_t n, struct fetch_place *out)
 {
 	size_t at = n;
-	while (at > 0 && !(n - (at - 1) > 2 && text[at - 1] == '*' && text[at] == ' ' && (at == 1 || text[at - 2] == '\n')))
+	while (at > 0 && !(n - (at - 1) > 2 && text[at - 1] == '*' && text[at] == ' ' &&
+			   (at == 1 || text[at - 2] == '\n')))
 		at--;
 	if (at == 0)
 		return;
@@ -220,13 +222,15 @@ void fetch_peek(const char *text, size_t n, struct fetch_place *out)
 	peek_ids(text, n, out);
 }
 
-static bool on_body(int att_type, struct mailimap_msg_att_body_section *section, const char *data, size_t n, void *ctx)
+static bool on_body(int att_type, struct mailimap_msg_att_body_section *section, const char *data, size_t n,
+		    void *ctx)
 {
 	struct listener *l = ctx;
-	bool whole = att_type == MAILIMAP_MSG_ATT_RFC822 ||
-		     (att_type == MAILIMAP_MSG_ATT_BODY_SECTION && (!section || is_whole(section->sec_section)));
+	bool whole = att_type == MAILIMAP_MSG_ATT_RFC822 || (att_type == MAILIMAP_MSG_ATT_BODY_SECTION &&
+							     (!section || is_whole(section->sec_section)));
 	/* A line may bring several strings. One that went to the handler is known to have ended by its length. */
-	bool begins = !l->inside || l->place.whole != whole || (l->place.is_sized && l->got >= l->place.octets);
+	bool begins =
+		!l->inside || l->place.whole != whole || (l->place.is_sized && l->got >= l->place.octets);
 	if (begins) {
 		fetch_peek(l->imap->imap_stream_buffer->str, l->imap->imap_stream_buffer->len, &l->place);
 		l->place.whole = whole;
@@ -259,7 +263,8 @@ int fetch_receive(struct conn *c, int tag, const struct fetch_sink *sink, enum r
 	return rc;
 }
 
-int fetch_ask(struct conn *c, const struct fetch_sink *sink, enum reply *reply, struct err *err, const char *fmt, ...)
+int fetch_ask(struct conn *c, const struct fetch_sink *sink, enum reply *reply, struct err *err,
+	      const char *fmt, ...)
 {
 	char line[8192];
 	va_list ap;

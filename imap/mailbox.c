@@ -11,11 +11,13 @@
 #include <string.h>
 #include <strings.h>
 
-#define LIST_ITEMS "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)])"
+#define LIST_ITEMS \
+	"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)])"
 #define PIECE ((uint64_t)48 << 20) /* most octets of one literal: libetpan 1.10 refuses 64 MiB */
 enum { WINDOW = 1000, COMMANDS_MOST = 2000 };
 
-int mailbox_select(struct conn *c, const char *encoded, uint32_t *uidvalidity, uint32_t *uidnext, uint32_t *exists, struct err *err)
+int mailbox_select(struct conn *c, const char *encoded, uint32_t *uidvalidity, uint32_t *uidnext,
+		   uint32_t *exists, struct err *err)
 {
 	struct box_state state;
 	if (box_open(c, BOX_SELECT, encoded, &state, err) < 0)
@@ -38,7 +40,8 @@ static int message_refusal(struct conn *c, enum reply reply, struct err *err, co
 static int command(struct conn *c, enum reply *reply, struct err *err, const char *verb, const char *rest)
 {
 	int tag;
-	if (session_send(c, &tag, err, "%s%s%s", verb, *rest ? " " : "", rest) < 0 || session_flush(c, err) < 0)
+	if (session_send(c, &tag, err, "%s%s%s", verb, *rest ? " " : "", rest) < 0 ||
+	    session_flush(c, err) < 0)
 		return -1;
 	return session_receive(c, tag, reply, err);
 }
@@ -71,7 +74,8 @@ int mailbox_create(struct conn *c, const char *encoded, struct err *err)
 	enum reply reply, ignored;
 	bool exists = false;
 	struct err why = ERR_INIT;
-	if (session_quote(encoded, quoted, sizeof(quoted), err) < 0 || command(c, &reply, err, "CREATE", quoted) < 0)
+	if (session_quote(encoded, quoted, sizeof(quoted), err) < 0 ||
+	    command(c, &reply, err, "CREATE", quoted) < 0)
 		return -1;
 	if (reply != REPLY_OK) {
 		box_refusal(c, reply, &why, "the folder cannot be made");
@@ -96,8 +100,8 @@ struct gather {
 	struct mailbox_entry *entries; /* or */
 	uint32_t *uids;
 	struct scan *scan;
-	bool skips;                /* the string that streams in is not the header */
-	bool fed;                  /* the scan holds octets of this line's header */
+	bool skips; /* the string that streams in is not the header */
+	bool fed;   /* the scan holds octets of this line's header */
 	struct err failure;
 };
 
@@ -125,7 +129,8 @@ static void forget_header(struct gather *g)
 static void on_range_line(void *ctx, const struct fetch_line *line)
 {
 	struct gather *g = ctx;
-	bool ours = line->uid != 0 && line->uid >= g->low && line->uid <= g->high && (line->has_flags || g->uids);
+	bool ours =
+		line->uid != 0 && line->uid >= g->low && line->uid <= g->high && (line->has_flags || g->uids);
 	if (ours && g->n == g->cap)
 		g->overflow = true;
 	if (ours && g->n < g->cap && g->uids)
@@ -216,7 +221,8 @@ static void sort_unique(struct gather *g)
 }
 
 /* Fills g with messages of [from, to] until some are found: 0 at the end. */
-static int gather_range(struct conn *c, struct gather *g, uint32_t from, uint32_t to, const char *items, struct err *err)
+static int gather_range(struct conn *c, struct gather *g, uint32_t from, uint32_t to, const char *items,
+			struct err *err)
 {
 	const struct fetch_sink sink = {.line = on_range_line, .octets = on_range_octets, .ctx = g};
 	uint64_t window = g->cap < WINDOW ? g->cap : WINDOW;
@@ -259,7 +265,8 @@ static int gather_range(struct conn *c, struct gather *g, uint32_t from, uint32_
 	return 0;
 }
 
-int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_t cap, size_t *n, struct err *err)
+int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_t cap, size_t *n,
+		 struct err *err)
 {
 	struct gather g = {.cap = cap, .entries = out, .scan = scan_new()};
 	*n = 0;
@@ -273,7 +280,8 @@ int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_
 	return rc;
 }
 
-int mailbox_uids(struct conn *c, uint32_t from, uint32_t to, uint32_t *out, size_t cap, size_t *n, struct err *err)
+int mailbox_uids(struct conn *c, uint32_t from, uint32_t to, uint32_t *out, size_t cap, size_t *n,
+		 struct err *err)
 {
 	*n = 0;
 	if (from == 0)
@@ -296,11 +304,11 @@ int mailbox_uids(struct conn *c, uint32_t from, uint32_t to, uint32_t *out, size
 
 struct reading {
 	uint32_t uid;
-	struct spool *spool;   /* owned by the caller */
+	struct spool *spool; /* owned by the caller */
 	const char *spool_dir;
 	struct scan *scan;
 	bool is_named, skips, is_nil;
-	uint64_t got;          /* of this piece */
+	uint64_t got; /* of this piece */
 	struct err failure;
 };
 
@@ -319,7 +327,8 @@ static bool on_read_octets(void *ctx, const struct fetch_place *begins, const ch
 	if (begins) {
 		r->skips = !begins->whole || r->got > 0 || (begins->uid != 0 && begins->uid != r->uid);
 		if (!r->skips && !r->spool &&
-		    spool_new(&r->spool, r->spool_dir, begins->is_sized ? begins->octets : 0, &r->failure) < 0)
+		    spool_new(&r->spool, r->spool_dir, begins->is_sized ? begins->octets : 0, &r->failure) <
+			    0)
 			return false;
 	}
 	if (r->skips)
@@ -335,8 +344,8 @@ static int read_pieces(struct conn *c, struct reading *r, struct err *err)
 	for (uint64_t at = 0;; at += PIECE) {
 		enum reply reply;
 		r->got = 0;
-		int rc = fetch_ask(c, &sink, &reply, err, "UID FETCH %lu (UID BODY.PEEK[]<%llu.%llu>)", (unsigned long)r->uid,
-				   (unsigned long long)at, (unsigned long long)PIECE);
+		int rc = fetch_ask(c, &sink, &reply, err, "UID FETCH %lu (UID BODY.PEEK[]<%llu.%llu>)",
+				   (unsigned long)r->uid, (unsigned long long)at, (unsigned long long)PIECE);
 		if (r->failure.kind != ERR_NONE) {
 			*err = r->failure;
 			session_kill(c);
@@ -356,7 +365,8 @@ static int read_pieces(struct conn *c, struct reading *r, struct err *err)
 	}
 }
 
-int mailbox_read(struct conn *c, uint32_t uid, const char *spool_dir, struct spool **out, struct fingerprint *print, struct err *err)
+int mailbox_read(struct conn *c, uint32_t uid, const char *spool_dir, struct spool **out,
+		 struct fingerprint *print, struct err *err)
 {
 	struct reading r = {.uid = uid, .spool_dir = spool_dir, .scan = scan_new(), .failure = ERR_INIT};
 	struct mail_defects defects;
@@ -419,7 +429,8 @@ int mailbox_store(struct conn *c, const char *uid_set, bool add, const char *fla
 	enum reply reply;
 	if (strspn(uid_set, "0123456789,:") != strlen(uid_set) || !*uid_set || strpbrk(flags, "\r\n"))
 		return err_set(err, ERR_INTERNAL, "STORE of an odd set or odd flags");
-	if (fetch_ask(c, &sink, &reply, err, "UID STORE %s %cFLAGS.SILENT %s", uid_set, add ? '+' : '-', flags) < 0)
+	if (fetch_ask(c, &sink, &reply, err, "UID STORE %s %cFLAGS.SILENT %s", uid_set, add ? '+' : '-',
+		      flags) < 0)
 		return -1;
 	return reply == REPLY_OK ? 0 : message_refusal(c, reply, err, "the flags cannot be written");
 }

@@ -48,7 +48,7 @@ int pull_want(struct pull *p, const struct pull_meta *v, size_t n, struct err *e
    and not returned must be wanted again on a new pull. */
 int pull_next(struct pull *p, struct mail **out, struct err *item, struct err *err);
 /* True when the next pull_next may block on the memory budget (nothing is in flight or ready): hand on what you hold first, or all
-   jobs could wait for one another. */
+   jobs could wait for one another. Only then may anything else be sent on the conn (conn_noop, another folder's list). */
 bool pull_may_block(const struct pull *p);
 /* Gives the message's reservation back and frees it. Any thread. */
 void pull_release(struct budget *memory, struct mail **m);

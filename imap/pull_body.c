@@ -179,7 +179,8 @@ static void complete(struct pull *p, struct want *w, struct spool **spool, struc
 	b->refused_in_a_row = 0;
 	if (is_stub(m)) {
 		struct err err = ERR_INIT;
-		err_set(&err, ERR_MESSAGE, "the source cannot convert this message: it served a note of its own instead");
+		err_set(&err, ERR_MESSAGE,
+			"the source cannot convert this message: it served a note of its own instead");
 		err_hint(&err, "an on-premises Exchange does this with damaged messages: "
 			       "see it in Outlook there, or export it to a file");
 		fail_want(p, w, &err);
@@ -193,7 +194,8 @@ static void on_line(void *ctx, const struct fetch_line *line)
 	struct capture *c = &b->capture;
 	if (pull_oldest(p)->is_piece) {
 		struct piecewise *w = &b->piecewise;
-		if (line->has_body && pull_oldest(p)->offset == 0 && (line->uid == 0 || line->uid == w->want->mail->uid)) {
+		if (line->has_body && pull_oldest(p)->offset == 0 &&
+		    (line->uid == 0 || line->uid == w->want->mail->uid)) {
 			w->want->was_named = true;
 			w->is_nil = line->body_is_nil;
 		}
@@ -280,7 +282,8 @@ static void finish_pieces(struct pull *p)
 	if (w->err)
 		why = *w->err;
 	else if (w->torn)
-		err_set(&why, ERR_MESSAGE, "the pieces in which the source serves this message do not fit together");
+		err_set(&why, ERR_MESSAGE,
+			"the pieces in which the source serves this message do not fit together");
 	else if (!want->was_named && w->got == 0)
 		err_set(&why, ERR_GONE, "the message was deleted at the source since it was listed");
 	else if (w->is_nil && w->got == 0)
@@ -373,7 +376,8 @@ int pull_decide_deferred(struct pull *p, struct err *err)
 	uint32_t uid = 0;
 	enum reply reply;
 	const struct fetch_sink sink = {.line = on_metadata, .ctx = &uid};
-	if (fetch_ask(p->conn, &sink, &reply, err, "UID FETCH %lu (UID FLAGS)", (unsigned long)w->mail->uid) < 0)
+	if (fetch_ask(p->conn, &sink, &reply, err, "UID FETCH %lu (UID FLAGS)", (unsigned long)w->mail->uid) <
+	    0)
 		return -1;
 	if (reply != REPLY_OK || uid != w->mail->uid) {
 		if (w->err)

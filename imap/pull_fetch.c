@@ -19,7 +19,7 @@ struct batch {
 	uint64_t bytes;
 	char set[PULL_COMMAND];
 	size_t len;
-	size_t tail;        /* where the last range begins in set */
+	size_t tail; /* where the last range begins in set */
 	unsigned ranges;
 	uint32_t range_first, range_last;
 };
@@ -34,7 +34,8 @@ static bool window_takes(const struct pull *p, uint64_t bytes)
 	const struct bodies *b = &p->bodies;
 	if (b->n_flights == 0)
 		return true;
-	return !p->no_pipeline && b->n_flights < PULL_FLIGHTS && b->in_flight_bytes + bytes <= p->conf.window_bytes;
+	return !p->no_pipeline && b->n_flights < PULL_FLIGHTS &&
+	       b->in_flight_bytes + bytes <= p->conf.window_bytes;
 }
 
 struct flight *pull_oldest(struct pull *p)
@@ -149,8 +150,8 @@ static int gather(struct pull *p, struct batch *t, struct err *err)
 	while (b->waiting.first) {
 		struct want *w = b->waiting.first;
 		uint64_t bytes = w->mail->announced;
-		if (t->n > 0 && (!is_set_member(w) || w->mail->uid <= t->range_last || t->n >= p->conf.set_messages ||
-				 t->bytes + bytes > PULL_SET_BYTES))
+		if (t->n > 0 && (!is_set_member(w) || w->mail->uid <= t->range_last ||
+				 t->n >= p->conf.set_messages || t->bytes + bytes > PULL_SET_BYTES))
 			break;
 		if (!window_takes(p, t->bytes + bytes) && (t->n > 0 || b->n_flights > 0))
 			break;
@@ -238,7 +239,8 @@ static int send_piece(struct pull *p, struct err *err)
 	uint64_t announced = w->want->mail->announced;
 	uint64_t left = announced > w->asked ? announced - w->asked : 0;
 	uint64_t bytes = left < PULL_PIECE ? left : PULL_PIECE;
-	bool takes = b->n_flights == 0 || (!p->no_pipeline && b->n_flights < PULL_FLIGHTS && w->in_flight < 2);
+	bool takes =
+		b->n_flights == 0 || (!p->no_pipeline && b->n_flights < PULL_FLIGHTS && w->in_flight < 2);
 	if (!takes && !window_takes(p, bytes))
 		return 1;
 	int rc = take_permit(p, bytes, &permit, err);

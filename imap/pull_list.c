@@ -12,7 +12,7 @@
 
 #define ITEMS "(UID FLAGS INTERNALDATE RFC822.SIZE)"
 enum {
-	RANGE = 5000,      /* most messages of one command: the parser keeps its text */
+	RANGE = 5000, /* most messages of one command: the parser keeps its text */
 	BACKS_MOST = 20,
 	TOPS_MOST = 10,
 	REFUSED_MOST = 10,
@@ -22,13 +22,13 @@ enum {
 struct gather {
 	struct pull *p;
 	struct pull_meta *v;
-	size_t cap, n;             /* by UID: n are filled; by sequence number: slots for [first, first + n) */
+	size_t cap, n; /* by UID: n are filled; by sequence number: slots for [first, first + n) */
 	uint32_t first;
-	bool overlaps;             /* first - 1 is asked for as well */
-	uint32_t before_uid;       /* its UID */
-	uint64_t low, high;        /* by UID: what was asked for */
+	bool overlaps;       /* first - 1 is asked for as well */
+	uint32_t before_uid; /* its UID */
+	uint64_t low, high;  /* by UID: what was asked for */
 	bool overflow;
-	size_t filled;             /* by sequence number: slots that have a UID */
+	size_t filled; /* by sequence number: slots that have a UID */
 };
 
 static void take_line(const struct fetch_line *line, struct pull_meta *m)
@@ -85,15 +85,16 @@ static int compare_uid(const void *a, const void *b)
 }
 
 /* One command. 0: OK. 1: refused, *err says why in case it matters. -1: lost, or a refusal that is about more than the range. */
-static int ask(struct pull *p, const struct fetch_sink *sink, const char *verb, const char *set, const char *items,
-	       struct err *err)
+static int ask(struct pull *p, const struct fetch_sink *sink, const char *verb, const char *set,
+	       const char *items, struct err *err)
 {
 	enum reply reply;
 	struct lister *l = &p->list;
 	/* Each command brings a range nearer to its end, or is one of the bounded number that steps back, halves or looks again. */
 	uint64_t most = 20000 + 8 * ((uint64_t)p->state.exists / 100 + box_exists(p->conn) / 100);
 	if (++l->commands > most)
-		return err_set(err, ERR_PROTOCOL, "the listing of folder %s does not come to an end", p->name);
+		return err_set(err, ERR_PROTOCOL, "the listing of folder %s does not come to an end",
+			       p->name);
 	if (stop_is_asked(p->conf.stop))
 		return err_set(err, ERR_STOPPED, "stopped");
 	if (fetch_ask(p->conn, sink, &reply, err, "%s %s %s", verb, set, items) < 0)

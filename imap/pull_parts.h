@@ -9,101 +9,103 @@
 #include "imap/scan.h"
 #include "throttle/gate.h"
 
-#define PULL_LARGE ((uint64_t)256 * 1024)        /* from here on a message has a command of its own */
-#define PULL_SET_BYTES ((uint64_t)1024 * 1024)   /* most announced octets of one set */
-#define PULL_PIECEWISE ((uint64_t)48 << 20)      /* beyond: in pieces; libetpan 1.10 refuses literals of 64 MiB */
+#define PULL_LARGE ((uint64_t)256 * 1024)      /* from here on a message has a command of its own */
+#define PULL_SET_BYTES ((uint64_t)1024 * 1024) /* most announced octets of one set */
+#define PULL_PIECEWISE ((uint64_t)48 << 20) /* beyond: in pieces; libetpan 1.10 refuses literals of 64 MiB */
 #define PULL_PIECE ((uint64_t)8 << 20)
-#define PULL_FILE_COST ((uint64_t)64 * 1024)     /* memory that a message in a file costs */
-#define PULL_MESSAGE_COST ((uint64_t)1024)       /* memory beside the octets */
-#define PULL_COMMAND 7900                        /* RFC 7162: at most 8,192 octets a command */
+#define PULL_FILE_COST ((uint64_t)64 * 1024) /* memory that a message in a file costs */
+#define PULL_MESSAGE_COST ((uint64_t)1024)   /* memory beside the octets */
+#define PULL_COMMAND 7900                    /* RFC 7162: at most 8,192 octets a command */
 enum { PULL_FLIGHTS = 32, PULL_SET_MOST = 1000 };
 
 /* A message that was wanted. In one of the queues, or in a flight. */
 struct want {
 	struct want *next;
-	struct mail *mail;  /* owned */
-	uint64_t held;      /* reserved of the memory budget */
-	bool alone;         /* was missing in a set: ask for it by itself */
-	bool done;          /* its body is here */
-	bool was_named;     /* a line told its UID, but no body or NIL */
-	struct err *err;    /* owned; NULL: none. Why it cannot be read */
+	struct mail *mail; /* owned */
+	uint64_t held;     /* reserved of the memory budget */
+	bool alone;        /* was missing in a set: ask for it by itself */
+	bool done;         /* its body is here */
+	bool was_named;    /* a line told its UID, but no body or NIL */
+	struct err *err;   /* owned; NULL: none. Why it cannot be read */
 };
 
-struct want_queue { struct want *first, *last; };
+struct want_queue {
+	struct want *first, *last;
+};
 
 /* A FETCH that was sent and not answered yet. */
 struct flight {
 	int tag;
-	struct want **v;         /* owned array, borrowed wants; ascending by UID */
+	struct want **v; /* owned array, borrowed wants; ascending by UID */
 	size_t n;
 	bool is_piece;
-	uint64_t offset;         /* of a piece */
-	uint64_t bytes;          /* announced */
-	uint64_t got;            /* octets of bodies that came */
-	struct permit *permit;   /* owned; NULL without a gate */
+	uint64_t offset;       /* of a piece */
+	uint64_t bytes;        /* announced */
+	uint64_t got;          /* octets of bodies that came */
+	struct permit *permit; /* owned; NULL without a gate */
 	int64_t sent_at_ms;
 };
 
 /* The body of the FETCH line that comes in just now. */
 struct capture {
-	bool taken;              /* its octets are in spool; another body in the same line is dropped */
-	bool skips;              /* the string that streams in is nothing we want */
-	struct want *want;       /* NULL: the server has not told its UID yet */
-	struct spool *spool;     /* owned */
+	bool taken;          /* its octets are in spool; another body in the same line is dropped */
+	bool skips;          /* the string that streams in is nothing we want */
+	struct want *want;   /* NULL: the server has not told its UID yet */
+	struct spool *spool; /* owned */
 };
 
 /* The one message that comes in pieces. */
 struct piecewise {
-	struct want *want;       /* NULL: none */
-	struct spool *spool;     /* owned */
-	struct scan *scan;       /* owned */
-	uint64_t asked;          /* octets asked for so far */
+	struct want *want;   /* NULL: none */
+	struct spool *spool; /* owned */
+	struct scan *scan;   /* owned */
+	uint64_t asked;      /* octets asked for so far */
 	uint64_t got;
 	unsigned in_flight;
-	bool ended;              /* a short piece came */
-	bool overlong;           /* the server sent the whole message instead of a piece */
-	bool torn;               /* octets came behind the end */
-	bool is_nil;             /* the first piece was NIL or missing */
-	struct err *err;         /* owned; a piece was refused */
+	bool ended;      /* a short piece came */
+	bool overlong;   /* the server sent the whole message instead of a piece */
+	bool torn;       /* octets came behind the end */
+	bool is_nil;     /* the first piece was NIL or missing */
+	struct err *err; /* owned; a piece was refused */
 };
 
 struct bodies {
 	struct want_queue waiting, ready;
-	struct want_queue deferred;  /* refused as if the server were busy: is it the message or the server? */
+	struct want_queue deferred; /* refused as if the server were busy: is it the message or the server? */
 	struct flight flights[PULL_FLIGHTS]; /* a ring, oldest first */
 	size_t first_flight, n_flights;
 	uint64_t in_flight_bytes;
 	struct capture capture;
 	struct piecewise piecewise;
-	struct scan *scan;           /* owned */
-	uint64_t excess;             /* octets beyond what was announced, in memory, of the flight that is read */
-	struct err failure;          /* what made the octets' handler give up */
+	struct scan *scan;  /* owned */
+	uint64_t excess;    /* octets beyond what was announced, in memory, of the flight that is read */
+	struct err failure; /* what made the octets' handler give up */
 	uint64_t completed;
 	unsigned refused_in_a_row;
-	unsigned odd;                /* bodies nobody asked for, repeated ones */
+	unsigned odd; /* bodies nobody asked for, repeated ones */
 };
 
 struct lister {
 	bool begun;
-	bool by_uid;          /* the server's sequence numbers cannot be trusted */
-	uint32_t last_uid;    /* highest that was returned */
-	uint32_t next_seq;    /* the first not returned yet */
-	uint64_t next_uid;    /* by UID */
-	uint64_t window;      /* by UID: how many to ask for */
-	uint64_t top;         /* by UID: the highest there is */
-	unsigned tops;        /* how often top was looked up */
-	unsigned backs;       /* how often an expunge made us step back */
+	bool by_uid;       /* the server's sequence numbers cannot be trusted */
+	uint32_t last_uid; /* highest that was returned */
+	uint32_t next_seq; /* the first not returned yet */
+	uint64_t next_uid; /* by UID */
+	uint64_t window;   /* by UID: how many to ask for */
+	uint64_t top;      /* by UID: the highest there is */
+	unsigned tops;     /* how often top was looked up */
+	unsigned backs;    /* how often an expunge made us step back */
 	uint64_t commands;
 	uint64_t returned;
-	unsigned refused;     /* single messages that were refused */
+	unsigned refused;        /* single messages that were refused */
 	uint32_t unreadable_seq; /* the last of them */
-	unsigned odd;         /* lines dropped */
+	unsigned odd;            /* lines dropped */
 };
 
 struct pull {
-	struct conn *conn;         /* borrowed */
-	struct pull_conf conf;     /* defaults filled in */
-	char *name;                /* owned: decoded, for messages */
+	struct conn *conn;     /* borrowed */
+	struct pull_conf conf; /* defaults filled in */
+	char *name;            /* owned: decoded, for messages */
 	struct box_state state;
 	bool no_pipeline, small_sets;
 	struct lister list;

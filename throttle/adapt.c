@@ -6,15 +6,21 @@
 #define ADAPT_DROP 0.04        /* how far further it drops at a refusal */
 #define ADAPT_CLIMB_MS 20000.0 /* until it is back */
 #define ADAPT_HOLD_MS 45000    /* from the refusal until it may go past the level */
-#define ADAPT_HOLD_COSTS 40.0  /* and so many times what a refusal costs */
-#define ADAPT_COST_WEIGHT 0.3
-#define ADAPT_LONG_MS 900000   /* then it tries in any case */
-#define ADAPT_CREDIT 0.0035    /* refusals that a taken request pays for */
+#define ADAPT_HOLD_COSTS 80.0  /* and so many times what a refusal costs */
+#define ADAPT_COST_WEIGHT 0.5
+#define ADAPT_CAUGHT_UP 0.25  /* of the window: so much room is filled again without loss */
+#define ADAPT_LONG_MS 3600000 /* then it tries in any case */
+#define ADAPT_CREDIT 0.0035   /* refusals that a taken request pays for */
 #define ADAPT_CREDIT_MOST 2.0
-#define ADAPT_CUBE 6e-6        /* growth past the level: 1 + this * seconds^3 */
-#define ADAPT_STEP 0.10        /* but at most so far beyond what was proven */
-#define ADAPT_TRIAL 0.005      /* of the level: the largest trial at first, */
-#define ADAPT_TRIAL_S 0.0005    /* and so much more each second that it waits */
+#define ADAPT_CREDIT_LEAST 1.0
+#define ADAPT_AWAY 0.03 /* how much farther below a level that falls */
+#define ADAPT_AWAY_MOST 0.06
+#define ADAPT_CUBE 6e-6      /* growth past the level: 1 + this * seconds^3 */
+#define ADAPT_STEP 0.10      /* but at most so far beyond what was proven */
+#define ADAPT_TRIAL 0.005    /* of the level: the largest trial at first, */
+#define ADAPT_TRIAL_S 0.0005 /* and so much more each second that it waits */
+#define ADAPT_NEAR_LEVEL 0.97
+#define ADAPT_NEAR_CEILING 0.5 /* the published limit may be far above the real one */
 #define ADAPT_WINS 6           /* trials taken until one more may be in flight */
 #define ADAPT_FLOOR 0.01       /* of the ceiling: also the step that leads up from nothing */
 
@@ -36,7 +42,7 @@ static double adapt_top(const struct adapt *a)
 /* Just under the level. */
 static double adapt_good(const struct adapt *a)
 {
-	return a->level * (1 - ADAPT_MARGIN);
+	return a->level * (1 - ADAPT_MARGIN - a->away);
 }
 
 /* The smallest sensible step: something of the ceiling, or of the level where there is no ceiling. */
@@ -45,18 +51,23 @@ static double adapt_step(const struct adapt *a)
 	return ADAPT_FLOOR * (a->ceiling > 0 ? a->ceiling : a->level);
 }
 
+static bool adapt_may_pass(const struct adapt *a, int64_t since_ms)
+{
+	if ((double)since_ms < ADAPT_HOLD_COSTS * a->cost_ms)
+		return false;
+	return since_ms >= ADAPT_LONG_MS || (since_ms >= ADAPT_HOLD_MS && a->credit >= 1);
+}
+
 double adapt_limit(struct adapt *a, int64_t now_ms)
 {
-	double top = adapt_top(a), limit = top;
+	double top = adapt_top(a);
 	if (a->level <= 0)
 		return top;
 	int64_t since = now_ms - a->lowered_ms;
-	double hold = ADAPT_HOLD_COSTS * a->cost_ms;
-	if (!a->past_ms && (double)since >= hold &&
-		((since >= ADAPT_HOLD_MS && a->credit >= 1) || since >= ADAPT_LONG_MS))
+	if (!a->past_ms && adapt_may_pass(a, since))
 		a->past_ms = now_ms;
 	double climbing = (ADAPT_CLIMB_MS - (double)(since < 0 ? 0 : since)) / ADAPT_CLIMB_MS;
-	limit = adapt_good(a);
+	double limit = adapt_good(a);
 	if (climbing > 0) {
 		limit -= a->level * ADAPT_DROP * climbing * climbing * climbing;
 	} else if (a->past_ms) {
@@ -72,14 +83,15 @@ double adapt_limit(struct adapt *a, int64_t now_ms)
 	return limit < top ? limit : top;
 }
 
+bool adapt_is_near(const struct adapt *a, double used)
+{
+	return a->level > 0 ? used >= a->level * ADAPT_NEAR_LEVEL
+			    : a->ceiling > 0 && used >= a->ceiling * ADAPT_NEAR_CEILING;
+}
+
 bool adapt_is_moving(const struct adapt *a)
 {
 	return a->level > 0;
-}
-
-bool adapt_is_past(const struct adapt *a)
-{
-	return a->past_ms != 0;
 }
 
 bool adapt_is_trial(const struct adapt *a, double used)
@@ -90,7 +102,7 @@ bool adapt_is_trial(const struct adapt *a, double used)
 bool adapt_may_try(const struct adapt *a, int64_t now_ms, double n)
 {
 	double waited = a->past_ms ? (double)(now_ms - a->past_ms) / 1000.0 : 0;
-	return a->trying < a->room && (a->room > 1 || n <= a->level * (ADAPT_TRIAL + ADAPT_TRIAL_S * waited));
+	return a->trying < a->room && n <= a->room * a->level * (ADAPT_TRIAL + ADAPT_TRIAL_S * waited);
 }
 
 void adapt_start_trial(struct adapt *a)
@@ -104,7 +116,17 @@ static void adapt_end_trial(struct adapt *a, bool trial)
 		a->trying--;
 }
 
-void adapt_taken(struct adapt *a, double used, double requests, bool trial)
+/* What did the refusal cost? What is free in the window when its fence is over could not be sent in time. A little is caught up;
+   a pause that is longer than the limit asks for is lost, and the next refusal should be far away. */
+static void adapt_weigh(struct adapt *a, double used)
+{
+	double idle = 1 - used / a->level;
+	double cost = (idle - ADAPT_CAUGHT_UP) / (1 - ADAPT_CAUGHT_UP) * (double)a->window_ms;
+	a->weighing = false;
+	a->cost_ms += ADAPT_COST_WEIGHT * ((cost > 0 ? cost : 0) - a->cost_ms);
+}
+
+void adapt_taken(struct adapt *a, int64_t started_ms, double used, double requests, bool trial)
 {
 	adapt_end_trial(a, trial);
 	a->credit += ADAPT_CREDIT * requests;
@@ -112,31 +134,25 @@ void adapt_taken(struct adapt *a, double used, double requests, bool trial)
 		a->credit = ADAPT_CREDIT_MOST;
 	if (a->level <= 0)
 		return;
+	if (a->weighing && started_ms >= a->lowered_ms)
+		adapt_weigh(a, used);
 	if (used > a->proven)
 		a->proven = used;
 	if (trial && ++a->wins % ADAPT_WINS == 0 && a->room < 1000)
 		a->room++;
 	if (a->ceiling > 0 && a->proven >= a->ceiling * (1 - ADAPT_MARGIN)) { /* as published after all */
-		a->level = a->proven = 0;
+		a->level = a->proven = a->away = 0;
 		a->past_ms = 0;
 	}
 }
 
-void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, double n,
-	int64_t fence_end_ms, int64_t window_ms, bool trial)
+/* What was in use when the server had enough. A large request tells little: the limit lies between what was in use without it
+   and with it; where what is known lies between, it stands. */
+static void adapt_set_level(struct adapt *a, double used, double n, bool again)
 {
-	bool again = a->level > 0 && started_ms < a->lowered_ms; /* in flight when the first was refused: the same event */
-	adapt_end_trial(a, trial);
-	a->credit -= 1;
-	if (a->credit < -ADAPT_CREDIT_MOST)
-		a->credit = -ADAPT_CREDIT_MOST;
-	if (!again) { /* what a short fence keeps back is sent after it; of a long one something is lost */
-		double cost = (double)(fence_end_ms - now_ms) - (double)window_ms / 2;
-		a->cost_ms += ADAPT_COST_WEIGHT * ((cost > 0 ? cost : 0) - a->cost_ms);
-	}
 	double known = a->proven > adapt_good(a) ? a->proven : adapt_good(a);
 	if (a->level > 0 && !again && known > used && known < used + n)
-		a->level = known; /* a large request: the limit that is known explains it */
+		a->level = known;
 	else if (!again || used < a->level)
 		a->level = used;
 	if (a->level > adapt_top(a))
@@ -145,6 +161,27 @@ void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double u
 		a->level = adapt_step(a);
 	if (a->level <= 0)
 		a->level = 1;
+}
+
+void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, double n,
+		   int64_t fence_end_ms, int64_t window_ms, bool trial)
+{
+	bool again = a->level > 0 &&
+		     started_ms < a->lowered_ms; /* in flight when the first was refused: the same event */
+	adapt_end_trial(a, trial);
+	a->credit -= 1;
+	if (a->credit < -ADAPT_CREDIT_LEAST)
+		a->credit = -ADAPT_CREDIT_LEAST;
+	if (!again &&
+	    a->level >
+		    0) { /* refused without having tried: the limit falls, so keep away from it for a while */
+		a->away = a->past_ms || used + n > a->level ? 0 : a->away <= 0 ? ADAPT_AWAY : a->away * 2;
+		if (a->away > ADAPT_AWAY_MOST)
+			a->away = ADAPT_AWAY_MOST;
+	}
+	adapt_set_level(a, used, n, again);
+	a->weighing = true;
+	a->window_ms = window_ms;
 	a->proven = 0;
 	a->past_ms = 0;
 	a->room = 1;
@@ -207,7 +244,8 @@ static unsigned flight_class(uint64_t bytes)
 }
 
 /* Latency against the best of its size, smoothed over about as many requests as are in flight. */
-static void flight_measure(struct flight *f, int64_t now_ms, unsigned in_flight, uint64_t bytes, double latency_ms)
+static void flight_measure(struct flight *f, int64_t now_ms, unsigned in_flight, uint64_t bytes,
+			   double latency_ms)
 {
 	unsigned c = flight_class(bytes);
 	double *best = &f->best_ms[c];
@@ -242,7 +280,8 @@ static void flight_steer(struct flight *f, int64_t now_ms, unsigned in_flight)
 	}
 }
 
-void flight_taken(struct flight *f, int64_t now_ms, unsigned n, unsigned in_flight, uint64_t bytes, unsigned latency_ms)
+void flight_taken(struct flight *f, int64_t now_ms, unsigned n, unsigned in_flight, uint64_t bytes,
+		  unsigned latency_ms)
 {
 	f->credit += FLIGHT_CREDIT;
 	if (f->credit > 1)
@@ -261,7 +300,8 @@ void flight_taken(struct flight *f, int64_t now_ms, unsigned n, unsigned in_flig
 	}
 }
 
-void flight_refused(struct flight *f, int64_t now_ms, int64_t started_ms, unsigned n, int64_t fence_end_ms, bool mild)
+void flight_refused(struct flight *f, int64_t now_ms, int64_t started_ms, unsigned n, int64_t fence_end_ms,
+		    bool mild)
 {
 	bool again = f->level && started_ms < f->lowered_ms;
 	unsigned good = n > 16 ? n - n / 8 : n > 1 ? n - 1 : 1;

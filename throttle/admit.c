@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define ADMIT_REQUEST_BYTES 32768.0 /* what a request costs beside its bytes, when turns are counted */
-#define ADMIT_KEEP_MS 1200000       /* a scope that nobody uses is remembered so long: its ledgers and fences still count */
+#define ADMIT_KEEP_MS \
+	1200000 /* a scope that nobody uses is remembered so long: its ledgers and fences still count */
 
 static int64_t admit_now(struct admit *a, int64_t now_ms)
 {
@@ -52,7 +53,7 @@ static void admit_reap(struct admit *a, int64_t now_ms)
 }
 
 struct scope *admit_open(struct admit *a, int64_t now_ms, struct scope *parent, const char *name,
-	const struct scope_limits *limits)
+			 const struct scope_limits *limits)
 {
 	static const struct scope_limits none;
 	now_ms = admit_now(a, now_ms);
@@ -193,8 +194,8 @@ static void leaf_charge(struct admit *a, struct scope *leaf, const struct demand
 }
 
 /* Who stands in the way? NULL: nobody, and the permit is filled. */
-static struct scope *leaf_try(struct admit *a, struct scope *leaf, const struct demand *d, struct permit *p, bool queued,
-	struct meter_block *block)
+static struct scope *leaf_try(struct admit *a, struct scope *leaf, const struct demand *d, struct permit *p,
+			      bool queued, struct meter_block *block)
 {
 	for (struct scope *s = leaf; s; s = s->parent) {
 		if (queued ? s->reserved == a->pass : s->blocked > 0) {
@@ -242,7 +243,8 @@ static bool leaf_serve(struct admit *a, struct scope *leaf)
 
 static bool leaf_is_due(const struct scope *leaf, int64_t now_ms)
 {
-	return !leaf->blocked_on || leaf->retry_ms <= now_ms || leaf->blocked_seen != leaf->blocked_on->changes;
+	return !leaf->blocked_on || leaf->retry_ms <= now_ms ||
+	       leaf->blocked_seen != leaf->blocked_on->changes;
 }
 
 void admit_run(struct admit *a, int64_t now_ms)
@@ -267,7 +269,8 @@ void admit_run(struct admit *a, int64_t now_ms)
 	}
 }
 
-bool admit_try(struct admit *a, int64_t now_ms, struct scope *leaf, const struct demand *d, struct permit *p, int64_t *until_ms)
+bool admit_try(struct admit *a, int64_t now_ms, struct scope *leaf, const struct demand *d, struct permit *p,
+	       int64_t *until_ms)
 {
 	struct meter_block block = {.until_ms = LEDGER_NEVER};
 	admit_now(a, now_ms);
@@ -330,8 +333,8 @@ static bool hint_is_about(const struct throttle_hint *hint, const struct scope *
 	return hint && (hint->scope_name ? !strcmp(hint->scope_name, s->name) : s == leaf);
 }
 
-void admit_leave(struct admit *a, int64_t now_ms, struct permit *p, enum verdict v, const struct throttle_hint *hint,
-	uint64_t bytes_sent, unsigned latency_ms)
+void admit_leave(struct admit *a, int64_t now_ms, struct permit *p, enum verdict v,
+		 const struct throttle_hint *hint, uint64_t bytes_sent, unsigned latency_ms)
 {
 	now_ms = admit_now(a, now_ms);
 	struct throttle_hint unnamed = {.dimension = DIM_NONE, .retry_after_ms = -1}, moved;

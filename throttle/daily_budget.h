@@ -10,7 +10,7 @@
 struct daily_budget {
 	uint64_t limit; /* bytes; 0: none */
 	uint64_t spent;
-	int64_t day;    /* local day since 1970 that spent is about */
+	int64_t day; /* local day since 1970 that spent is about */
 };
 
 /* Brings it to the day of `at`. A clock that jumps back a day does not give the day's budget again. */

@@ -16,16 +16,16 @@
 #define GATE_SLEEP_MOST_MS 3600000
 
 struct throttle {
-	struct admit core;    /* guarded by lock; the first member, scopes point to it */
+	struct admit core; /* guarded by lock; the first member, scopes point to it */
 	pthread_mutex_t lock;
 };
 
 struct gate {
-	struct waiter waiter; /* the first member; guarded by the throttle's lock while it is queued */
+	struct waiter waiter;      /* the first member; guarded by the throttle's lock while it is queued */
 	struct throttle *throttle; /* borrowed: the leaf's */
-	struct scope *leaf;   /* borrowed: open as long as the gate */
-	struct stop *stop;    /* borrowed: the caller's; may be NULL */
-	int wake_fd;          /* owned */
+	struct scope *leaf;        /* borrowed: open as long as the gate */
+	struct stop *stop;         /* borrowed: the caller's; may be NULL */
+	int wake_fd;               /* owned */
 	int64_t patience_ms;
 };
 
@@ -76,7 +76,8 @@ void throttle_free(struct throttle **t)
 	*t = NULL;
 }
 
-struct scope *scope_open(struct throttle *t, struct scope *parent, const char *name, const struct scope_limits *limits)
+struct scope *scope_open(struct throttle *t, struct scope *parent, const char *name,
+			 const struct scope_limits *limits)
 {
 	throttle_lock(t);
 	struct scope *s = admit_open(&t->core, clock_mono_ms(), parent, name, limits);
@@ -174,7 +175,8 @@ static void gate_sleep(struct gate *g, int64_t now_ms, int64_t until_ms)
 
 static int gate_deferred(const struct gate *g, int64_t fence_ms, struct err *err)
 {
-	err_set(err, ERR_DEFERRED, "%s is closed for %lld s more", g->leaf->name, (long long)(fence_ms + 999) / 1000);
+	err_set(err, ERR_DEFERRED, "%s is closed for %lld s more", g->leaf->name,
+		(long long)(fence_ms + 999) / 1000);
 	err->retry_after_ms = fence_ms;
 	return -1;
 }
@@ -191,7 +193,8 @@ static int gate_wait_locked(struct gate *g, struct err *err)
 		if (stop_is_asked(g->stop) || late) {
 			admit_cancel(&t->core, now_ms, g->leaf, w);
 			return late ? gate_deferred(g, fence_end - now_ms, err)
-				    : err_set(err, ERR_STOPPED, "stopped while waiting for %s", g->leaf->name);
+				    : err_set(err, ERR_STOPPED, "stopped while waiting for %s",
+					      g->leaf->name);
 		}
 		w->armed_ms = g->leaf->head == w ? admit_retry_at(g->leaf) : LEDGER_NEVER;
 		int64_t until_ms = w->armed_ms;
@@ -248,7 +251,8 @@ bool gate_try(struct gate *g, const struct demand *d, struct permit **permit, in
 	return false;
 }
 
-void gate_leave(struct permit **permit, enum verdict v, const struct throttle_hint *hint, uint64_t bytes_sent, unsigned latency_ms)
+void gate_leave(struct permit **permit, enum verdict v, const struct throttle_hint *hint, uint64_t bytes_sent,
+		unsigned latency_ms)
 {
 	struct permit *p = *permit;
 	if (!p)

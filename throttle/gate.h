@@ -18,7 +18,7 @@ struct permit;
 /* What a limit is about. */
 enum dimension { DIM_REQUESTS, DIM_BYTES, DIM_IN_FLIGHT, DIM_NONE };
 
-struct scope_limits { /* 0 = no such limit */
+struct scope_limits {                          /* 0 = no such limit */
 	uint64_t requests, requests_window_ms; /* ledger: at most so many requests started in any window */
 	uint64_t bytes, bytes_window_ms;       /* ledger: at most so many bytes in any window */
 	double requests_per_s, bytes_per_s;    /* pace, below the ledgers */
@@ -29,7 +29,8 @@ struct throttle *throttle_new(void);
 void throttle_free(struct throttle **t); /* no scope may be in use */
 
 /* Finds or makes the scope of that name below parent (NULL: a root). Limits apply when it is made. NULL: memory is out. */
-struct scope *scope_open(struct throttle *t, struct scope *parent, const char *name, const struct scope_limits *limits);
+struct scope *scope_open(struct throttle *t, struct scope *parent, const char *name,
+			 const struct scope_limits *limits);
 void scope_close(struct scope **s);
 /* Takes effect at once, also for those who wait. */
 void scope_set_limits(struct scope *s, const struct scope_limits *limits);
@@ -72,7 +73,7 @@ struct throttle_hint {
 
 /* Consumes the permit. hint may be NULL. bytes_sent is what really went out and is what is booked. */
 void gate_leave(struct permit **permit, enum verdict v, const struct throttle_hint *hint, uint64_t bytes_sent,
-	unsigned latency_ms);
+		unsigned latency_ms);
 
 /* Closes a scope until now + ms (only ever later). For fences learnt outside a permit. */
 void scope_fence(struct scope *s, int64_t ms, const char *reason);
@@ -80,14 +81,14 @@ void scope_fence(struct scope *s, int64_t ms, const char *reason);
 /* What people see. */
 struct scope_view {
 	bool fenced;
-	int64_t fenced_ms;        /* still to wait */
-	char reason[160];         /* the server's words */
+	int64_t fenced_ms; /* still to wait */
+	char reason[160];  /* the server's words */
 	unsigned in_flight, waiting;
-	double bytes_per_s, requests_per_s;          /* over the last ten seconds */
+	double bytes_per_s, requests_per_s;                 /* over the last ten seconds */
 	double allowed_bytes_per_s, allowed_requests_per_s; /* 0 = unlimited */
-	enum dimension binding;   /* what the first waiter waits for; DIM_NONE: nothing, or the fence */
-	char binding_scope[64];   /* and in which scope; "": nothing waits */
-	bool learned;             /* a limit below the published one was found */
+	enum dimension binding;     /* what the first waiter waits for; DIM_NONE: nothing, or the fence */
+	char binding_scope[64];     /* and in which scope; "": nothing waits */
+	bool learned;               /* a limit below the published one was found */
 	unsigned allowed_in_flight; /* 0 = unlimited */
 };
 void scope_look(struct scope *s, struct scope_view *out);

@@ -7,18 +7,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#define METER_WINDOW_MS 300000    /* where the server's window is not known: Exchange's */
-#define METER_CATCH_UP 12.0       /* room is given out over a twelfth of the window */
-#define METER_EXPLORE 30.0        /* and over a thirtieth while the limit is sought above what is known */
+#define METER_WINDOW_MS 300000 /* where the server's window is not known: Exchange's */
+#define METER_CATCH_UP 40.0    /* room is given out over a fortieth of the window */
+#define METER_FILL 1.0         /* the first window is filled over its length, */
+#define METER_REFILL 0.4       /* one that was emptied by a pause over so much of it */
 #define METER_BURST_S 1.0
-#define METER_DEBT_S 1.0          /* the pace owes no more: the ledger has counted what is larger */
-#define METER_RETRY_MS 1000       /* a refusal without a time: this, doubled each time */
+#define METER_DEBT_S 1.0    /* the pace owes no more: the ledger has counted what is larger */
+#define METER_RETRY_MS 1000 /* a refusal without a time: this, doubled each time */
 #define METER_RETRY_MOST_MS 60000
-#define METER_FENCE_MOST_MS 7200000 /* a server that asks for more is not believed */
-#define METER_TELLING_MS 30000    /* a pause of this length without a named limit is about an amount */
+#define METER_FENCE_MOST_MS \
+	3600000 /* a server that asks for more is not believed: Exchange's longest is 50 minutes */
+#define METER_TELLING_MS 30000 /* a pause of this length without a named limit is about an amount */
+#define METER_EMPTY 0.02       /* a window of which less is in use is empty */
 #define METER_RAMP 4
-#define METER_TRUST_S 604800.0    /* how long what was learned counts */
-#define METER_RECHECK_MS 1000     /* limits that move are looked at again */
+#define METER_TRUST_S 604800.0 /* how long what was learned counts */
+#define METER_RECHECK_MS 1000  /* limits that move are looked at again */
 
 static uint64_t meter_ceiling(const struct meter *m, enum meter_kind kind)
 {
@@ -60,12 +63,13 @@ void meter_init(struct meter *m, int64_t now_ms, const struct scope_limits *limi
 	m->share = 1;
 	m->ramp = METER_RAMP;
 	m->used_ms = now_ms;
-	m->begun_ms = -1;
 	flight_init(&m->flight, limits->in_flight);
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
 		struct meter_window *w = &m->window[k];
 		ledger_init(&w->ledger, now_ms, meter_window_ms(limits, k));
 		adapt_init(&w->adapt, (double)meter_ceiling(m, k));
+		w->begun_ms = -1;
+		w->fill = METER_FILL;
 		bucket_init(&w->pace, now_ms, 0, 0);
 		bucket_init(&w->rate, now_ms, 0, 0);
 		meter_set_rate(m, now_ms, k);
@@ -90,30 +94,35 @@ void meter_set_share(struct meter *m, int64_t now_ms, double share)
 		meter_set_rate(m, now_ms, k);
 }
 
-/* How much of the window may be in use: all, but in the first window of all it is filled evenly. What is sent in a burst leaves in
-   a burst, and every window after it would be as uneven. */
-static double window_filled(const struct meter *m, int64_t now_ms, const struct meter_window *w, double aim)
+/* How much of the window may be in use: all, but one that was empty (at the start, after an idle time or a long fence) is filled
+   evenly. What is sent in a burst leaves in a burst, and every window after it would be as uneven. */
+static double window_filled(int64_t now_ms, const struct meter_window *w, double aim)
 {
-	double age = m->begun_ms < 0 ? 0 : (double)(now_ms - m->begun_ms) / (double)w->ledger.window_ms;
+	double age = w->begun_ms < 0
+			     ? 0
+			     : (double)(now_ms - w->begun_ms) / ((double)w->ledger.window_ms * w->fill);
 	return age < 1 ? aim * age : aim;
 }
 
 /* What the window lets out a second, by its limit, its share and its room. */
-static double window_pace(const struct meter *m, int64_t now_ms, const struct meter_window *w, double limit, double used)
+static double window_pace(const struct meter *m, int64_t now_ms, const struct meter_window *w, double limit,
+			  double used)
 {
 	double seconds = (double)w->ledger.window_ms / 1000.0, aim = limit * m->share;
-	double parts = adapt_is_past(&w->adapt) ? METER_EXPLORE : METER_CATCH_UP;
-	double filled = window_filled(m, now_ms, w, aim), room = filled > used ? filled - used : 0;
-	return (aim + room * parts) / seconds;
+	double filled = window_filled(now_ms, w, aim), room = filled > used ? filled - used : 0;
+	return (aim + room * METER_CATCH_UP) / seconds;
 }
 
-static int64_t window_pace_wait(struct meter *m, int64_t now_ms, struct meter_window *w, double limit, double used)
+static int64_t window_pace_wait(struct meter *m, int64_t now_ms, struct meter_window *w, double limit,
+				double used)
 {
 	double pace = window_pace(m, now_ms, w, limit, used), aim = limit * m->share;
 	bucket_set(&w->pace, now_ms, pace, pace * METER_BURST_S);
 	int64_t wait = bucket_wait_ms(&w->pace, now_ms);
-	double ahead = used - window_filled(m, now_ms, w, aim) - pace * METER_BURST_S;
-	int64_t even = ahead > 0 && m->begun_ms > now_ms - w->ledger.window_ms && pace > 0 ? (int64_t)(ahead / pace * 1000) + 1 : 0;
+	double ahead = used - window_filled(now_ms, w, aim) - pace * METER_BURST_S;
+	int64_t even = ahead > 0 && w->begun_ms > now_ms - w->ledger.window_ms && pace > 0
+			       ? (int64_t)(ahead / pace * 1000) + 1
+			       : 0;
 	return even > wait ? even : wait;
 }
 
@@ -125,7 +134,8 @@ static void block_until(struct meter_block *block, int64_t until_ms, enum dimens
 	block->why = why;
 }
 
-static void window_may(struct meter *m, int64_t now_ms, enum meter_kind kind, uint64_t n, struct meter_block *block)
+static void window_may(struct meter *m, int64_t now_ms, enum meter_kind kind, uint64_t n,
+		       struct meter_block *block)
 {
 	struct meter_window *w = &m->window[kind];
 	int64_t wait = bucket_wait_ms(&w->rate, now_ms);
@@ -138,11 +148,13 @@ static void window_may(struct meter *m, int64_t now_ms, enum meter_kind kind, ui
 	wait = window_pace_wait(m, now_ms, w, limit, used);
 	int64_t until = wait ? now_ms + wait : now_ms;
 	int64_t fits = ledger_fits_at(&w->ledger, now_ms, n, (uint64_t)limit);
-	if (adapt_is_trial(&w->adapt, used + (double)n)) {
+	if (used > 0 && adapt_is_trial(&w->adapt, used + (double)n)) { /* an empty window takes anything */
 		if (w->adapt.trying && !adapt_may_try(&w->adapt, now_ms, (double)n))
 			fits = LEDGER_NEVER; /* the trial in flight ends first */
 		else if (!adapt_may_try(&w->adapt, now_ms, (double)n) && fits <= now_ms)
-			fits = now_ms + METER_RECHECK_MS / 2; /* too large to be one: until there is room that is known */
+			fits = now_ms +
+			       METER_RECHECK_MS /
+				       2; /* too large to be one: until there is room that is known */
 	}
 	if (fits > until)
 		until = fits;
@@ -172,15 +184,24 @@ bool meter_may(struct meter *m, int64_t now_ms, const struct demand *d, struct m
 	return block->until_ms <= now_ms;
 }
 
+static void window_begin(struct meter_window *w, int64_t now_ms)
+{
+	w->fill = w->begun_ms < 0 ? METER_FILL : METER_REFILL;
+	w->begun_ms = now_ms;
+}
+
 void meter_start(struct meter *m, int64_t now_ms, const struct demand *d, struct meter_booking *b)
 {
 	m->used_ms = now_ms;
-	if (m->begun_ms < 0)
-		m->begun_ms = now_ms;
 	b->n = ++m->in_flight;
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
 		struct meter_window *w = &m->window[k];
 		uint64_t n = demand_of(d, k);
+		double limit = adapt_limit(&w->adapt, now_ms);
+		bool filling = w->begun_ms >= 0 && now_ms - w->begun_ms < w->ledger.window_ms;
+		if (!filling && isfinite(limit) &&
+		    (double)ledger_used(&w->ledger, now_ms) <= limit * m->share * METER_EMPTY)
+			window_begin(w, now_ms);
 		ledger_hold(&w->ledger, n);
 		bucket_take(&w->rate, now_ms, (double)n);
 		double most = w->pace.tokens + w->pace.per_s * METER_DEBT_S;
@@ -204,17 +225,19 @@ static void rate_count(struct meter_window *w, int64_t now_ms, uint64_t n)
 	w->second[(size_t)s % (METER_RATE_SECONDS + 1)] += n;
 }
 
-/* The server did not name a limit but wants a long pause: the amount that is nearest to its limit, if one is near. */
+/* The server did not name a limit but wants a long pause: the amount that is nearest to its limit, if one is near. A limit that is
+   known must really be reached, else it is an outage. */
 static enum dimension meter_suspect(struct meter *m, int64_t now_ms, int64_t stated_ms)
 {
 	enum dimension worst = DIM_NONE;
-	double most = 0.5;
+	double most = 0;
 	if (stated_ms < METER_TELLING_MS)
 		return DIM_NONE;
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
-		double limit = adapt_limit(&m->window[k].adapt, now_ms);
-		double part = (double)ledger_used(&m->window[k].ledger, now_ms) / limit;
-		if (isfinite(limit) && limit > 0 && part > most) {
+		struct meter_window *w = &m->window[k];
+		double used = (double)ledger_used(&w->ledger, now_ms),
+		       part = used / adapt_limit(&w->adapt, now_ms);
+		if (adapt_is_near(&w->adapt, used) && part > most) {
 			most = part;
 			worst = meter_dimension(k);
 		}
@@ -231,13 +254,14 @@ void meter_fence(struct meter *m, int64_t now_ms, int64_t ms, const char *reason
 	m->fence_end_ms = now_ms + ms;
 	m->ramp = 1;
 	snprintf(m->reason, sizeof m->reason, "%s", reason ? reason : "");
-	for (char *c = m->reason; *c; c++) /* a peer's words: cut in mid character at worst, never a control character */
+	for (char *c = m->reason; *c;
+	     c++) /* a peer's words: cut in mid character at worst, never a control character */
 		if ((unsigned char)*c < ' ' || *c == 127)
 			*c = '?';
 }
 
-static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *d, const struct meter_booking *b,
-	const struct meter_end *end)
+static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *d,
+			  const struct meter_booking *b, const struct meter_end *end)
 {
 	const struct throttle_hint *hint = end->hint;
 	bool first = m->refused_in_row == 0 || end->started_ms >= m->fenced_at_ms;
@@ -249,24 +273,26 @@ static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *
 		own = METER_RETRY_MOST_MS;
 	int64_t stated = hint->retry_after_ms;
 	m->fenced_at_ms = now_ms;
-	meter_fence(m, now_ms, stated > own || (stated > 0 && m->refused_in_row < 2) ? stated : own, hint->words);
+	meter_fence(m, now_ms, stated > own || (stated > 0 && m->refused_in_row < 2) ? stated : own,
+		    hint->words);
 	enum dimension dim = hint->dimension == DIM_NONE ? meter_suspect(m, now_ms, stated) : hint->dimension;
 	bool fl = dim == DIM_IN_FLIGHT || dim == DIM_NONE;
 	if (fl) /* who of those in flight is refused is chance: the most that were at once */
-		flight_refused(&m->flight, now_ms, end->started_ms, b->n > m->in_flight ? b->n : m->in_flight, m->fence_end_ms,
-			dim == DIM_NONE);
+		flight_refused(&m->flight, now_ms, end->started_ms, b->n > m->in_flight ? b->n : m->in_flight,
+			       m->fence_end_ms, dim == DIM_NONE);
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
 		struct adapt *a = &m->window[k].adapt;
 		if (dim == meter_dimension(k))
 			adapt_refused(a, now_ms, end->started_ms, b->used[k] - (double)demand_of(d, k),
-				(double)demand_of(d, k), m->fence_end_ms, m->window[k].ledger.window_ms, b->trial[k]);
+				      (double)demand_of(d, k), m->fence_end_ms, m->window[k].ledger.window_ms,
+				      b->trial[k]);
 		else
 			adapt_unknown(a, b->trial[k]);
 	}
 }
 
 void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const struct meter_booking *b,
-	const struct meter_end *end)
+		const struct meter_end *end)
 {
 	bool sent = end->verdict != VERDICT_UNUSED;
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
@@ -282,7 +308,8 @@ void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const s
 		meter_refused(m, now_ms, d, b, end);
 	} else if (end->verdict == VERDICT_OK) {
 		for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++)
-			adapt_taken(&m->window[k].adapt, b->used[k], d->requests, b->trial[k]);
+			adapt_taken(&m->window[k].adapt, end->started_ms, b->used[k], d->requests,
+				    b->trial[k]);
 		flight_taken(&m->flight, now_ms, b->n, m->in_flight, end->bytes_sent, end->latency_ms);
 		m->refused_in_row = 0;
 		if (m->ramp && ++m->ramp > 64 && m->ramp > flight_limit(&m->flight, now_ms))
@@ -309,7 +336,8 @@ double meter_rate_per_s(struct meter *m, int64_t now_ms, enum meter_kind kind)
 	uint64_t sum = 0;
 	rate_count(w, now_ms, 0);
 	for (int i = 1; i <= METER_RATE_SECONDS; i++) /* whole seconds only: not the one that runs */
-		sum += w->second[(size_t)(w->second_at - i + METER_RATE_SECONDS + 1) % (METER_RATE_SECONDS + 1)];
+		sum += w->second[(size_t)(w->second_at - i + METER_RATE_SECONDS + 1) %
+				 (METER_RATE_SECONDS + 1)];
 	return (double)sum / METER_RATE_SECONDS;
 }
 

@@ -15,8 +15,10 @@ enum meter_kind { METER_REQUESTS, METER_BYTES, METER_KINDS };
 struct meter_window { /* one kind of amount */
 	struct window_ledger ledger;
 	struct adapt adapt;
-	struct bucket pace; /* below the ledger */
-	struct bucket rate; /* the person's */
+	struct bucket pace;                      /* below the ledger */
+	int64_t begun_ms;                        /* when the window was last empty; -1: not used yet */
+	double fill;                             /* over which part of its length it is filled from there */
+	struct bucket rate;                      /* the person's */
 	uint64_t second[METER_RATE_SECONDS + 1]; /* what was sent in the seconds up to second_at */
 	int64_t second_at;
 };
@@ -27,19 +29,18 @@ struct meter {
 	struct meter_window window[METER_KINDS];
 	struct flight flight;
 	unsigned in_flight;
-	unsigned ramp;              /* after a fence: at most so many at once, one more for each that is taken; 0: over */
+	unsigned ramp; /* after a fence: at most so many at once, one more for each that is taken; 0: over */
 	unsigned refused_in_row;
 	int64_t fence_end_ms;
 	int64_t fenced_at_ms;
-	int64_t used_ms;            /* last use */
-	int64_t begun_ms;           /* first use; -1: not yet */
+	int64_t used_ms; /* last use */
 	char reason[160];
 };
 
-struct meter_booking { /* what a permit holds in one scope */
+struct meter_booking {            /* what a permit holds in one scope */
 	double used[METER_KINDS]; /* in use after its start, itself included */
 	bool trial[METER_KINDS];
-	unsigned n;               /* in flight, itself included */
+	unsigned n; /* in flight, itself included */
 };
 
 struct meter_block {
@@ -63,7 +64,7 @@ struct meter_end {
 	int64_t started_ms;
 };
 void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const struct meter_booking *b,
-	const struct meter_end *end);
+		const struct meter_end *end);
 void meter_fence(struct meter *m, int64_t now_ms, int64_t ms, const char *reason);
 /* Bytes or requests a second that are let in at this moment; 0: no limit. */
 double meter_allowed_per_s(struct meter *m, int64_t now_ms, enum meter_kind kind);

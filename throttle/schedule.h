@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define SCHEDULE_NEVER INT64_MAX
-#define SCHEDULE_WINDOWS 64   /* most windows */
+#define SCHEDULE_WINDOWS 64 /* most windows */
 #define SCHEDULE_BLACKOUTS 256
 
 struct schedule;
@@ -26,9 +26,9 @@ struct schedule_text { /* borrowed for the call */
 	size_t n_windows;
 	const char *const *blackouts;
 	size_t n_blackouts;
-	const char *zone;      /* needed with a window or a blackout; else NULL: UTC */
-	int64_t start_after;   /* closed before; INT64_MIN: no such bound */
-	int64_t until;         /* closed for ever from then on; SCHEDULE_NEVER: no such bound */
+	const char *zone;    /* needed with a window or a blackout; else NULL: UTC */
+	int64_t start_after; /* closed before; INT64_MIN: no such bound */
+	int64_t until;       /* closed for ever from then on; SCHEDULE_NEVER: no such bound */
 };
 #define SCHEDULE_TEXT_INIT ((struct schedule_text){.start_after = INT64_MIN, .until = SCHEDULE_NEVER})
 

@@ -31,7 +31,8 @@ static void add(struct canon *c, char tag, const void *data, size_t n)
 
 enum field_kind { FIELD_TEXT, FIELD_ADDRESSES, FIELD_DATE };
 
-static int add_field(struct canon *c, GMimeMessage *m, const char *name, enum field_kind kind, struct err *err)
+static int add_field(struct canon *c, GMimeMessage *m, const char *name, enum field_kind kind,
+		     struct err *err)
 {
 	GMimeHeader *h = g_mime_header_list_get_header(g_mime_object_get_header_list(GMIME_OBJECT(m)), name);
 	const char *raw = h ? g_mime_header_get_raw_value(h) : NULL;
@@ -39,9 +40,15 @@ static int add_field(struct canon *c, GMimeMessage *m, const char *name, enum fi
 	int rc = 0;
 	buf_init(&text, FIELD_CAP);
 	switch (kind) {
-	case FIELD_TEXT: rc = header_add_text(&text, raw, 0, err); break;
-	case FIELD_ADDRESSES: rc = header_add_addresses(&text, raw, 0, err); break;
-	case FIELD_DATE: rc = header_add_date(&text, raw, err); break;
+	case FIELD_TEXT:
+		rc = header_add_text(&text, raw, 0, err);
+		break;
+	case FIELD_ADDRESSES:
+		rc = header_add_addresses(&text, raw, 0, err);
+		break;
+	case FIELD_DATE:
+		rc = header_add_date(&text, raw, err);
+		break;
 	}
 	if (rc == 0)
 		add(c, 'H', buf_str(&text), text.len);
@@ -54,7 +61,8 @@ static void digest_content(GMimePart *part, bool text, uint8_t out[32])
 {
 	GMimeDataWrapper *content = g_mime_part_get_content(part);
 	GMimeStream *sink = canon_sink_new(text), *to = g_object_ref(sink);
-	const char *charset = text ? g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset") : NULL;
+	const char *charset =
+		text ? g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset") : NULL;
 	GMimeFilter *filter = charset ? g_mime_filter_charset_new(charset, "utf-8") : NULL;
 	if (filter) {
 		g_object_unref(to);
@@ -105,7 +113,8 @@ static int add_object(struct canon *c, GMimeObject *o, int depth, struct err *er
 		int n = g_mime_multipart_get_count(m);
 		if (n == 1)
 			return add_object(c, g_mime_multipart_get_part(m, 0), depth + 1, err);
-		char *sub = g_ascii_strdown(g_mime_content_type_get_media_subtype(g_mime_object_get_content_type(o)), -1);
+		char *sub = g_ascii_strdown(
+			g_mime_content_type_get_media_subtype(g_mime_object_get_content_type(o)), -1);
 		add(c, '(', sub, strlen(sub));
 		g_free(sub);
 		for (int i = 0; i < n && !c->beyond; i++) {
@@ -129,8 +138,8 @@ static int add_object(struct canon *c, GMimeObject *o, int depth, struct err *er
 static int add_message(struct canon *c, GMimeMessage *m, int depth, struct err *err)
 {
 	if (add_field(c, m, "Subject", FIELD_TEXT, err) || add_field(c, m, "From", FIELD_ADDRESSES, err) ||
-		add_field(c, m, "To", FIELD_ADDRESSES, err) || add_field(c, m, "Cc", FIELD_ADDRESSES, err) ||
-		add_field(c, m, "Date", FIELD_DATE, err))
+	    add_field(c, m, "To", FIELD_ADDRESSES, err) || add_field(c, m, "Cc", FIELD_ADDRESSES, err) ||
+	    add_field(c, m, "Date", FIELD_DATE, err))
 		return -1;
 	GMimeObject *body = g_mime_message_get_mime_part(m);
 	return body ? add_object(c, body, depth, err) : 0;

@@ -1,4 +1,4 @@
-/* GMime holds every header of a message in memory, makes an object for each part and compares each line that begins with "--" with all
+/* GMime holds every header of a message and what stands around the parts of a multipart in memory, makes an object for each part and compares each line that begins with "--" with all
    boundaries that are open. It caps only the depth. What a hostile message can make of that is bounded here, by counts that do not
    depend on time, so that source and destination come to the same verdict. */
 #include "upload/canon_scan.h"
@@ -8,9 +8,13 @@
 #define MOST_BOUNDARIES 300
 #define MOST_DELIMITERS 10000
 #define MOST_HEADER ((uint64_t)1024 * 1024) /* octets of header-like lines without an empty line between */
-#define NAME_LOOK 80                        /* a header's name ends within so many octets */
+#define MOST_MARGIN           \
+	((uint64_t)4 * 1024 * \
+	 1024)       /* octets before the first and after the last delimiter: GMime keeps them */
+#define NAME_LOOK 80 /* a header's name ends within so many octets */
 
 struct scan_state {
+	uint64_t at, first_delimiter, last_delimiter; /* offsets; first: 0 if there is none */
 	uint64_t boundaries, delimiters, run, longest_run;
 	size_t match; /* octets of "boundary" just seen */
 	uint64_t line;
@@ -30,6 +34,7 @@ static void line_end(struct scan_state *s)
 static void feed(struct scan_state *s, unsigned char c)
 {
 	static const char word[] = "boundary";
+	s->at++;
 	unsigned char low = c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c;
 	s->match = low == (unsigned char)word[s->match] ? s->match + 1 : low == 'b';
 	if (s->match == sizeof(word) - 1) {
@@ -47,6 +52,9 @@ static void feed(struct scan_state *s, unsigned char c)
 		s->decided = s->headerly = c == ' ' || c == '\t';
 	} else if (s->line == 1 && s->dashes && c == '-') {
 		s->delimiters++;
+		s->last_delimiter = s->at;
+		if (s->delimiters == 1)
+			s->first_delimiter = s->at;
 	}
 	s->line++;
 	if (!s->decided && (c == ':' || c <= ' ' || s->line > NAME_LOOK)) {
@@ -57,6 +65,14 @@ static void feed(struct scan_state *s, unsigned char c)
 		s->run = 0;
 	else if (++s->run > s->longest_run)
 		s->longest_run = s->run;
+}
+
+static bool is_tame(const struct scan_state *s)
+{
+	bool margins = (s->delimiters > 0 ? s->first_delimiter : s->at) > MOST_MARGIN ||
+		       s->at - s->last_delimiter > MOST_MARGIN;
+	return s->boundaries <= MOST_BOUNDARIES && s->delimiters <= MOST_DELIMITERS &&
+	       s->longest_run <= MOST_HEADER && (s->boundaries == 0 || !margins);
 }
 
 int canon_scan(const struct spool *body, bool *tame, uint8_t sha256[32], struct err *err)
@@ -83,7 +99,7 @@ int canon_scan(const struct spool *body, bool *tame, uint8_t sha256[32], struct 
 	}
 	if (sha256)
 		EVP_DigestFinal_ex(digest, sha256, NULL);
-	*tame = s.boundaries <= MOST_BOUNDARIES && s.delimiters <= MOST_DELIMITERS && s.longest_run <= MOST_HEADER;
+	*tame = is_tame(&s);
 	rc = 0;
 out:
 	EVP_MD_CTX_free(digest);

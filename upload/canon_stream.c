@@ -17,7 +17,10 @@ struct _CanonSource {
 static GType canon_source_get_type(void);
 G_DEFINE_TYPE(CanonSource, canon_source, GMIME_TYPE_STREAM)
 
-static CanonSource *canon_source_of(gpointer s) { return G_TYPE_CHECK_INSTANCE_CAST(s, canon_source_get_type(), CanonSource); }
+static CanonSource *canon_source_of(gpointer s)
+{
+	return G_TYPE_CHECK_INSTANCE_CAST(s, canon_source_get_type(), CanonSource);
+}
 
 static gint64 source_end(GMimeStream *s)
 {
@@ -52,7 +55,10 @@ static int stream_nothing(GMimeStream *s)
 	return 0;
 }
 
-static gboolean source_eos(GMimeStream *s) { return s->position >= source_end(s); }
+static gboolean source_eos(GMimeStream *s)
+{
+	return s->position >= source_end(s);
+}
 
 static int source_reset(GMimeStream *s)
 {
@@ -62,7 +68,9 @@ static int source_reset(GMimeStream *s)
 
 static gint64 source_seek(GMimeStream *s, gint64 offset, GMimeSeekWhence whence)
 {
-	gint64 base = whence == GMIME_STREAM_SEEK_SET ? 0 : whence == GMIME_STREAM_SEEK_CUR ? s->position : source_end(s);
+	gint64 base = whence == GMIME_STREAM_SEEK_SET   ? 0
+		      : whence == GMIME_STREAM_SEEK_CUR ? s->position
+							: source_end(s);
 	gint64 to;
 	if (__builtin_add_overflow(base, offset, &to) || to < s->bound_start || to > source_end(s))
 		return -1;
@@ -70,9 +78,15 @@ static gint64 source_seek(GMimeStream *s, gint64 offset, GMimeSeekWhence whence)
 	return to;
 }
 
-static gint64 source_tell(GMimeStream *s) { return s->position; }
+static gint64 source_tell(GMimeStream *s)
+{
+	return s->position;
+}
 
-static gint64 source_length(GMimeStream *s) { return source_end(s) - s->bound_start; }
+static gint64 source_length(GMimeStream *s)
+{
+	return source_end(s) - s->bound_start;
+}
 
 static GMimeStream *source_make(const struct spool *spool, struct err *failed, gint64 start, gint64 end)
 {
@@ -88,7 +102,10 @@ static GMimeStream *source_substream(GMimeStream *s, gint64 start, gint64 end)
 	return source_make(canon_source_of(s)->spool, canon_source_of(s)->failed, start, end);
 }
 
-static void canon_source_init(CanonSource *c) { c->spool = NULL; }
+static void canon_source_init(CanonSource *c)
+{
+	c->spool = NULL;
+}
 
 static void canon_source_class_init(CanonSourceClass *class)
 {
@@ -104,7 +121,10 @@ static void canon_source_class_init(CanonSourceClass *class)
 	k->substream = source_substream;
 }
 
-GMimeStream *canon_source_new(const struct spool *spool, struct err *failed) { return source_make(spool, failed, 0, -1); }
+GMimeStream *canon_source_new(const struct spool *spool, struct err *failed)
+{
+	return source_make(spool, failed, 0, -1);
+}
 
 /* --- sink --- */
 
@@ -124,7 +144,10 @@ struct _CanonSink {
 static GType canon_sink_get_type(void);
 G_DEFINE_TYPE(CanonSink, canon_sink, GMIME_TYPE_STREAM)
 
-static CanonSink *canon_sink_of(gpointer s) { return G_TYPE_CHECK_INSTANCE_CAST(s, canon_sink_get_type(), CanonSink); }
+static CanonSink *canon_sink_of(gpointer s)
+{
+	return G_TYPE_CHECK_INSTANCE_CAST(s, canon_sink_get_type(), CanonSink);
+}
 
 static void sink_put(CanonSink *c, unsigned char octet)
 {
@@ -207,7 +230,10 @@ static void sink_finalize(GObject *o)
 	G_OBJECT_CLASS(canon_sink_parent_class)->finalize(o);
 }
 
-static void canon_sink_init(CanonSink *c) { c->digest = EVP_MD_CTX_new(); }
+static void canon_sink_init(CanonSink *c)
+{
+	c->digest = EVP_MD_CTX_new();
+}
 
 static void canon_sink_class_init(CanonSinkClass *class)
 {

@@ -8,14 +8,13 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "upload/http_body.h"
 
 #include <assert.h>
 #include <curl/curl.h>
 #include <openssl/rand.h>
 #include <strings.h>
 
-#define STAGE_RAW 12288 /* octets of a spool taken at a time; a multiple of three for base64 */
-#define STAGE_ROOM (STAGE_RAW / 3 * 4)
 #define HEADERS_CAP ((size_t)128 * 1024)
 #define ANSWER_CAP ((size_t)1024 * 1024)
 #define POLL_MS 1000
@@ -27,7 +26,6 @@ struct http {
 	struct stop *stop; /* borrowed */
 	char *ca_file;     /* owned */
 	int connect_ms, silence_ms;
-	char *stage; /* owned: STAGE_ROOM octets on their way out */
 };
 
 /* One http_send. */
@@ -35,21 +33,19 @@ struct transfer {
 	struct http *h;
 	const struct request *request;
 	struct response *out;
-	uint64_t total;    /* octets of the body on the wire */
-	uint64_t handed;   /* of them given to curl */
-	uint64_t raw_read; /* octets of the spool already in the stage */
-	size_t stage_len, stage_at;
+	struct http_body body;
 	size_t header_octets;
 	unsigned attempts;
-	bool again;       /* curl wanted to send a request that may have been acted on */
-	bool answer_big;  /* the answer passed its cap */
-	bool body_failed; /* reading the spool failed: body_err */
-	struct err body_err;
+	bool again;                /* curl wanted to send a request that may have been acted on */
+	bool answer_big;           /* the answer passed its cap */
 	char host[256], path[256]; /* for messages: never the query */
 	char detail[CURL_ERROR_SIZE];
 };
 
-void http_init(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
+void http_init(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
 
 int http_new(struct http **out, const struct http_conf *conf, struct stop *stop, struct err *err)
 {
@@ -61,10 +57,9 @@ int http_new(struct http **out, const struct http_conf *conf, struct stop *stop,
 	h->connect_ms = conf && conf->connect_ms > 0 ? conf->connect_ms : 30000;
 	h->silence_ms = conf && conf->silence_ms > 0 ? conf->silence_ms : 120000;
 	h->ca_file = conf && conf->ca_file ? strdup(conf->ca_file) : NULL;
-	h->stage = malloc(STAGE_ROOM);
 	h->easy = curl_easy_init();
 	h->multi = curl_multi_init();
-	if (!h->stage || !h->easy || !h->multi || (conf && conf->ca_file && !h->ca_file)) {
+	if (!h->easy || !h->multi || (conf && conf->ca_file && !h->ca_file)) {
 		http_free(&h);
 		return err_set(err, ERR_MEMORY, "no memory for an HTTPS client");
 	}
@@ -80,12 +75,14 @@ void http_free(struct http **h)
 	curl_easy_cleanup((*h)->easy);
 	curl_multi_cleanup((*h)->multi);
 	free((*h)->ca_file);
-	free((*h)->stage);
 	free(*h);
 	*h = NULL;
 }
 
-void response_done(struct response *r) { buf_done(&r->body); }
+void response_done(struct response *r)
+{
+	buf_done(&r->body);
+}
 
 void http_guid(char out[HTTP_GUID])
 {
@@ -94,8 +91,9 @@ void http_guid(char out[HTTP_GUID])
 		abort(); /* no random numbers: nothing that follows would be safe */
 	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
 	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	snprintf(out, HTTP_GUID, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
-		b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(out, HTTP_GUID, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+		 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+		 b[15]);
 }
 
 int64_t http_parse_retry_after(const char *value, int64_t now_s)
@@ -116,100 +114,19 @@ int64_t http_parse_retry_after(const char *value, int64_t now_s)
 	return (s > LONGEST_RETRY_S ? LONGEST_RETRY_S : s) * 1000;
 }
 
-/* --- the body on its way out --- */
-
-static uint64_t body_length(const struct request *r)
-{
-	if (!r->content_type)
-		return 0;
-	if (!r->spool)
-		return r->body_len;
-	uint64_t n = spool_size(r->spool);
-	return r->base64 ? (n + 2) / 3 * 4 : n;
-}
-
-static size_t base64_fill(const unsigned char *in, size_t n, char *out)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char *o = out;
-	for (; n >= 3; n -= 3, in += 3) {
-		*o++ = digits[in[0] >> 2];
-		*o++ = digits[(in[0] & 3) << 4 | in[1] >> 4];
-		*o++ = digits[(in[1] & 15) << 2 | in[2] >> 6];
-		*o++ = digits[in[2] & 63];
-	}
-	if (n > 0) {
-		unsigned second = n > 1 ? in[1] : 0;
-		*o++ = digits[in[0] >> 2];
-		*o++ = digits[(in[0] & 3u) << 4 | second >> 4];
-		*o++ = n > 1 ? digits[(second & 15) << 2] : '=';
-		*o++ = '=';
-	}
-	return (size_t)(o - out);
-}
-
-/* Takes the next piece of the spool into the stage. */
-static int stage_fill(struct transfer *t)
-{
-	unsigned char raw[STAGE_RAW];
-	size_t have = 0;
-	while (have < sizeof(raw)) {
-		size_t got;
-		if (spool_read(t->request->spool, t->raw_read + have, raw + have, sizeof(raw) - have, &got, &t->body_err))
-			return -1;
-		if (got == 0)
-			break;
-		have += got;
-	}
-	t->raw_read += have;
-	t->stage_at = 0;
-	if (t->request->base64) {
-		t->stage_len = base64_fill(raw, have, t->h->stage);
-	} else {
-		memcpy(t->h->stage, raw, have);
-		t->stage_len = have;
-	}
-	return have > 0 ? 0 : err_set(&t->body_err, ERR_INTERNAL, "the message ends before its length");
-}
+/* --- what is sent --- */
 
 static size_t on_read(char *to, size_t size, size_t count, void *arg)
 {
 	struct transfer *t = arg;
-	size_t room = size * count, done = 0;
-	if (room > t->total - t->handed)
-		room = (size_t)(t->total - t->handed);
-	if (!t->request->spool) {
-		if (room)
-			memcpy(to, (const char *)t->request->body + t->handed, room);
-		t->handed += room;
-		return room;
-	}
-	while (done < room) {
-		if (t->stage_at == t->stage_len && stage_fill(t)) {
-			t->body_failed = true;
-			return CURL_READFUNC_ABORT;
-		}
-		size_t n = t->stage_len - t->stage_at;
-		if (n > room - done)
-			n = room - done;
-		memcpy(to + done, t->h->stage + t->stage_at, n);
-		t->stage_at += n;
-		done += n;
-	}
-	t->handed += done;
-	return done;
-}
-
-static void body_rewind(struct transfer *t)
-{
-	t->handed = t->raw_read = 0;
-	t->stage_len = t->stage_at = 0;
+	size_t got;
+	return http_body_read(&t->body, to, size * count, &got) ? got : CURL_READFUNC_ABORT;
 }
 
 /* May all of the request have left? A GET has no effect, so it may go again. */
 static bool may_be_acted_on(const struct transfer *t)
 {
-	return t->attempts > 0 && t->handed == t->total && strcmp(t->request->method, "GET") != 0;
+	return t->attempts > 0 && t->body.handed == t->body.total && strcmp(t->request->method, "GET") != 0;
 }
 
 static int on_seek(void *arg, curl_off_t offset, int origin)
@@ -217,11 +134,11 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
 	struct transfer *t = arg;
 	if (offset != 0 || origin != SEEK_SET)
 		return CURL_SEEKFUNC_FAIL;
-	if (t->total > 0 && may_be_acted_on(t)) {
+	if (t->body.total > 0 && may_be_acted_on(t)) {
 		t->again = true;
 		return CURL_SEEKFUNC_FAIL;
 	}
-	body_rewind(t);
+	http_body_rewind(&t->body);
 	return CURL_SEEKFUNC_OK;
 }
 
@@ -234,7 +151,7 @@ static int on_attempt(void *arg, char *remote_ip, char *local_ip, int remote_por
 		return CURL_PREREQFUNC_ABORT;
 	}
 	t->attempts++;
-	body_rewind(t);
+	http_body_rewind(&t->body);
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -304,7 +221,8 @@ static struct curl_slist *headers_make(const struct transfer *t, struct err *err
 	char id[80], type[256];
 	snprintf(id, sizeof(id), "client-request-id: %s", t->out->client_request_id);
 	/* curl's own default is a form's type: an empty value removes it */
-	snprintf(type, sizeof(type), "Content-Type:%s%s", r->content_type ? " " : "", r->content_type ? r->content_type : "");
+	snprintf(type, sizeof(type), "Content-Type:%s%s", r->content_type ? " " : "",
+		 r->content_type ? r->content_type : "");
 	bool fine = headers_add(&list, "Expect:") && headers_add(&list, id) && headers_add(&list, type);
 	for (const char *const *h = r->headers; fine && h && *h; h++)
 		fine = headers_add(&list, *h);
@@ -319,14 +237,13 @@ static void options_body(struct transfer *t)
 {
 	CURL *e = t->h->easy;
 	const char *method = t->request->method;
-	t->total = body_length(t->request);
 	if (!strcmp(method, "GET") && !t->request->content_type) {
 		curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
 		return;
 	}
 	if (t->request->content_type || !strcmp(method, "POST")) {
 		curl_easy_setopt(e, CURLOPT_POST, 1L);
-		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->total);
+		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.total);
 		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
 		curl_easy_setopt(e, CURLOPT_READDATA, t);
 		curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
@@ -433,8 +350,8 @@ static int typed_failure(struct transfer *t, CURLcode code, struct err *err)
 	const char *why = t->detail[0] ? t->detail : curl_easy_strerror(code);
 	if (t->answer_big)
 		return err_set(err, ERR_PROTOCOL, "%s: the answer is larger than it may be", t->host);
-	if (t->body_failed) {
-		*err = t->body_err;
+	if (t->body.failed) {
+		*err = t->body.err;
 		return err_wrap(err, "%s", t->host);
 	}
 	if (t->again)
@@ -455,20 +372,25 @@ static int typed_failure(struct transfer *t, CURLcode code, struct err *err)
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_ISSUER_ERROR:
 		err_set(err, ERR_CERTIFICATE, "%s: its certificate is not accepted: %s", t->host, why);
-		err_hint(err, "if a proxy of your own inspects TLS, give its certificate with --ca-file; else somebody is in between");
+		err_hint(err, "if a proxy of your own inspects TLS, give its certificate with --ca-file; "
+			      "else somebody is in between");
 		return -1;
 	case CURLE_SSL_CACERT_BADFILE:
 		return err_set(err, ERR_USAGE, "the file of trusted certificates %s cannot be used",
-			t->h->ca_file ? t->h->ca_file : "of the system");
+			       t->h->ca_file ? t->h->ca_file : "of the system");
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CIPHER:
 	case CURLE_USE_SSL_FAILED:
 		return err_set(err, ERR_TLS, "%s: the TLS handshake failed: %s", t->host, why);
-	case CURLE_OPERATION_TIMEDOUT: return timed_out(t, err);
+	case CURLE_OPERATION_TIMEDOUT:
+		return timed_out(t, err);
 	case CURLE_UNSUPPORTED_PROTOCOL:
-	case CURLE_URL_MALFORMAT: return err_set(err, ERR_USAGE, "%s: not an https URL that can be used", t->host);
-	case CURLE_OUT_OF_MEMORY: return err_set(err, ERR_MEMORY, "%s: no memory for a request", t->host);
-	default: return err_set(err, ERR_LOST, "%s: the connection broke: %s", t->host, why);
+	case CURLE_URL_MALFORMAT:
+		return err_set(err, ERR_USAGE, "%s: not an https URL that can be used", t->host);
+	case CURLE_OUT_OF_MEMORY:
+		return err_set(err, ERR_MEMORY, "%s: no memory for a request", t->host);
+	default:
+		return err_set(err, ERR_LOST, "%s: the connection broke: %s", t->host, why);
 	}
 }
 
@@ -499,11 +421,13 @@ static void response_init(struct response *out, const struct request *r)
 	http_guid(out->client_request_id);
 }
 
-int http_send(struct http *h, const struct request *r, struct permit *permit, struct response *out, struct err *err)
+int http_send(struct http *h, const struct request *r, struct permit *permit, struct response *out,
+	      struct err *err)
 {
 	assert(permit || !r->bearer);
 	response_init(out, r);
-	struct transfer t = {.h = h, .request = r, .out = out, .body_err = ERR_INIT};
+	struct transfer t = {.h = h, .request = r, .out = out};
+	http_body_init(&t.body, r);
 	name_parts(&t);
 	struct curl_slist *headers = headers_make(&t, err);
 	if (!headers)
@@ -518,15 +442,16 @@ int http_send(struct http *h, const struct request *r, struct permit *permit, st
 	curl_easy_getinfo(h->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
 	curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
 	out->sent_bytes = sent > 0 ? (uint64_t)sent : 0;
-	out->body_sent = t.attempts > 0 && t.handed == t.total;
+	out->body_sent = t.attempts > 0 && t.body.handed == t.body.total;
 	if (rc == 0 && code == CURLE_OK)
 		out->status = (int)status;
 	else if (rc == 0)
 		rc = typed_failure(&t, code, err);
-	log_line(LOG_DEBUG, "https %s %s%s: %s%d, %llu octets sent, %u ms, client-request-id %s", r->method, t.host, t.path,
-		rc ? "no answer " : "", (int)status, (unsigned long long)out->sent_bytes, out->latency_ms,
-		out->client_request_id);
+	log_line(LOG_DEBUG, "https %s %s%s: %s%d, %llu octets sent, %u ms, client-request-id %s", r->method,
+		 t.host, t.path, rc ? "no answer " : "", (int)status, (unsigned long long)out->sent_bytes,
+		 out->latency_ms, out->client_request_id);
 	curl_easy_reset(h->easy); /* forgets the bearer and what points into this frame */
 	curl_slist_free_all(headers);
+	http_body_done(&t.body);
 	return rc;
 }

@@ -20,17 +20,17 @@ int print_date(const struct fingerprint *p, struct mail_date *out);
 /* A raw header value as people read it: RFC 2047 decoded, valid UTF-8, no control characters; returns out. raw may be NULL. */
 const char *print_show(const char *raw, char *out, size_t size);
 
-struct pending {                  /* in: an item in doubt; out: what was found */
+struct pending {                         /* in: an item in doubt; out: what was found */
 	const struct fingerprint *print; /* borrowed */
-	const uint8_t *canon;         /* borrowed; NULL: not computed yet */
+	const uint8_t *canon;            /* borrowed; NULL: not computed yet */
 	enum { SETTLE_ABSENT, SETTLE_FOUND, SETTLE_NEEDS_CANON } outcome;
-	struct receipt receipt;       /* SETTLE_FOUND */
+	struct receipt receipt; /* SETTLE_FOUND */
 };
 
 /* mark: only messages after it are candidates. claimed: ids already held by receipts (sorted by strcmp; borrowed), never
    assigned again. Content is compared (SHA-256 first, then canonical digest) before anything is called found. SETTLE_NEEDS_CANON: a
    candidate's header values fit, its octets differ, and print alone cannot tell: call again with canon set (from the source's octets). */
-int settle_pending(struct target *t, const struct folder_ref *f, const char *mark, const char *const *claimed, size_t n_claimed,
-	struct pending *v, size_t n, struct err *err);
+int settle_pending(struct target *t, const struct folder_ref *f, const char *mark, const char *const *claimed,
+		   size_t n_claimed, struct pending *v, size_t n, struct err *err);
 
 #endif

@@ -36,8 +36,8 @@ const struct target_ops *target_route(const char *name)
 
 /* --- what will be refused --- */
 
-#define EXCHANGE_LONGEST_LINE 10000                           /* seen to fail from 10,239 on (spec, section 2) */
-#define EXCHANGE_MOST_BYTES ((uint64_t)150 * 1024 * 1024)     /* no mailbox can be set to take more */
+#define EXCHANGE_LONGEST_LINE 10000                       /* seen to fail from 10,239 on (spec, section 2) */
+#define EXCHANGE_MOST_BYTES ((uint64_t)150 * 1024 * 1024) /* no mailbox can be set to take more */
 
 struct check_input {
 	const struct target_conf *conf;
@@ -46,15 +46,30 @@ struct check_input {
 };
 
 /* Each returns true if the message breaks the rule. */
-static bool is_empty(const struct check_input *in) { return in->size == 0; }
+static bool is_empty(const struct check_input *in)
+{
+	return in->size == 0;
+}
 static bool is_over_limit(const struct check_input *in)
 {
 	return in->conf->max_message_bytes > 0 && in->size > in->conf->max_message_bytes;
 }
-static bool is_over_150_mb(const struct check_input *in) { return in->size > EXCHANGE_MOST_BYTES; }
-static bool has_nul(const struct check_input *in) { return in->mail->defects.nul || in->mail->defects.nul_header; }
-static bool has_long_line(const struct check_input *in) { return in->mail->defects.longest_line > EXCHANGE_LONGEST_LINE; }
-static bool has_raw_header(const struct check_input *in) { return in->mail->defects.eight_bit_header; }
+static bool is_over_150_mb(const struct check_input *in)
+{
+	return in->size > EXCHANGE_MOST_BYTES;
+}
+static bool has_nul(const struct check_input *in)
+{
+	return in->mail->defects.nul || in->mail->defects.nul_header;
+}
+static bool has_long_line(const struct check_input *in)
+{
+	return in->mail->defects.longest_line > EXCHANGE_LONGEST_LINE;
+}
+static bool has_raw_header(const struct check_input *in)
+{
+	return in->mail->defects.eight_bit_header;
+}
 
 #define ON_EXCHANGE (1u << TARGET_EXCHANGE)
 #define ON_IMAP (1u << TARGET_IMAP)
@@ -66,23 +81,27 @@ static const struct check_rule {
 	const char *text, *hint;
 } imap_rules[] = {
 	{ON_EXCHANGE | ON_IMAP, is_empty, ERR_MESSAGE, "the message is empty",
-		"the source holds no octet of it; a broken entry there, nothing is lost"},
-	{ON_EXCHANGE, is_over_150_mb, ERR_TOO_BIG, "the message is larger than the 150 MB that Exchange Online can be set to take",
-		"save it from the source by other means"},
+	 "the source holds no octet of it; a broken entry there, nothing is lost"},
+	{ON_EXCHANGE, is_over_150_mb, ERR_TOO_BIG,
+	 "the message is larger than the 150 MB that Exchange Online can be set to take",
+	 "save it from the source by other means"},
 	{ON_EXCHANGE, is_over_limit, ERR_TOO_BIG, "the message is larger than the destination mailbox takes",
-		"Set-Mailbox MAILBOX -MaxReceiveSize 150MB, set the target's limit to it, and start again"},
+	 "Set-Mailbox MAILBOX -MaxReceiveSize 150MB, set the target's limit to it, and start again"},
 	{ON_IMAP, is_over_limit, ERR_TOO_BIG, "the message is larger than the destination takes",
-		"raise the limit there and on the target, and start again"},
-	{ON_EXCHANGE | ON_IMAP, has_nul, ERR_MESSAGE, "the message holds NUL octets, which IMAP does not carry (RFC 3501, section 9)",
-		"it was damaged where it was stored; save it from the source by other means"},
+	 "raise the limit there and on the target, and start again"},
+	{ON_EXCHANGE | ON_IMAP, has_nul, ERR_MESSAGE,
+	 "the message holds NUL octets, which IMAP does not carry (RFC 3501, section 9)",
+	 "it was damaged where it was stored; save it from the source by other means"},
 	{ON_EXCHANGE, has_raw_header, ERR_MESSAGE,
-		"the header holds raw 8-bit characters, which Exchange refuses (Message contains invalid header)",
-		"the message is not altered; forward it as an attachment at the source, or save it by other means"},
-	{ON_EXCHANGE, has_long_line, ERR_MESSAGE, "a line is longer than the 10,000 octets that Exchange takes",
-		"the message is not altered; forward it as an attachment at the source, or save it by other means"},
+	 "the header holds raw 8-bit characters, which Exchange refuses (Message contains invalid header)",
+	 "the message is not altered; forward it as an attachment at the source, or save it by other means"},
+	{ON_EXCHANGE, has_long_line, ERR_MESSAGE,
+	 "a line is longer than the 10,000 octets that Exchange takes",
+	 "the message is not altered; forward it as an attachment at the source, or save it by other means"},
 };
 
-int target_check(const struct target_ops *ops, const struct target_conf *conf, const struct mail *mail, struct err *err)
+int target_check(const struct target_ops *ops, const struct target_conf *conf, const struct mail *mail,
+		 struct err *err)
 {
 	struct check_input in = {conf, mail, mail->body ? spool_size(mail->body) : mail->announced};
 	if (ops != &target_imap_ops)
@@ -90,8 +109,8 @@ int target_check(const struct target_ops *ops, const struct target_conf *conf, c
 	for (size_t i = 0; i < sizeof(imap_rules) / sizeof(imap_rules[0]); i++) {
 		const struct check_rule *r = &imap_rules[i];
 		if ((r->kinds & 1u << conf->kind) && r->broken(&in)) {
-			err_set(err, r->kind, "%s (%llu octets, longest line %llu)", r->text, (unsigned long long)in.size,
-				(unsigned long long)mail->defects.longest_line);
+			err_set(err, r->kind, "%s (%llu octets, longest line %llu)", r->text,
+				(unsigned long long)in.size, (unsigned long long)mail->defects.longest_line);
 			err_hint(err, "%s", r->hint);
 			return -1;
 		}

@@ -9,7 +9,10 @@
 
 #include <inttypes.h>
 
-static uint64_t octets(const struct put_item *i) { return spool_size(i->mail->body); }
+static uint64_t octets(const struct put_item *i)
+{
+	return spool_size(i->mail->body);
+}
 
 /* How many of the next items go together. Once the server has refused commands in this session, never so many that it could run out of
    patience in the middle (it hangs up, and what is in flight would be in doubt). */
@@ -49,13 +52,18 @@ static void take_result(struct put_item *to, const struct append_item *from)
 		to->result = PUT_PLACED;
 		snprintf(to->receipt.route, sizeof(to->receipt.route), "%s", target_imap_ops.name);
 		if (from->uid != 0)
-			target_imap_format_id(to->receipt.id, sizeof(to->receipt.id), from->uidvalidity, from->uid);
+			target_imap_format_id(to->receipt.id, sizeof(to->receipt.id), from->uidvalidity,
+					      from->uid);
 		break;
 	case APPEND_REFUSED: /* only what this message is to blame for is final */
 		to->result = err_action(from->err.kind) == ACT_SKIP_MESSAGE ? PUT_REFUSED : PUT_NOT_SENT;
 		break;
-	case APPEND_NOT_SENT: to->result = PUT_NOT_SENT; break;
-	case APPEND_IN_DOUBT: to->result = PUT_IN_DOUBT; break;
+	case APPEND_NOT_SENT:
+		to->result = PUT_NOT_SENT;
+		break;
+	case APPEND_IN_DOUBT:
+		to->result = PUT_IN_DOUBT;
+		break;
 	}
 }
 
@@ -70,13 +78,16 @@ static const struct err *obstacle(const struct put_item *v, size_t n)
 }
 
 /* 0: sent, *in_the_way tells whether more may follow. -1: the session is over. */
-static int put_group(struct target_imap *t, const struct folder_ref *f, struct put_item *v, size_t n, uint64_t bytes,
-	struct err *in_the_way, struct err *err)
+static int put_group(struct target_imap *t, const struct folder_ref *f, struct put_item *v, size_t n,
+		     uint64_t bytes, struct err *in_the_way, struct err *err)
 {
 	struct append_item *items = t->items;
 	struct imap_work w;
 	for (size_t i = 0; i < n; i++) {
-		items[i] = (struct append_item){.mail = v[i].mail, .flags = t->flags_text[i], .result = APPEND_NOT_SENT, .err = ERR_INIT};
+		items[i] = (struct append_item){.mail = v[i].mail,
+						.flags = t->flags_text[i],
+						.result = APPEND_NOT_SENT,
+						.err = ERR_INIT};
 		if (flags_text(t, v[i].mail, t->flags_text[i], in_the_way))
 			return 0;
 	}
@@ -105,51 +116,78 @@ static int put_group(struct target_imap *t, const struct folder_ref *f, struct p
 	return 0;
 }
 
-/* --- without UIDPLUS: which UID did a message get? --- */
+/* --- no APPENDUID: which UID did a message get? --- */
 
 struct class_of { /* items that cannot be told apart by what a listing shows */
 	uint8_t key[PRINT_KEY_BYTES];
-	size_t first;   /* index of the first item of this class */
-	bool alike;     /* all of its items are the same octets and were answered */
+	size_t first; /* index of the first item of this class */
+	bool alike;   /* all of its items are the same octets */
 	size_t items, found;
-	uint32_t *uids; /* owned; room for as many as there are items */
+	uint32_t *uids; /* borrowed; room for as many as there are items */
 };
 
-static struct class_of *class_find(struct class_of *c, size_t n, const uint8_t *key, uint64_t size, const struct put_item *v)
+struct search {
+	struct class_of *classes; /* owned */
+	size_t n_classes;
+	size_t *class_of_item; /* owned; SIZE_MAX: not looked for */
+	uint32_t *uids;        /* owned */
+};
+
+static bool wants_id(const struct put_item *i)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (!memcmp(c[i].key, key, PRINT_KEY_BYTES) && v[c[i].first].mail->print.size == size)
-			return &c[i];
+	return i->result == PUT_PLACED && !i->receipt.id[0];
+}
+
+static struct class_of *class_find(const struct search *s, const uint8_t *key)
+{
+	for (size_t i = 0; i < s->n_classes; i++) {
+		if (!memcmp(s->classes[i].key, key, PRINT_KEY_BYTES))
+			return &s->classes[i];
 	}
 	return NULL;
 }
 
-static size_t classes_make(struct class_of *c, const struct put_item *v, size_t n, size_t *class_of_item)
+static void classes_make(struct search *s, const struct put_item *v, size_t n)
 {
-	size_t n_classes = 0;
+	uint32_t *next = s->uids;
 	for (size_t i = 0; i < n; i++) {
 		uint8_t key[PRINT_KEY_BYTES];
-		class_of_item[i] = SIZE_MAX;
-		if (v[i].result != PUT_PLACED && v[i].result != PUT_IN_DOUBT)
-			continue;
 		const struct fingerprint *p = &v[i].mail->print;
+		s->class_of_item[i] = SIZE_MAX;
+		if (!wants_id(&v[i]))
+			continue;
 		print_key(p, key);
-		struct class_of *k = class_find(c, n_classes, key, p->size, v);
-		if (!k) {
-			k = &c[n_classes++];
-			*k = (struct class_of){.first = i, .alike = true};
-			memcpy(k->key, key, sizeof(key));
+		struct class_of *c = class_find(s, key);
+		if (!c) {
+			c = &s->classes[s->n_classes++];
+			*c = (struct class_of){.first = i, .alike = true};
+			memcpy(c->key, key, sizeof(key));
 		}
-		class_of_item[i] = (size_t)(k - c);
-		k->items++;
-		k->alike = k->alike && v[i].result == PUT_PLACED && !memcmp(p->sha256, v[k->first].mail->print.sha256, 32);
+		s->class_of_item[i] = (size_t)(c - s->classes);
+		c->items++;
+		c->alike = c->alike && !memcmp(p->sha256, v[c->first].mail->print.sha256, sizeof(p->sha256));
 	}
-	return n_classes;
+	for (size_t i = 0; i < s->n_classes; next += s->classes[i++].items)
+		s->classes[i].uids = next;
+}
+
+/* The class of a new message, also if the server gave it a Message-ID of its own making. */
+static struct class_of *class_of_entry(const struct search *s, const struct mailbox_entry *e)
+{
+	uint8_t key[PRINT_KEY_BYTES];
+	char none[] = "";
+	struct fingerprint bare = e->print;
+	print_key(&e->print, key);
+	struct class_of *c = class_find(s, key);
+	if (c)
+		return c;
+	bare.message_id = none;
+	print_key(&bare, key);
+	return class_find(s, key);
 }
 
 /* Lists what is new in the folder and gives each class its UIDs. */
-static int classes_look(struct target_imap *t, const struct put_item *v, struct class_of *c, size_t n_classes, uint32_t from,
-	struct err *err)
+static int classes_look(struct target_imap *t, struct search *s, uint32_t from, struct err *err)
 {
 	struct mailbox_entry page[64];
 	size_t got;
@@ -157,13 +195,11 @@ static int classes_look(struct target_imap *t, const struct put_item *v, struct 
 		if (mailbox_list(t->conn, from, page, 64, &got, err))
 			return -1;
 		for (size_t i = 0; i < got; i++) {
-			uint8_t key[PRINT_KEY_BYTES];
-			print_key(&page[i].print, key);
-			struct class_of *k = class_find(c, n_classes, key, page[i].size, v);
-			if (k && k->found < k->items)
-				k->uids[k->found] = page[i].uid;
-			if (k)
-				k->found++;
+			struct class_of *c = class_of_entry(s, &page[i]);
+			if (c && c->found < c->items)
+				c->uids[c->found] = page[i].uid;
+			if (c)
+				c->found++;
 			from = page[i].uid + 1;
 			fingerprint_done(&page[i].print);
 		}
@@ -171,43 +207,77 @@ static int classes_look(struct target_imap *t, const struct put_item *v, struct 
 	return 0;
 }
 
-/* Items whose class holds as many new messages as were sent get their ids, in order; the others keep "": the caller settles. */
-static void find_ids(struct target_imap *t, const struct folder_ref *f, uint32_t from, struct put_item *v, size_t n)
+/* Items of one header and several bodies: the content decides. */
+static void ids_by_content(struct target_imap *t, const struct folder_ref *f, struct search *s, uint32_t from,
+			   struct put_item *v, size_t n)
+{
+	struct err err = ERR_INIT;
+	struct pending *p = calloc(n, sizeof(*p));
+	uint8_t(*canon)[CANON_BYTES] = calloc(n, sizeof(*canon));
+	size_t *item = calloc(n, sizeof(*item)), k = 0;
+	char mark[16];
+	snprintf(mark, sizeof(mark), "%" PRIu32, from);
+	for (size_t i = 0; p && canon && item && i < n; i++) {
+		const struct class_of *c =
+			s->class_of_item[i] == SIZE_MAX ? NULL : &s->classes[s->class_of_item[i]];
+		if (!c || c->alike || c->found != c->items || canon_digest(v[i].mail->body, canon[k], &err))
+			continue;
+		p[k] = (struct pending){.print = &v[i].mail->print, .canon = canon[k]};
+		item[k++] = i;
+	}
+	if (k > 0 && settle_pending(&t->base, f, mark, NULL, 0, p, k, &err))
+		log_err(LOG_INFO, &err, "%s: the new messages cannot be told apart", f->path);
+	else
+		for (size_t i = 0; i < k; i++) {
+			if (p[i].outcome == SETTLE_FOUND)
+				v[item[i]].receipt = p[i].receipt;
+		}
+	free(p);
+	free(canon);
+	free(item);
+}
+
+/* Items whose class holds as many new messages as were sent get their ids; the others keep "": somebody else delivers here too. */
+static void find_ids(struct target_imap *t, const struct folder_ref *f, uint32_t from, struct put_item *v,
+		     size_t n)
 {
 	struct err err = ERR_INIT;
 	struct imap_work w;
-	struct class_of *c = calloc(n, sizeof(*c));
-	size_t *class_of_item = calloc(n, sizeof(*class_of_item));
-	uint32_t *uids = calloc(n, sizeof(*uids)), *next = uids;
-	if (!c || !class_of_item || !uids || target_imap_begin(t, 0, 2, &w, &err))
+	struct search s = {.classes = calloc(n, sizeof(*s.classes)),
+			   .class_of_item = calloc(n, sizeof(*s.class_of_item)),
+			   .uids = calloc(n, sizeof(*s.uids))};
+	if (!s.classes || !s.class_of_item || !s.uids || target_imap_begin(t, 0, 2, &w, &err))
 		goto out;
-	size_t n_classes = classes_make(c, v, n, class_of_item);
-	for (size_t i = 0; i < n_classes; next += c[i].items, i++)
-		c[i].uids = next;
+	classes_make(&s, v, n);
 	int rc = target_imap_select(t, f, true, &err);
 	if (rc == 0)
-		rc = classes_look(t, v, c, n_classes, from, &err);
+		rc = classes_look(t, &s, from, &err);
 	if (target_imap_end(t, &w, rc, 2, &err)) {
 		log_err(LOG_INFO, &err, "%s: the new messages cannot be listed", f->path);
 		goto out;
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct class_of *k = class_of_item[i] == SIZE_MAX ? NULL : &c[class_of_item[i]];
-		if (k && k->alike && k->found == k->items && !v[i].receipt.id[0])
-			target_imap_format_id(v[i].receipt.id, sizeof(v[i].receipt.id), t->uidvalidity, *k->uids++);
+		struct class_of *c = s.class_of_item[i] == SIZE_MAX ? NULL : &s.classes[s.class_of_item[i]];
+		if (c && c->alike && c->found == c->items)
+			target_imap_format_id(v[i].receipt.id, sizeof(v[i].receipt.id), t->uidvalidity,
+					      *c->uids++);
 	}
+	ids_by_content(t, f, &s, from, v, n);
 out:
-	free(c);
-	free(class_of_item);
-	free(uids);
+	free(s.classes);
+	free(s.class_of_item);
+	free(s.uids);
 }
 
 /* --- \Flagged --- */
 
-static bool wants_flag(const struct put_item *i) { return i->result == PUT_PLACED && (i->mail->flags & MAIL_FLAGGED); }
+static bool wants_flag(const struct put_item *i)
+{
+	return i->result == PUT_PLACED && (i->mail->flags & MAIL_FLAGGED);
+}
 
-static int store_and_verify(struct target_imap *t, const struct folder_ref *f, struct put_item *v, size_t n, const char *set,
-	struct err *err)
+static int store_and_verify(struct target_imap *t, const struct folder_ref *f, struct put_item *v, size_t n,
+			    const char *set, struct err *err)
 {
 	failpoint_hit(FP_FINISH_BEFORE_FLAGS);
 	if (target_imap_select(t, f, false, err) || mailbox_store(t->conn, set, true, "(\\Flagged)", err))
@@ -218,7 +288,8 @@ static int store_and_verify(struct target_imap *t, const struct folder_ref *f, s
 		uint32_t uid;
 		if (!wants_flag(&v[i]) || !v[i].receipt.id[0])
 			continue;
-		if (target_imap_parse_id(f, v[i].receipt.id, &uid, err) || mailbox_flags(t->conn, uid, &flags, err))
+		if (target_imap_parse_id(f, v[i].receipt.id, &uid, err) ||
+		    mailbox_flags(t->conn, uid, &flags, err))
 			return -1;
 		if (flags & MAIL_FLAGGED)
 			err_clear(&v[i].err);
@@ -242,7 +313,7 @@ static void store_flagged(struct target_imap *t, const struct folder_ref *f, str
 			continue;
 		err_set(&v[i].err, ERR_LOST, "\\Flagged is not stored yet");
 		if (v[i].receipt.id[0] && target_imap_parse_id(f, v[i].receipt.id, &uid, &v[i].err) == 0 &&
-			buf_printf(&set, &err, "%s%" PRIu32, count ? "," : "", uid) == 0)
+		    buf_printf(&set, &err, "%s%" PRIu32, count ? "," : "", uid) == 0)
 			count++;
 	}
 	if (count > 0 && target_imap_begin(t, 0, 1 + count, &w, &err) == 0) {
@@ -259,13 +330,32 @@ static void store_flagged(struct target_imap *t, const struct folder_ref *f, str
 static int note_uidnext(struct target_imap *t, const struct folder_ref *f, uint32_t *from, struct err *err)
 {
 	struct imap_work w;
-	if (target_imap_begin(t, 0, 1, &w, err) || target_imap_end(t, &w, target_imap_select(t, f, true, err), 1, err))
+	if (target_imap_begin(t, 0, 1, &w, err) ||
+	    target_imap_end(t, &w, target_imap_select(t, f, true, err), 1, err))
 		return -1;
 	*from = t->uidnext ? t->uidnext : 1;
 	return 0;
 }
 
-int target_imap_put(struct target *base, const struct folder_ref *f, struct put_item *v, size_t n, struct err *err)
+/* from 0: the server promised APPENDUID, so nothing was noted before. If it broke the promise it is not believed again. */
+static void complete_ids(struct target_imap *t, const struct folder_ref *f, uint32_t from, struct put_item *v,
+			 size_t n)
+{
+	size_t missing = 0;
+	for (size_t i = 0; i < n; i++)
+		missing += wants_id(&v[i]);
+	if (missing == 0)
+		return;
+	if (from == 0) {
+		t->no_appenduid = true;
+		from = f->mark ? (uint32_t)strtoul(f->mark, NULL, 10) : 0;
+	}
+	if (from > 0)
+		find_ids(t, f, from, v, n);
+}
+
+int target_imap_put(struct target *base, const struct folder_ref *f, struct put_item *v, size_t n,
+		    struct err *err)
 {
 	struct target_imap *t = target_imap_of(base);
 	struct err in_the_way = ERR_INIT;
@@ -277,8 +367,8 @@ int target_imap_put(struct target *base, const struct folder_ref *f, struct put_
 		v[i].receipt = (struct receipt){.id = ""};
 		v[i].err = ERR_INIT;
 	}
-	bool uidplus = t->conn && conn_has_capability(t->conn, "UIDPLUS");
-	if (!uidplus)
+	bool tells = t->conn && !t->no_appenduid && conn_has_capability(t->conn, "UIDPLUS");
+	if (!tells)
 		note_uidnext(t, f, &from, &in_the_way);
 	while (done < n && in_the_way.kind == ERR_NONE) {
 		uint64_t bytes;
@@ -291,13 +381,13 @@ int target_imap_put(struct target *base, const struct folder_ref *f, struct put_
 			v[i].err = in_the_way;
 	}
 	if (rc == 0 && t->conn && !conn_is_dead(t->conn)) {
-		if (!uidplus && from > 0)
-			find_ids(t, f, from, v, n);
+		complete_ids(t, f, from, v, n);
 		if (t->conf->kind == TARGET_EXCHANGE)
 			store_flagged(t, f, v, n);
 	}
 	/* The session ended before they could be flagged: the caller sets the flags later. */
-	for (size_t i = 0; t->conf->kind == TARGET_EXCHANGE && (!t->conn || conn_is_dead(t->conn)) && i < n; i++) {
+	for (size_t i = 0; t->conf->kind == TARGET_EXCHANGE && (!t->conn || conn_is_dead(t->conn)) && i < n;
+	     i++) {
 		if (wants_flag(&v[i]) && v[i].err.kind == ERR_NONE)
 			err_set(&v[i].err, ERR_LOST, "\\Flagged is not stored yet");
 	}
@@ -305,7 +395,8 @@ int target_imap_put(struct target *base, const struct folder_ref *f, struct put_
 		if (in_the_way.kind != ERR_NONE)
 			*err = in_the_way;
 		else
-			err_set(err, ERR_LOST, "target %s, mailbox %s: the session has ended", t->conf->name, t->conf->mailbox);
+			err_set(err, ERR_LOST, "target %s, mailbox %s: the session has ended", t->conf->name,
+				t->conf->mailbox);
 		rc = -1;
 	}
 	return rc;

@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from servers import corpus, local  # noqa: E402
 from servers.dovecot import Dovecot  # noqa: E402
-from servers.nightferry import Nightferry  # noqa: E402
+from servers.nightferry import Nightferry, PeakMemory  # noqa: E402
 from servers.rawimap import RawImap  # noqa: E402
 
 FOLDERS = [(), ("Projects",), ("Projects", "2019"), ("Lists",)]
@@ -112,12 +112,14 @@ def measure(command, env, log):
     start = time.monotonic()
     with open(log, "wb") as f:
         process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=f, stderr=f)
+        peak = PeakMemory(process)
         _, status, usage = os.wait4(process.pid, 0)
     wall = time.monotonic() - start
+    peak.done = True
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise SystemExit(f"bench: {command[0]} ended with {process.returncode}\n" + local.read(log)[-3000:])
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+    return wall, usage.ru_utime + usage.ru_stime, peak.kb
 
 
 def count_at(server, box):

@@ -13,13 +13,18 @@ void plot_begin(FILE *f, size_t panels)
 {
 	size_t rows = (panels + COLUMNS - 1) / COLUMNS;
 	fprintf(f,
-		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%zu\" font-family=\"sans-serif\" font-size=\"11\">\n"
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%zu\" "
+		"font-family=\"sans-serif\" font-size=\"11\">\n"
 		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
 		COLUMNS * WIDTH + 20, rows * HEIGHT + TOP);
 	for (int p = 0; p < POLICIES; p++)
-		fprintf(f, "<rect x=\"%d\" y=\"12\" width=\"14\" height=\"4\" fill=\"%s\"/><text x=\"%d\" y=\"18\">%s</text>\n", LEFT + p * 110,
-			colours[p], LEFT + 20 + p * 110, policy_name((enum policy)p));
-	fprintf(f, "<text x=\"%d\" y=\"18\">megabytes a second that the server took, by the minute; across: hours</text>\n",
+		fprintf(f,
+			"<rect x=\"%d\" y=\"12\" width=\"14\" height=\"4\" fill=\"%s\"/><text x=\"%d\" "
+			"y=\"18\">%s</text>\n",
+			LEFT + p * 110, colours[p], LEFT + 20 + p * 110, policy_name((enum policy)p));
+	fprintf(f,
+		"<text x=\"%d\" y=\"18\">megabytes a second that the server took, by the minute; across: "
+		"hours</text>\n",
 		LEFT + POLICIES * 110);
 }
 
@@ -41,18 +46,23 @@ void plot_panel(FILE *f, size_t panel, const struct scenario *s, const struct ou
 			if (t >= 600 && minute_mb_per_s(&out[p], t, s->seconds) > most && p <= POLICY_OURS)
 				most = minute_mb_per_s(&out[p], t, s->seconds);
 	most = most > 0 ? most * 1.1 : 1;
-	fprintf(f, "<text x=\"%.0f\" y=\"%.0f\" font-weight=\"bold\">%s</text><text x=\"%.0f\" y=\"%.0f\">%.2f</text>\n"
-		   "<rect x=\"%.0f\" y=\"%.0f\" width=\"%.0f\" height=\"%.0f\" fill=\"none\" stroke=\"#ccc\"/>\n",
+	fprintf(f,
+		"<text x=\"%.0f\" y=\"%.0f\" font-weight=\"bold\">%s</text><text x=\"%.0f\" "
+		"y=\"%.0f\">%.2f</text>\n"
+		"<rect x=\"%.0f\" y=\"%.0f\" width=\"%.0f\" height=\"%.0f\" fill=\"none\" "
+		"stroke=\"#ccc\"/>\n",
 		x0, y0 + 12, s->name, x0 - 36, y0 + 28, most, x0, y0 + 20, w, h);
 	for (int64_t t = 3600; t < s->seconds; t += 3600)
-		fprintf(f, "<text x=\"%.0f\" y=\"%.0f\">%d h</text>\n", x0 + w * (double)t / (double)s->seconds - 6, y0 + h + 34,
-			(int)(t / 3600));
+		fprintf(f, "<text x=\"%.0f\" y=\"%.0f\">%d h</text>\n",
+			x0 + w * (double)t / (double)s->seconds - 6, y0 + h + 34, (int)(t / 3600));
 	for (int p = POLICIES - 1; p >= 0; p--) { /* ours above the others */
 		int which = p == 1 ? 0 : p == 0 ? 1 : p;
-		fprintf(f, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"%s\" points=\"", colours[which], which <= 1 ? "1.4" : "0.7");
+		fprintf(f, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"%s\" points=\"",
+			colours[which], which <= 1 ? "1.4" : "0.7");
 		for (int64_t t = 0; t < s->seconds; t += STEP_S) {
 			double v = minute_mb_per_s(&out[which], t, s->seconds) / most;
-			fprintf(f, "%.1f,%.1f ", x0 + w * (double)t / (double)s->seconds, y0 + 20 + h * (1 - (v > 1 ? 1 : v)));
+			fprintf(f, "%.1f,%.1f ", x0 + w * (double)t / (double)s->seconds,
+				y0 + 20 + h * (1 - (v > 1 ? 1 : v)));
 		}
 		fprintf(f, "\"/>\n");
 	}

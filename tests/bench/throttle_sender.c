@@ -19,7 +19,7 @@ struct sender {
 	double factor;                 /* AIMD: of the published rate */
 	int64_t factor_ms, fence_ms, halved_ms;
 	unsigned in_flight, refused_in_row;
-	struct scope *leaf;            /* ours */
+	struct scope *leaf; /* ours */
 	int64_t next_ms;
 };
 
@@ -29,11 +29,11 @@ struct senders {
 	peek_fn peek;
 	void *world;
 	unsigned boxes;
-	struct sender *box;     /* owned */
-	struct worker *worker;  /* owned; boxes * WORLD_SENDERS */
-	struct admit admit;     /* ours */
+	struct sender *box;    /* owned */
+	struct worker *worker; /* owned; boxes * WORLD_SENDERS */
+	struct admit admit;    /* ours */
 	struct scope *tenant;
-	unsigned *ready;        /* owned; a ring of workers that may go */
+	unsigned *ready; /* owned; a ring of workers that may go */
 	size_t ready_first, ready_count, ready_room;
 };
 
@@ -58,7 +58,8 @@ struct senders *senders_new(const struct scenario *s, enum policy p, peek_fn pee
 	v->ready_room = (size_t)s->boxes * WORLD_SENDERS;
 	v->worker = calloc(v->ready_room, sizeof *v->worker);
 	v->ready = calloc(v->ready_room, sizeof *v->ready);
-	struct scope_limits tenant = {.requests = 2000, .requests_window_ms = 1000}, box = published(s->ceiling);
+	struct scope_limits tenant = {.requests = 2000, .requests_window_ms = 1000},
+			    box = published(s->ceiling);
 	admit_init(&v->admit);
 	v->tenant = admit_open(&v->admit, 0, NULL, "tenant", &tenant);
 	for (unsigned i = 0; i < s->boxes; i++) {
@@ -79,7 +80,8 @@ void senders_free(struct senders **v)
 	struct senders *s = *v;
 	for (unsigned i = 0; s->policy == POLICY_OURS && i < s->boxes * WORLD_SENDERS; i++)
 		if (s->worker[i].wants)
-			admit_cancel(&s->admit, INT64_MAX / 2, s->box[i / WORLD_SENDERS].leaf, &s->worker[i].waiter);
+			admit_cancel(&s->admit, INT64_MAX / 2, s->box[i / WORLD_SENDERS].leaf,
+				     &s->worker[i].waiter);
 	admit_done(&s->admit);
 	free(s->box);
 	free(s->worker);
@@ -198,7 +200,8 @@ static void plain_serve(struct senders *v, unsigned box, int64_t now_ms)
 	}
 }
 
-static void plain_refused(struct senders *v, unsigned worker, int64_t now_ms, const struct throttle_hint *hint)
+static void plain_refused(struct senders *v, unsigned worker, int64_t now_ms,
+			  const struct throttle_hint *hint)
 {
 	struct sender *b = &v->box[worker / WORLD_SENDERS];
 	struct worker *k = &v->worker[worker];
@@ -255,8 +258,8 @@ void senders_tick(struct senders *v, int64_t now_ms)
 			plain_serve(v, i, now_ms);
 }
 
-void senders_done(struct senders *v, int64_t now_ms, unsigned worker, enum verdict verdict, const struct throttle_hint *hint,
-	uint64_t bytes, unsigned latency_ms)
+void senders_done(struct senders *v, int64_t now_ms, unsigned worker, enum verdict verdict,
+		  const struct throttle_hint *hint, uint64_t bytes, unsigned latency_ms)
 {
 	struct worker *k = &v->worker[worker];
 	struct sender *b = &v->box[worker / WORLD_SENDERS];

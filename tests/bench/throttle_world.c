@@ -38,11 +38,13 @@ struct world {
 	unsigned *heap;        /* owned; workers by end_ms */
 	size_t heap_count;
 	unsigned in_flight;
-	struct { int64_t from, to; } burst[BURSTS];
+	struct {
+		int64_t from, to;
+	} burst[BURSTS];
 	size_t bursts, burst_now;
 	double factor;
 	size_t changes;
-	int64_t last_taken_ms, refusals;
+	int64_t last_taken_ms;
 	struct outcome *out;
 };
 
@@ -136,6 +138,16 @@ static bool in_burst(struct world *w, int64_t now_ms)
 	return w->burst_now < w->bursts && w->burst[w->burst_now].from <= now_ms;
 }
 
+static int64_t hour_end_ms(const struct world *w)
+{
+	return (w->s->hour_at_s + 3600) * 1000;
+}
+
+static bool in_hour(const struct world *w, int64_t now_ms)
+{
+	return w->s->hour_at_s && now_ms >= w->s->hour_at_s * 1000 && now_ms < hour_end_ms(w);
+}
+
 /* The oracle's eye. */
 static int64_t world_peek(void *world, unsigned box, int64_t now_ms, uint64_t bytes)
 {
@@ -143,6 +155,8 @@ static int64_t world_peek(void *world, unsigned box, int64_t now_ms, uint64_t by
 	enum limit_kind why;
 	if (in_burst(w, now_ms))
 		return w->burst[w->burst_now].to;
+	if (in_hour(w, now_ms))
+		return hour_end_ms(w);
 	if (w->s->knee && w->in_flight >= w->s->knee * 2)
 		return now_ms + 5;
 	return limit_fits_at(&w->limit[box], now_ms, bytes, &why);
@@ -159,7 +173,7 @@ static void world_begin(struct world *w, unsigned worker, int64_t now_ms)
 	t->admitted = false;
 	t->verdict = VERDICT_REFUSED;
 	double ms = BASE_MS * (load > 1 ? load : 1);
-	if (!in_burst(w, now_ms) && load <= 2) {
+	if (!in_burst(w, now_ms) && !in_hour(w, now_ms) && load <= 2) {
 		t->kind = limit_begin(&w->limit[box], now_ms, t->bytes, &t->retry_after_ms);
 		if (t->kind == LIMIT_NONE) {
 			t->verdict = VERDICT_OK;
@@ -167,12 +181,14 @@ static void world_begin(struct world *w, unsigned worker, int64_t now_ms)
 			ms += (double)t->bytes / LINE_BYTES_PER_MS;
 		}
 	}
-	if (t->verdict == VERDICT_REFUSED && w->s->lies)
-		t->retry_after_ms = ++w->refusals % 8 == 0 ? 1800000 : 0;
+	if (t->verdict == VERDICT_REFUSED && in_hour(w, now_ms))
+		t->retry_after_ms = (hour_end_ms(w) - now_ms + 999) / 1000 * 1000;
+	else if (t->verdict == VERDICT_REFUSED && w->s->zero)
+		t->retry_after_ms = 0;
 	if (w->policy == POLICY_OURS) {
 		enum limit_kind why;
 		if (w->monitor[box].requests.sum + w->monitor[box].bytes.sum &&
-			limit_fits_at(&w->monitor[box], now_ms, t->bytes, &why) > now_ms)
+		    limit_fits_at(&w->monitor[box], now_ms, t->bytes, &why) > now_ms)
 			w->out->exceeded = true;
 		limit_use(&w->monitor[box], now_ms, 1, t->bytes);
 	}
@@ -215,15 +231,20 @@ static void world_want(struct world *w, unsigned worker, int64_t now_ms)
 static void world_end(struct world *w, unsigned worker, int64_t now_ms)
 {
 	struct task *t = &w->task[worker];
-	static const enum dimension dims[] = {
-		[LIMIT_NONE] = DIM_NONE, [LIMIT_CONCURRENCY] = DIM_IN_FLIGHT, [LIMIT_REQUESTS] = DIM_REQUESTS, [LIMIT_BYTES] = DIM_BYTES};
-	struct throttle_hint hint = {.dimension = w->s->imap_text ? DIM_NONE : dims[t->kind], .retry_after_ms = t->retry_after_ms,
-		.scope_name = w->s->knee && t->kind == LIMIT_NONE ? "tenant" : NULL, .words = "refused"};
+	static const enum dimension dims[] = {[LIMIT_NONE] = DIM_NONE,
+					      [LIMIT_CONCURRENCY] = DIM_IN_FLIGHT,
+					      [LIMIT_REQUESTS] = DIM_REQUESTS,
+					      [LIMIT_BYTES] = DIM_BYTES};
+	struct throttle_hint hint = {.dimension = w->s->imap_text ? DIM_NONE : dims[t->kind],
+				     .retry_after_ms = t->retry_after_ms,
+				     .scope_name = w->s->knee && t->kind == LIMIT_NONE ? "tenant" : NULL,
+				     .words = "refused"};
 	if (t->admitted)
 		limit_end(&w->limit[worker / WORLD_SENDERS]);
 	w->in_flight--;
 	t->retry = t->verdict == VERDICT_REFUSED;
-	senders_done(w->senders, now_ms, worker, t->verdict, t->retry ? &hint : NULL, t->bytes, (unsigned)(now_ms - t->started_ms));
+	senders_done(w->senders, now_ms, worker, t->verdict, t->retry ? &hint : NULL, t->bytes,
+		     (unsigned)(now_ms - t->started_ms));
 	world_flow(w, now_ms);
 	world_want(w, worker, now_ms);
 }
@@ -242,7 +263,7 @@ static void world_second(struct world *w, int64_t second)
 	double share = mid + swing * sin(6.283185307 * (double)second / 1200.0);
 	for (unsigned i = 0; i < s->boxes; i++)
 		limit_use(&w->limit[i], second * 1000, (uint64_t)(share * 10000 / 600 * s->real),
-			(uint64_t)(share * 500000 * s->real));
+			  (uint64_t)(share * 500000 * s->real));
 }
 
 static void world_loop(struct world *w)
@@ -296,11 +317,11 @@ static void measure(struct world *w)
 	}
 	w->out->jain = squares > 0 ? sum * sum / (w->s->boxes * squares) : 0;
 	w->out->recovery_s = -1;
-	for (int64_t d = 0; w->s->event_s && w->s->event_s + d + 60 < w->s->seconds; d++) {
-		double minute = 0;
-		for (int64_t k = 0; k < 60; k++)
-			minute += w->out->per_second[w->s->event_s + d + k];
-		if (minute >= 0.95 * 60 * limit * w->s->boxes) {
+	for (int64_t d = 0; w->s->event_s && w->s->event_s + d + 300 < w->s->seconds; d++) {
+		double five = 0;
+		for (int64_t k = 0; k < 300; k++)
+			five += w->out->per_second[w->s->event_s + d + k];
+		if (five >= 0.95 * 300 * limit * w->s->boxes) {
 			w->out->recovery_s = (double)d;
 			return;
 		}

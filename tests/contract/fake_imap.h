@@ -21,8 +21,8 @@ struct fake_message {
 	uint32_t uid;
 	uint64_t announced;
 	uint64_t size;
-	char fill;          /* the body is a short header and this octet, size octets in all */
-	const char *text;   /* or: this, size octets */
+	char fill;        /* the body is a short header and this octet, size octets in all */
+	const char *text; /* or: this, size octets */
 };
 
 struct fake {
@@ -36,11 +36,12 @@ struct fake {
 	const char *select_lines; /* instead of the usual ones */
 	/* true: the hook has dealt with it. */
 	bool (*on_command)(struct fake *f, const char *tag, const char *command);
-	bool (*on_message)(struct fake *f, size_t i, const char *items); /* instead of the message's FETCH line */
+	bool (*on_message)(struct fake *f, size_t i,
+			   const char *items); /* instead of the message's FETCH line */
 	bool (*on_reply)(struct fake *f, const char *tag, const char *command);
 	bool (*on_append)(struct fake *f, const char *tag, const char *command, uint64_t size);
-	int counter;        /* the hooks' */
-	uint32_t special;   /* the hooks': a UID */
+	int counter;      /* the hooks' */
+	uint32_t special; /* the hooks': a UID */
 	unsigned fetches, body_fetches, appends, stored;
 	pthread_mutex_t lock; /* held while a command is answered */
 };
@@ -199,7 +200,8 @@ static inline void fake_session(struct fake *f, int fd)
 			continue;
 		*command++ = '\0';
 		pthread_mutex_lock(&f->lock);
-		if (!f->select_lines && (strncmp(command, "EXAMINE", 7) == 0 || strncmp(command, "SELECT", 6) == 0))
+		if (!f->select_lines &&
+		    (strncmp(command, "EXAMINE", 7) == 0 || strncmp(command, "SELECT", 6) == 0))
 			fake_say(f, "* %zu EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT %u] x\r\n", f->n,
 				 f->n ? f->v[f->n - 1].uid + 1 : 1);
 		fake_command(f, line, command);

@@ -110,7 +110,8 @@ static struct mail *make_mail(const char *octets, size_t n)
 	scan_feed(scan, octets, n);
 	must(scan_finish(scan, &m->print, &m->defects, &err), &err, "scan");
 	scan_free(&scan);
-	m->received = (struct mail_date){.at = 1057049557, .zone_min = 120, .known = true}; /* 1 Jul 2003 10:52:37 +0200 */
+	m->received = (struct mail_date){
+		.at = 1057049557, .zone_min = 120, .known = true}; /* 1 Jul 2003 10:52:37 +0200 */
 	return m;
 }
 
@@ -136,7 +137,8 @@ static struct mail *make_numbered(unsigned i, size_t padding)
 	return m;
 }
 
-static void append_all(struct server *s, const char *folder, struct mail **v, const char *flags, struct append_item *items, size_t n)
+static void append_all(struct server *s, const char *folder, struct mail **v, const char *flags,
+		       struct append_item *items, size_t n)
 {
 	struct err err = ERR_INIT;
 	for (size_t i = 0; i < n; i++)
@@ -149,7 +151,8 @@ static void must_be_placed(const struct append_item *items, size_t n)
 	char line[1600];
 	for (size_t i = 0; i < n; i++)
 		if (items[i].result != APPEND_PLACED)
-			fail_msg("item %zu: result %d: %s", i, items[i].result, err_line(&items[i].err, line, sizeof(line)));
+			fail_msg("item %zu: result %d: %s", i, items[i].result,
+				 err_line(&items[i].err, line, sizeof(line)));
 }
 
 /* Everything in a folder through a pull; the caller frees with pull_release. */
@@ -232,7 +235,11 @@ static void test_many_small(void **state)
 static void test_flags_and_keywords(void **state)
 {
 	struct server *s = server(state);
-	static const struct { const char *text; unsigned flags; const char *keywords; } cases[] = {
+	static const struct {
+		const char *text;
+		unsigned flags;
+		const char *keywords;
+	} cases[] = {
 		{"()", 0, ""},
 		{"(\\Flagged \\Answered)", MAIL_FLAGGED | MAIL_ANSWERED, ""},
 		{"(\\Draft \\Seen)", MAIL_DRAFT | MAIL_SEEN, ""},
@@ -280,8 +287,8 @@ static void test_dates(void **state)
 {
 	struct server *s = server(state);
 	static const struct mail_date dates[] = {
-		{.at = 86400, .zone_min = 0, .known = true},           /* Cyrus takes 0 for "none" */
-		{.at = 951782400, .zone_min = 330, .known = true},  /* 29 Feb 2000, +0530 */
+		{.at = 86400, .zone_min = 0, .known = true},       /* Cyrus takes 0 for "none" */
+		{.at = 951782400, .zone_min = 330, .known = true}, /* 29 Feb 2000, +0530 */
 		{.at = 1700000000, .zone_min = -480, .known = true},
 		{.known = false},
 	};
@@ -319,7 +326,11 @@ static void test_odd_octets(void **state)
 	static const char eight[] = "Subject: \xe4\xf6\xfc\r\n\r\n\xff\xfe\x80\r\n";
 	static const char no_end[] = "Subject: no end\r\n\r\nno line end here";
 	static const char header_only[] = "Subject: header only\r\n";
-	static const struct { const char *what, *octets; size_t n; bool must_keep; } cases[] = {
+	static const struct {
+		const char *what, *octets;
+		size_t n;
+		bool must_keep;
+	} cases[] = {
 		{"empty", "", 0, false},
 		{"one", "a", 1, false},
 		{"bare", bare, sizeof(bare) - 1, false},
@@ -332,7 +343,8 @@ static void test_odd_octets(void **state)
 	char folder[300];
 	make_folder(s, "odd", folder, sizeof(folder));
 	for (size_t i = 0; i < N; i++) {
-		struct mail *v[3] = {make_numbered(1, 50), make_mail(cases[i].octets, cases[i].n), make_numbered(2, 50)};
+		struct mail *v[3] = {make_numbered(1, 50), make_mail(cases[i].octets, cases[i].n),
+				     make_numbered(2, 50)};
 		struct append_item items[3];
 		char name[300];
 		struct mail *got[3];
@@ -365,7 +377,8 @@ static void test_odd_octets(void **state)
 static void test_large(void **state)
 {
 	struct server *s = server(state);
-	static const size_t sizes[] = {(size_t)8 << 20, ((size_t)8 << 20) + 12345, 300 * 1024, 256 * 1024, 100};
+	static const size_t sizes[] = {(size_t)8 << 20, ((size_t)8 << 20) + 12345, 300 * 1024, 256 * 1024,
+				       100};
 	enum { N = sizeof(sizes) / sizeof(sizes[0]) };
 	char folder[300];
 	struct mail *sent[N], *got[N];
@@ -397,7 +410,8 @@ static void test_large(void **state)
 static void test_ways_to_append(void **state)
 {
 	struct server *s = server(state);
-	static const unsigned quirks[] = {QUIRK_NO_LITERAL_PLUS, QUIRK_NO_PIPELINE, QUIRK_NO_LITERAL_PLUS | QUIRK_NO_PIPELINE};
+	static const unsigned quirks[] = {QUIRK_NO_LITERAL_PLUS, QUIRK_NO_PIPELINE,
+					  QUIRK_NO_LITERAL_PLUS | QUIRK_NO_PIPELINE};
 	for (size_t q = 0; q < sizeof(quirks) / sizeof(quirks[0]); q++) {
 		struct server other = *s;
 		struct err err = ERR_INIT;
@@ -434,7 +448,9 @@ static const struct folder *find_raw(const struct folder_list *l, const char *ra
 static void test_folders(void **state)
 {
 	struct server *s = server(state);
-	static const char *const names[] = {"plain", "M\xc3\xbcller & S\xc3\xb6hne", "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", "with blank", "pl+us,comma"};
+	static const char *const names[] = {"plain", "M\xc3\xbcller & S\xc3\xb6hne",
+					    "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", "with blank",
+					    "pl+us,comma"};
 	struct folder_list l;
 	struct err err = ERR_INIT;
 	unsigned odd = 0;
@@ -650,11 +666,11 @@ static void test_probe_is_removed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_many_small),     cmocka_unit_test(test_flags_and_keywords),
-		cmocka_unit_test(test_nothing_changes), cmocka_unit_test(test_dates),
-		cmocka_unit_test(test_odd_octets),     cmocka_unit_test(test_large),
-		cmocka_unit_test(test_ways_to_append), cmocka_unit_test(test_folders),
-		cmocka_unit_test(test_refusals),       cmocka_unit_test(test_mailbox),
+		cmocka_unit_test(test_many_small),         cmocka_unit_test(test_flags_and_keywords),
+		cmocka_unit_test(test_nothing_changes),    cmocka_unit_test(test_dates),
+		cmocka_unit_test(test_odd_octets),         cmocka_unit_test(test_large),
+		cmocka_unit_test(test_ways_to_append),     cmocka_unit_test(test_folders),
+		cmocka_unit_test(test_refusals),           cmocka_unit_test(test_mailbox),
 		cmocka_unit_test(test_expunged_meanwhile), cmocka_unit_test(test_probe_is_removed),
 	};
 	return cmocka_run_group_tests_name("imap contract", tests, setup, teardown);

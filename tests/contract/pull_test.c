@@ -1,4 +1,4 @@
-/* What a pull makes of a source that misbehaves: each damage has its own outcome, and nothing else suffers from it. */
+/* What a pull makes of bodies that a source serves badly: each damage has its own outcome, and nothing else suffers from it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,170 +6,10 @@
 
 #include <cmocka.h>
 
-#include "engine/base/clock.h"
-#include "imap/pull.h"
-#include "tests/contract/fake_imap.h"
+#include "tests/contract/pull_scene.h"
+#include "throttle/gate.h"
 
 #include <signal.h>
-
-enum { MOST = 400 };
-
-struct scene {
-	struct fake fake;
-	struct secret *secret;
-	struct conn_conf conf;
-	struct conn *conn;
-	struct budget *budget;
-	struct pull *pull;
-	struct pull_conf pull_conf;
-	struct folder_state state;
-	struct err open_err;
-	bool open;
-	/* what came */
-	struct pull_meta listed[4 * MOST];
-	size_t n_listed;
-	struct {
-		uint32_t uid;
-		enum err_kind kind;
-		uint64_t size;
-		char first;
-		char server[64];
-	} got[4 * MOST];
-	size_t n_got;
-	int list_rc, next_rc;
-	struct err list_err, next_err;
-};
-
-static struct fake_message *numbered(size_t n, uint64_t size)
-{
-	struct fake_message *v = calloc(n, sizeof(*v));
-	for (size_t i = 0; i < n; i++)
-		v[i] = (struct fake_message){
-			.uid = (uint32_t)(10 * (i + 1)), .announced = size, .size = size, .fill = 'x'};
-	return v;
-}
-
-static struct scene *begin(struct fake_message *v, size_t n)
-{
-	struct scene *s = calloc(1, sizeof(*s));
-	s->fake = (struct fake){.v = v, .n = n};
-	s->secret = secret_new("pw", 2);
-	s->budget = budget_new((uint64_t)8 << 20);
-	s->pull_conf = (struct pull_conf){.spool_dir = "/tmp", .memory = s->budget, .set_messages = 10};
-	return s;
-}
-
-static void open_folder(struct scene *s)
-{
-	struct err err = ERR_INIT;
-	fake_start(&s->fake);
-	s->conf = (struct conn_conf){.host = "127.0.0.1",
-				     .port = s->fake.port,
-				     .tls = TLS_NONE,
-				     .user = "u",
-				     .secret = s->secret,
-				     .quirks = s->conf.quirks,
-				     .silence_ms = 20000};
-	if (conn_open(&s->conn, &s->conf, NULL, NULL, NULL, &err) < 0)
-		fail_msg("sign-in: %s %s", err.text, err.server);
-	s->open_err = ERR_INIT;
-	s->open = pull_open(&s->pull, s->conn, "INBOX", &s->pull_conf, &s->state, &s->open_err) == 0;
-}
-
-static void list_all(struct scene *s, size_t cap)
-{
-	s->list_err = ERR_INIT;
-	for (size_t n = 1; n > 0; s->n_listed += n) {
-		if (s->n_listed + cap > 4 * MOST)
-			fail_msg("the listing does not end");
-		s->list_rc = pull_list(s->pull, s->listed + s->n_listed, cap, &n, &s->list_err);
-		if (s->list_rc < 0)
-			return;
-	}
-}
-
-static void next_all(struct scene *s)
-{
-	struct err item = ERR_INIT;
-	struct mail *m;
-	s->next_err = ERR_INIT;
-	for (;;) {
-		s->next_rc = pull_next(s->pull, &m, &item, &s->next_err);
-		if (s->next_rc < 0 || !m)
-			return;
-		assert_true(s->n_got < 4 * MOST);
-		s->got[s->n_got].uid = m->uid;
-		s->got[s->n_got].kind = item.kind;
-		snprintf(s->got[s->n_got].server, sizeof(s->got[0].server), "%s", item.server);
-		assert_true((item.kind == ERR_NONE) == (m->body != NULL));
-		if (m->body) {
-			size_t n;
-			struct err err = ERR_INIT;
-			s->got[s->n_got].size = m->print.size;
-			assert_int_equal(spool_size(m->body), m->print.size);
-			if (m->print.size > 0)
-				assert_int_equal(spool_read(m->body, m->print.size - 1,
-							    &s->got[s->n_got].first, 1, &n, &err),
-						 0);
-		}
-		s->n_got++;
-		pull_release(s->budget, &m);
-	}
-}
-
-static void fetch_all(struct scene *s)
-{
-	struct err err = ERR_INIT;
-	open_folder(s);
-	assert_true(s->open);
-	list_all(s, MOST);
-	assert_int_equal(s->list_rc, 0);
-	assert_int_equal(pull_want(s->pull, s->listed, s->n_listed, &err), 0);
-	next_all(s);
-}
-
-/* The rest of the session still works, and everything reserved was given back. */
-static void end(struct scene *s)
-{
-	pull_close(&s->pull);
-	assert_int_equal(budget_used(s->budget), 0);
-	conn_close(&s->conn);
-	fake_stop(&s->fake);
-	free(s->fake.v);
-	secret_free(&s->secret);
-	budget_free(&s->budget);
-	free(s);
-}
-
-static void outcome(const struct scene *s, uint32_t uid, enum err_kind kind)
-{
-	size_t times = 0;
-	for (size_t i = 0; i < s->n_got; i++) {
-		if (s->got[i].uid != uid)
-			continue;
-		times++;
-		if (s->got[i].kind != kind)
-			fail_msg("uid %u: %s instead of %s", uid, err_kind_name(s->got[i].kind),
-				 err_kind_name(kind));
-	}
-	if (times != 1)
-		fail_msg("uid %u came %zu times", uid, times);
-}
-
-/* All but one are whole; the one has this kind. */
-static void all_but(struct scene *s, uint32_t uid, enum err_kind kind)
-{
-	fake_sync(&s->fake);
-	assert_int_equal(s->next_rc, 0);
-	assert_int_equal(s->n_got, s->fake.n);
-	for (size_t i = 0; i < s->fake.n; i++)
-		outcome(s, s->fake.v[i].uid, s->fake.v[i].uid == uid ? kind : ERR_NONE);
-}
-
-static bool wants_body(const char *items)
-{
-	return strstr(items, "BODY") != NULL;
-}
 
 /* --- opening --- */
 
@@ -633,300 +473,47 @@ static void test_stopped(void **state)
 	stop_free(&stop);
 }
 
-/* --- listing --- */
-
-static void listed_are(struct scene *s, size_t n)
-{
-	size_t found = 0;
-	fake_sync(&s->fake);
-	assert_int_equal(s->list_rc, 0);
-	for (size_t i = 0; i < s->fake.n; i++) {
-		for (size_t k = 0; k < s->n_listed; k++) {
-			if (s->listed[k].uid == s->fake.v[i].uid) {
-				found++;
-				break;
-			}
-		}
-	}
-	assert_int_equal(found, n);
-}
-
-static void test_list_ranges(void **state)
+/* One permit a command; with room for a single one the pull must not wait for what it holds itself. */
+static void test_gate(void **state)
 {
 	(void)state;
-	for (size_t cap = 1; cap <= 100; cap += 3) {
-		struct scene *s = begin(numbered(50, 100), 50);
-		open_folder(s);
-		list_all(s, cap);
-		listed_are(s, 50);
-		assert_int_equal(s->n_listed, 50);
-		assert_int_equal(s->listed[0].size, 100);
-		assert_int_equal(s->listed[0].flags, MAIL_SEEN);
-		assert_string_equal(s->listed[7].keywords, "k80");
-		assert_true(s->listed[0].received.known);
-		assert_int_equal(s->listed[0].received.at, 1057049557);
+	for (unsigned in_flight = 0; in_flight < 3; in_flight++) {
+		struct scene *s = begin(numbered(100, 1000), 100);
+		struct throttle *t = throttle_new();
+		const struct scope_limits limits = {.in_flight = in_flight};
+		struct scope *scope = scope_open(t, NULL, "source", &limits);
+		struct gate *gate = gate_new(scope, NULL);
+		struct scope_view view;
+		s->pull_conf.gate = gate;
+		fetch_all(s);
+		all_but(s, 0, ERR_NONE);
+		scope_look(scope, &view);
+		assert_int_equal(view.in_flight, 0);
 		end(s);
+		gate_free(&gate);
+		scope_close(&scope);
+		throttle_free(&t);
 	}
-}
-
-/* Before the second range is answered, messages in front of it are expunged. */
-static bool expunge_some(struct fake *f, const char *tag, const char *command)
-{
-	(void)tag;
-	if (strncmp(command, "FETCH ", 6) != 0 || ++f->counter != 3)
-		return false;
-	for (int i = 0; i < 7; i++) {
-		memmove(f->v, f->v + 1, (f->n - 1) * sizeof(*f->v));
-		f->n--;
-		fake_say(f, "* 1 EXPUNGE\r\n");
-	}
-	return false;
-}
-
-static void test_list_expunged(void **state)
-{
-	(void)state;
-	for (size_t cap = 2; cap < 60; cap += 5) {
-		struct scene *s = begin(numbered(200, 100), 200);
-		s->fake.on_command = expunge_some;
-		open_folder(s);
-		list_all(s, cap);
-		fake_sync(&s->fake);
-		listed_are(s, s->fake.n);
-		end(s);
-	}
-}
-
-/* The last message that was listed and all before it vanish, and others come. */
-static bool expunge_and_deliver(struct fake *f, const char *tag, const char *command)
-{
-	(void)tag;
-	if (strncmp(command, "FETCH ", 6) != 0 || ++f->counter != 2)
-		return false;
-	for (size_t i = 0; i < f->n; i++)
-		f->v[i].uid += 1000000;
-	fake_say(f, "* %zu EXISTS\r\n", f->n);
-	return false;
-}
-
-static void test_list_all_new(void **state)
-{
-	(void)state;
+	/* a refusal closes the scope for the stated time */
 	struct scene *s = begin(numbered(100, 100), 100);
-	s->fake.on_command = expunge_and_deliver;
-	open_folder(s);
-	list_all(s, 30);
-	listed_are(s, 100);
+	struct throttle *t = throttle_new();
+	const struct scope_limits limits = {.in_flight = 2};
+	struct scope *scope = scope_open(t, NULL, "source", &limits);
+	struct gate *gate = gate_new(scope, NULL);
+	struct scope_view view;
+	s->pull_conf.gate = gate;
+	s->fake.on_reply = throttle;
+	fetch_all(s);
+	assert_int_equal(s->next_err.kind, ERR_THROTTLED);
+	pull_close(&s->pull); /* what is in flight is taken in */
+	scope_look(scope, &view);
+	assert_int_equal(view.in_flight, 0);
+	assert_true(view.fenced);
+	assert_true(view.fenced_ms > 200000);
 	end(s);
-}
-
-static bool grow(struct fake *f, const char *tag, const char *command)
-{
-	(void)tag;
-	if (strncmp(command, "FETCH ", 6) == 0 && f->counter < 50) {
-		f->v[f->n].uid = f->v[f->n - 1].uid + 5;
-		f->n++;
-		f->counter++;
-		fake_say(f, "* %zu EXISTS\r\n", f->n);
-	}
-	return false;
-}
-
-static void test_list_growing(void **state)
-{
-	(void)state;
-	struct scene *s = begin(numbered(100, 100), 40);
-	s->fake.on_command = grow;
-	open_folder(s);
-	list_all(s, 10);
-	fake_sync(&s->fake);
-	listed_are(s, s->fake.n);
-	assert_true(s->fake.n > 40);
-	end(s);
-}
-
-static bool odd_line(struct fake *f, size_t i, const char *items)
-{
-	const uint32_t uid = f->v[i].uid;
-	switch (f->counter) {
-	case 0: /* UID 0 */
-		if (uid == f->special && strstr(items, "SIZE")) {
-			fake_say(f, "* %zu FETCH (UID 0 RFC822.SIZE 5)\r\n", i + 1);
-			return true;
-		}
-		return false;
-	case 1: /* no UID, then with it */
-		if (uid == f->special && strstr(items, "SIZE")) {
-			fake_say(f, "* %zu FETCH (RFC822.SIZE 5)\r\n", i + 1);
-			return true;
-		}
-		return false;
-	case 2: /* no date, no size */
-		if (uid == f->special) {
-			fake_say(f, "* %zu FETCH (UID %u INTERNALDATE NIL RFC822.SIZE NIL FLAGS NIL)\r\n",
-				 i + 1, uid);
-			return true;
-		}
-		return false;
-	case 3: /* each line three times, and others nobody asked for */
-		fake_fetch_line(f, i, items);
-		fake_fetch_line(f, i, items);
-		fake_say(f,
-			 "* 4000000000 FETCH (UID 4000000000 RFC822.SIZE 1 FLAGS ())\r\n* %zu FETCH (FLAGS "
-			 "(\\Deleted))\r\n",
-			 i + 1);
-		fake_fetch_line(f, i, items);
-		return true;
-	case 4: /* a second UID for a message */
-		fake_fetch_line(f, i, items);
-		fake_say(f, "* %zu FETCH (UID %u RFC822.SIZE 1)\r\n", i + 1, uid + 1);
-		return true;
-	default: /* no answer at all for one */
-		return uid == f->special && strstr(items, "SIZE");
-	}
-}
-
-static void test_list_odd_lines(void **state)
-{
-	(void)state;
-	for (int k = 0; k <= 5; k++) {
-		struct scene *s = begin(numbered(60, 100), 60);
-		s->fake.on_message = odd_line;
-		s->fake.counter = k;
-		s->fake.special = 330;
-		open_folder(s);
-		list_all(s, 25);
-		listed_are(s, 60);
-		assert_int_equal(s->n_listed, 60);
-		for (size_t i = 0; i < 60; i++)
-			if (s->listed[i].uid == 330 && (k == 0 || k == 2 || k == 5))
-				assert_false(s->listed[i].received.known);
-		end(s);
-	}
-}
-
-static void test_list_wrong_order(void **state)
-{
-	(void)state;
-	struct scene *s = begin(numbered(60, 100), 60);
-	for (size_t i = 0; i < 60; i++)
-		s->fake.v[i].uid = (uint32_t)(i * 37 % 61 * 1000 + 1); /* no order at all */
-	open_folder(s);
-	list_all(s, 25);
-	/* "*" is not the highest here: what is above it cannot be known, what is below is all there */
-	assert_true(s->list_rc == 0 || s->list_err.kind == ERR_PROTOCOL);
-	end(s);
-}
-
-static void test_list_same_uid(void **state)
-{
-	(void)state;
-	struct scene *s = begin(numbered(60, 100), 60);
-	s->fake.v[20].uid = s->fake.v[19].uid;
-	s->fake.v[41].uid = s->fake.v[40].uid;
-	open_folder(s);
-	list_all(s, 25);
-	listed_are(s, 60);
-	end(s);
-}
-
-/* UIDs far apart: by UID it must not take four thousand million steps. */
-static void test_list_sparse_by_uid(void **state)
-{
-	(void)state;
-	struct scene *s = begin(numbered(60, 100), 60);
-	for (uint32_t i = 0; i < 60; i++)
-		s->fake.v[i].uid = 1 + i * 70000000u;
-	s->fake.v[30].uid = s->fake.v[29].uid; /* makes it go by UID */
-	open_folder(s);
-	list_all(s, 25);
-	listed_are(s, 60);
-	assert_in_range(s->fake.fetches, 1, 200);
-	end(s);
-}
-
-static bool refuse_range(struct fake *f, const char *tag, const char *command)
-{
-	const char *set = strstr(command, "FETCH ") + 6;
-	if (!strstr(command, "SIZE") || !fake_set_has(set, f->special, f->n))
-		return false;
-	fake_say(f, "%s NO cannot read number %u\r\n", tag, f->special);
-	return true;
-}
-
-static void test_list_refused_line(void **state)
-{
-	(void)state;
-	struct scene *s = begin(numbered(60, 100), 60);
-	s->fake.on_reply = refuse_range;
-	s->fake.special = 33;
-	open_folder(s);
-	list_all(s, 60);
-	listed_are(s, 60); /* that one without size and date */
-	end(s);
-}
-
-static bool refuse_all(struct fake *f, const char *tag, const char *command)
-{
-	if (strncmp(command, "FETCH", 5) != 0)
-		return false;
-	fake_say(f, "%s NO never\r\n", tag);
-	return true;
-}
-
-static void test_list_refused(void **state)
-{
-	(void)state;
-	struct scene *s = begin(numbered(300, 100), 300);
-	s->fake.on_command = refuse_all;
-	open_folder(s);
-	list_all(s, 60);
-	assert_int_equal(s->list_rc, -1);
-	assert_int_equal(s->list_err.kind, ERR_FOLDER);
-	end(s);
-}
-
-static bool flood(struct fake *f, const char *tag, const char *command)
-{
-	(void)tag;
-	if (strncmp(command, "FETCH", 5) != 0)
-		return false;
-	for (long i = 0; i < 30000000 && !ferror(f->out); i++)
-		fake_say(f, "* 1 FETCH (UID 1 RFC822.SIZE 1 FLAGS ())\r\n");
-	return true;
-}
-
-static void test_list_flood(void **state)
-{
-	(void)state;
-	struct scene *s = begin(numbered(30, 100), 30);
-	s->fake.on_command = flood;
-	open_folder(s);
-	list_all(s, 60);
-	assert_int_equal(s->list_rc, -1);
-	assert_int_equal(s->list_err.kind, ERR_PROTOCOL);
-	end(s);
-}
-
-static bool always_moves(struct fake *f, size_t i, const char *items)
-{
-	fake_say(f, "* %zu FETCH (UID %u RFC822.SIZE 5)\r\n", i + 1, (uint32_t)(++f->counter + 1000));
-	(void)items;
-	return true;
-}
-
-static void test_list_ends_always(void **state)
-{
-	(void)state;
-	struct scene *s = begin(numbered(300, 100), 300);
-	s->fake.on_message = always_moves;
-	open_folder(s);
-	size_t n = 1;
-	int rc = 0;
-	for (int i = 0; i < 100000 && n > 0 && rc == 0; i++)
-		rc = pull_list(s->pull, s->listed, 20, &n, &s->list_err);
-	assert_true(rc < 0 || n == 0);
-	end(s);
+	gate_free(&gate);
+	scope_close(&scope);
+	throttle_free(&t);
 }
 
 int main(void)
@@ -949,18 +536,7 @@ int main(void)
 		cmocka_unit_test(test_disk),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_stopped),
-		cmocka_unit_test(test_list_ranges),
-		cmocka_unit_test(test_list_expunged),
-		cmocka_unit_test(test_list_all_new),
-		cmocka_unit_test(test_list_growing),
-		cmocka_unit_test(test_list_odd_lines),
-		cmocka_unit_test(test_list_wrong_order),
-		cmocka_unit_test(test_list_same_uid),
-		cmocka_unit_test(test_list_sparse_by_uid),
-		cmocka_unit_test(test_list_refused_line),
-		cmocka_unit_test(test_list_refused),
-		cmocka_unit_test(test_list_flood),
-		cmocka_unit_test(test_list_ends_always),
+		cmocka_unit_test(test_gate),
 	};
 	return cmocka_run_group_tests_name("pull", tests, NULL, NULL);
 }

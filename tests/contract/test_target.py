@@ -43,6 +43,9 @@ def test_route_imap_to_cyrus(tmp_path, cyrus):
     run(tmp_path, server, "ann", NF_PASSWORD=server.users["ann"])
 
 
-def test_route_imap_to_exosim(tmp_path, dovecot_target, exosim):
-    run(tmp_path, exosim, list(dovecot_target.users)[0], NF_LOGIN_URL=exosim.login_url, NF_TENANT=exosim.tenant,
-        NF_CLIENT_ID=exosim.client, NF_CLIENT_SECRET=exosim.secret)
+@pytest.mark.parametrize("profile", ["kind", "unkind"])
+def test_route_imap_to_exosim(profile, tmp_path, dovecot_target, exosim_for):
+    """Unkind: octets change, Message-IDs are made, no APPENDUID, \\Flagged of an APPEND is lost."""
+    server = exosim_for(dovecot_target, config={"profile": profile})
+    run(tmp_path, server, list(dovecot_target.users)[0], NF_LOGIN_URL=server.login_url, NF_TENANT=server.tenant,
+        NF_CLIENT_ID=server.client, NF_CLIENT_SECRET=server.secret, NF_RECODES="1" if profile == "unkind" else "")

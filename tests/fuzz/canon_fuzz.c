@@ -19,7 +19,8 @@ static void digest(const uint8_t *data, size_t size, uint64_t announced, uint8_t
 {
 	struct err err = ERR_INIT;
 	struct spool *s = NULL;
-	int rc = spool_new(&s, "/tmp", announced, &err) || spool_write(s, data, size, &err) || canon_digest(s, out, &err);
+	int rc = spool_new(&s, "/tmp", announced, &err) || spool_write(s, data, size, &err) ||
+		 canon_digest(s, out, &err);
 	assert(rc == 0);
 	spool_free(&s);
 }
@@ -36,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (data[i])
 			text[n++] = (char)data[i];
 	text[n] = '\0';
-	struct fingerprint print = {.size = size, .message_id = text, .date = text, .from = text, .subject = text};
+	struct fingerprint print = {
+		.size = size, .message_id = text, .date = text, .from = text, .subject = text};
 	print_key(&print, key);
 	char show[100];
 	print_show(text, show, sizeof(show));

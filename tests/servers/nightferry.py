@@ -1,8 +1,11 @@
 """Runs the program under test with a home, state and environment of its own. NF_BIN names another build of it."""
 import json
 import os
+import re
 import signal
 import subprocess
+import threading
+import time
 
 from . import local
 
@@ -16,6 +19,27 @@ class Result:
 
     def __repr__(self):
         return f"exit {self.code}\n--- stdout\n{self.out[-6000:]}\n--- stderr\n{self.err[-6000:]}"
+
+
+class PeakMemory(threading.Thread):
+    """Watches a process and its children; `kb` is the largest resident size that one of them had. (What wait4 reports would count the
+    copy of this program that the child was before it became the other.)"""
+
+    def __init__(self, process):
+        super().__init__(daemon=True)
+        self.process, self.kb, self.done = process, 0, False
+        self.start()
+
+    def run(self):
+        todo = []
+        while not self.done and self.process.returncode is None:
+            todo = [self.process.pid]
+            while todo:
+                pid = todo.pop()
+                todo += [int(p) for p in local.read(f"/proc/{pid}/task/{pid}/children").split()]
+                peak = re.search(r"^VmHWM:\s*(\d+)", local.read(f"/proc/{pid}/status"), re.M)
+                self.kb = max(self.kb, int(peak.group(1)) if peak else 0)
+            time.sleep(0.01)
 
 
 class Nightferry:

@@ -326,7 +326,7 @@ def test_big_message_streams(exosim_for, dovecot_target):
     assert c.fetch()[0]["body"] == body
     with open(f"/proc/{exosim.process.pid}/status", encoding="ascii") as f:
         peak = int(re.search(r"VmHWM:\s+(\d+) kB", f.read()).group(1))
-    assert peak < 40_000, f"{peak} kB"
+    assert peak < 40_000 or re.search("asan|tsan", exosim.binary), f"{peak} kB"
 
 
 def test_store_search_fetch_copy_move_expunge(exosim):

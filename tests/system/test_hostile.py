@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import sys
-import threading
 import time
 
 import pytest
@@ -16,7 +15,7 @@ from hostile import HostileServer  # noqa: E402
 from hostile_scenarios import FOLDER, MAILBOX, MESSAGE, MOVED, SCENARIOS  # noqa: E402
 from servers import local  # noqa: E402
 from servers.dovecot import Dovecot  # noqa: E402
-from servers.nightferry import Nightferry  # noqa: E402
+from servers.nightferry import Nightferry, PeakMemory  # noqa: E402
 from servers.rawimap import RawImap  # noqa: E402
 
 AT_A_TIME = 8
@@ -61,28 +60,16 @@ def run_one(scenario, number, target, certificates, ca):
     try:
         secrets = program.secret_file("pw-alice"), program.secret_file(target.users[address])
         process = program.start(*copy_options(server.port, scenario.tls, ca, target, address, secrets))
-        peak = [0]
-        watch = threading.Thread(target=watch_memory, args=(process, peak), daemon=True)
-        watch.start()
+        watch = PeakMemory(process)
         try:
             result, error = program.finish(process, LONGEST_S), None
         except AssertionError as e:
             result, error = None, str(e)
         watch.join(5)
-        return Outcome(result, time.monotonic() - start, arrived(target, address), truth, list(server.faults), peak[0], error)
+        return Outcome(result, time.monotonic() - start, arrived(target, address), truth, list(server.faults), watch.kb, error)
     finally:
         server.stop()
         program.close()
-
-
-def watch_memory(process, peak):
-    """The largest resident size of the program and its children, from /proc."""
-    while process.poll() is None:
-        for pid in [process.pid] + [int(p) for p in local.read(f"/proc/{process.pid}/task/{process.pid}/children").split()]:
-            for line in local.read(f"/proc/{pid}/status").splitlines():
-                if line.startswith("VmHWM:"):
-                    peak[0] = max(peak[0], int(line.split()[1]))
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

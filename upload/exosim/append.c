@@ -13,7 +13,7 @@
 #include <strings.h>
 
 struct append {
-	char *name, *key, *raw; /* owned */
+	char *name, *key, *raw;  /* owned */
 	struct span flags, date; /* within the command; len 0: not given */
 	struct check check;
 	struct spool *body; /* owned */
@@ -44,10 +44,10 @@ static bool parse(struct command *c, struct append *a)
 	if (!c->literal || !args_take_astring(&c->args, &raw, &a->name) || !args_take_char(&c->args, ' '))
 		return false;
 	if (c->args.at < c->args.end && *c->args.at == '(' &&
-		(!args_take_flags(&c->args, &a->flags) || !args_take_char(&c->args, ' ')))
+	    (!args_take_flags(&c->args, &a->flags) || !args_take_char(&c->args, ' ')))
 		return false;
 	if (c->args.at < c->args.end && *c->args.at == '"' &&
-		(!args_take_date_time(&c->args, &a->date) || !args_take_char(&c->args, ' ')))
+	    (!args_take_date_time(&c->args, &a->date) || !args_take_char(&c->args, ' ')))
 		return false;
 	return args_is_end(&c->args);
 }
@@ -174,7 +174,8 @@ static int respool(struct session *s, struct append *a, const char *data, size_t
 static int change_message(struct session *s, struct append *a, struct err *err)
 {
 	struct profile *p = &s->x->profile;
-	bool mime = profile_get(p, SW_MIME_RECODED), id = profile_get(p, SW_MESSAGE_ID_ADDED) && !a->check.has_message_id;
+	bool mime = profile_get(p, SW_MIME_RECODED),
+	     id = profile_get(p, SW_MESSAGE_ID_ADDED) && !a->check.has_message_id;
 	size_t n = (size_t)spool_size(a->body), got, out_n;
 	char *data, *out;
 	int r;
@@ -219,10 +220,10 @@ static void format_flags(struct profile *p, const struct span *flags, struct buf
 
 		if (!args_take_atom(&a, &word))
 			break;
-		keep = !is_system                   ? profile_get(p, SW_KEYWORDS_KEPT)
-			: span_is(&word, "Flagged") ? profile_get(p, SW_FLAGGED_KEPT)
-			: span_is(&word, "Seen")    ? profile_get(p, SW_SEEN_KEPT)
-						    : true;
+		keep = !is_system                  ? profile_get(p, SW_KEYWORDS_KEPT)
+		       : span_is(&word, "Flagged") ? profile_get(p, SW_FLAGGED_KEPT)
+		       : span_is(&word, "Seen")    ? profile_get(p, SW_SEEN_KEPT)
+						   : true;
 		if (keep) {
 			if (out->data[out->len - 1] != '(')
 				buf_add_char(out, ' ', err);
@@ -253,7 +254,8 @@ static int format_command(struct session *s, const struct append *a, struct buf 
 }
 
 /* Gives the message to the backend; the answer comes in its turn (append_answered). */
-static int commit(struct session *s, const struct command *c, struct append *a, const struct fault_hit *hit, struct err *err)
+static int commit(struct session *s, const struct command *c, struct append *a, const struct fault_hit *hit,
+		  struct err *err)
 {
 	struct buf line;
 	struct pending *p;
@@ -266,7 +268,8 @@ static int commit(struct session *s, const struct command *c, struct append *a, 
 	r = format_command(s, a, &line, err);
 	if (r == 0) {
 		p = &s->queue[(s->head + s->used) % QUEUE_MAX];
-		*p = (struct pending){.n = ++s->last, .bytes = spool_size(a->body), .is_mute = mute, .key = a->key};
+		*p = (struct pending){
+			.n = ++s->last, .bytes = spool_size(a->body), .is_mute = mute, .key = a->key};
 		a->key = NULL;
 		p->hide_ms = hit && hit->kind == FAULT_HIDDEN ? hit->ms : 0;
 		p->flagged = a->flags.len && span_has_word(&a->flags, "\\Flagged");
@@ -274,7 +277,7 @@ static int commit(struct session *s, const struct command *c, struct append *a, 
 		s->used++;
 		mailbox_flight(s->box, 1);
 		wire_printf(s->backend, "x%llu %s {%llu+}\r\n", (unsigned long long)p->n, buf_str(&line),
-			(unsigned long long)p->bytes);
+			    (unsigned long long)p->bytes);
 		r = backend_put_spool(s->backend, a->body, err);
 		wire_put(s->backend, "\r\n", 2);
 	}
@@ -310,7 +313,8 @@ static int finish(struct session *s, const struct command *c, struct append *a, 
 	case FAULT_REFUSE_MESSAGE:
 	case FAULT_QUOTA_FULL:
 		MAILBOX_COUNT(s->box, refused, 1);
-		session_answer(s, c->tag, "%s", hit.kind == FAULT_REFUSE_MESSAGE && *hit.text ? hit.text : SAY_QUOTA);
+		session_answer(s, c->tag, "%s",
+			       hit.kind == FAULT_REFUSE_MESSAGE && *hit.text ? hit.text : SAY_QUOTA);
 		return 0;
 	case FAULT_COMMIT_LATE:
 		if (store_late(s, a, hit.ms, err) < 0)
@@ -380,7 +384,8 @@ void command_append(struct session *s, struct command *c)
 		}
 	}
 	if (r < 0 && !s->over) {
-		log_line(LOG_ERROR, "imap %s: APPEND: %s", s->box->address, err_line(&err, line, sizeof(line)));
+		log_line(LOG_ERROR, "imap %s: APPEND: %s", s->box->address,
+			 err_line(&err, line, sizeof(line)));
 		session_bye(s, SAY_CLOSED);
 	}
 	append_done(&a);
@@ -399,7 +404,8 @@ void append_answered(struct session *s, struct pending *p, const struct reply *r
 {
 	char *end;
 	unsigned long long uid = 0;
-	bool known = strncasecmp(r->code, "APPENDUID ", 10) == 0, give = profile_get(&s->x->profile, SW_UID_GIVEN) != 0;
+	bool known = strncasecmp(r->code, "APPENDUID ", 10) == 0,
+	     give = profile_get(&s->x->profile, SW_UID_GIVEN) != 0;
 
 	mailbox_flight(s->box, -1);
 	if (r->is_ok) {
@@ -407,7 +413,8 @@ void append_answered(struct session *s, struct pending *p, const struct reply *r
 		if (known) {
 			strtoull(r->code + 10, &end, 10);
 			uid = strtoull(end, NULL, 10);
-			folders_hide(s->box->folders, p->key, (uint32_t)uid, clock_mono_ms(), p->hide_ms ? clock_mono_ms() + p->hide_ms : 0);
+			folders_hide(s->box->folders, p->key, (uint32_t)uid, clock_mono_ms(),
+				     p->hide_ms ? clock_mono_ms() + p->hide_ms : 0);
 		}
 		if (p->is_mute)
 			return;
@@ -425,6 +432,7 @@ void append_answered(struct session *s, struct pending *p, const struct reply *r
 		folders_forget(s->box->folders);
 		session_answer(s, p->tag, "NO [TRYCREATE] Folder doesn't exist.");
 	} else {
-		session_answer(s, p->tag, "%s", strncasecmp(r->code, "OVERQUOTA", 9) == 0 ? SAY_QUOTA : SAY_ARGUMENT);
+		session_answer(s, p->tag, "%s",
+			       strncasecmp(r->code, "OVERQUOTA", 9) == 0 ? SAY_QUOTA : SAY_ARGUMENT);
 	}
 }

@@ -3,7 +3,10 @@
 
 #include <strings.h>
 
-void check_init(struct check *c) { *c = (struct check){0}; }
+void check_init(struct check *c)
+{
+	*c = (struct check){0};
+}
 
 static void feed_header(struct check *c, const char *data, size_t n)
 {

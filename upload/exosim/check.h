@@ -8,8 +8,8 @@
 
 struct check {
 	bool in_body;
-	bool bad_header;       /* an 8-bit or NUL octet in the header */
-	bool nul;              /* a NUL anywhere */
+	bool bad_header; /* an 8-bit or NUL octet in the header */
+	bool nul;        /* a NUL anywhere */
 	bool has_message_id;
 	uint64_t longest_line; /* octets without its end */
 	uint64_t line;         /* octets of the line that is not ended yet */

@@ -12,7 +12,7 @@ struct late;
 
 struct exosim {
 	struct profile profile;
-	struct world *world;      /* owned by main, as all here */
+	struct world *world; /* owned by main, as all here */
 	struct faults *faults;
 	struct grants *grants;
 	struct wire_tls *tls;
@@ -25,7 +25,7 @@ struct exosim {
 	char *spool_dir;
 	bool german;
 	uint64_t seed;
-	atomic_uint sessions;     /* connections open now */
+	atomic_uint sessions; /* connections open now */
 	atomic_ullong connections;
 };
 

@@ -11,7 +11,7 @@ struct fault {
 	char *mailbox, *folder, *command; /* owned; NULL: any */
 	uint64_t nth, count;              /* count 0: for ever */
 	double probability;
-	uint64_t random;                  /* state of its generator */
+	uint64_t random; /* state of its generator */
 	uint64_t seen, fired;
 	struct fault *next; /* owned */
 };
@@ -33,16 +33,24 @@ static const struct {
 #undef X
 };
 
-const char *fault_name(enum fault_kind kind) { return kinds[kind].name; }
+const char *fault_name(enum fault_kind kind)
+{
+	return kinds[kind].name;
+}
 
-struct faults *faults_new(uint64_t seed)
+struct faults *faults_new(void)
 {
 	struct faults *f = calloc(1, sizeof(*f));
 
 	assert(f);
 	pthread_mutex_init(&f->lock, NULL);
-	f->seed = seed;
+	f->seed = 1;
 	return f;
+}
+
+void faults_seed(struct faults *f, uint64_t seed)
+{
+	f->seed = seed;
 }
 
 static void fault_free(struct fault *x)
@@ -100,8 +108,8 @@ static int read_text(const json_t *spec, const char *key, char **to, struct err 
 
 static bool is_known_key(const char *key)
 {
-	static const char *const keys[] = {
-		"kind", "mailbox", "folder", "command", "nth", "count", "probability", "ms", "bytes", "text"};
+	static const char *const keys[] = {"kind",  "mailbox",     "folder", "command", "nth",
+					   "count", "probability", "ms",     "bytes",   "text"};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
 		if (strcmp(keys[i], key) == 0)
@@ -118,9 +126,8 @@ static int read_spec(struct fault *x, const json_t *spec, struct err *err)
 	uint64_t ms = 0;
 	int i;
 
-	json_object_foreach((json_t *)(uintptr_t)spec, key, v)
-		if (!is_known_key(key))
-			return err_set(err, ERR_USAGE, "fault: unknown key '%s'", key);
+	json_object_foreach((json_t *)(uintptr_t)spec, key, v) if (!is_known_key(key)) return err_set(
+		err, ERR_USAGE, "fault: unknown key '%s'", key);
 	for (i = 0; i < FAULTS_END; i++)
 		if (kind && strcmp(kinds[i].name, kind) == 0)
 			break;
@@ -130,9 +137,10 @@ static int read_spec(struct fault *x, const json_t *spec, struct err *err)
 	x->nth = x->count = 1;
 	x->probability = p ? json_number_value(p) : 1.0;
 	if (read_number(spec, "nth", &x->nth, err) < 0 || read_number(spec, "count", &x->count, err) < 0 ||
-		read_number(spec, "ms", &ms, err) < 0 || read_number(spec, "bytes", &x->what.bytes, err) < 0 ||
-		read_text(spec, "mailbox", &x->mailbox, err) < 0 || read_text(spec, "folder", &x->folder, err) < 0 ||
-		read_text(spec, "command", &x->command, err) < 0 || read_text(spec, "text", &text, err) < 0)
+	    read_number(spec, "ms", &ms, err) < 0 || read_number(spec, "bytes", &x->what.bytes, err) < 0 ||
+	    read_text(spec, "mailbox", &x->mailbox, err) < 0 ||
+	    read_text(spec, "folder", &x->folder, err) < 0 ||
+	    read_text(spec, "command", &x->command, err) < 0 || read_text(spec, "text", &text, err) < 0)
 		return -1;
 	x->what.ms = (int64_t)ms;
 	if (text && (strlen(text) >= sizeof(x->what.text) || strpbrk(text, "\r\n"))) {
@@ -158,7 +166,6 @@ int faults_add(struct faults *f, const json_t *spec, unsigned *id, struct err *e
 	}
 	pthread_mutex_lock(&f->lock);
 	x->id = ++f->last_id;
-	x->random = f->seed * 1000003u + x->id;
 	for (last = &f->first; *last; last = &(*last)->next)
 		;
 	*last = x;
@@ -202,8 +209,8 @@ static bool matches_command(const struct fault *x, enum fault_hook hook, const c
 	return hook != HOOK_COMMAND || strcmp(wanted, "*") == 0 || matches(wanted, command);
 }
 
-bool faults_check(struct faults *f, enum fault_hook hook, const char *mailbox, const char *folder, const char *command,
-	struct fault_hit *hit)
+bool faults_check(struct faults *f, enum fault_hook hook, const char *mailbox, const char *folder,
+		  const char *command, struct fault_hit *hit)
 {
 	bool fires = false;
 
@@ -211,10 +218,11 @@ bool faults_check(struct faults *f, enum fault_hook hook, const char *mailbox, c
 		return false;
 	pthread_mutex_lock(&f->lock);
 	for (struct fault *x = f->first; x && !fires; x = x->next) {
-		if (kinds[x->what.kind].hook != hook || !matches(x->mailbox, mailbox) || !matches(x->folder, folder) ||
-			!matches_command(x, hook, command))
+		if (kinds[x->what.kind].hook != hook || !matches(x->mailbox, mailbox) ||
+		    !matches(x->folder, folder) || !matches_command(x, hook, command))
 			continue;
-		x->seen++;
+		if (!x->seen++)
+			x->random = f->seed * 1000003u + x->id;
 		if (x->seen < x->nth || (x->count && x->fired >= x->count))
 			continue;
 		if (x->probability < 1.0 && next_random(&x->random) >= x->probability)
@@ -233,11 +241,11 @@ json_t *faults_list(struct faults *f)
 
 	pthread_mutex_lock(&f->lock);
 	for (const struct fault *x = f->first; x; x = x->next)
-		json_array_append_new(all,
-			json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:s*, s:s*}", "id", (int)x->id, "kind",
-				kinds[x->what.kind].name, "seen", (json_int_t)x->seen, "fired", (json_int_t)x->fired,
-				"nth", (json_int_t)x->nth, "count", (json_int_t)x->count, "mailbox", x->mailbox,
-				"folder", x->folder));
+		json_array_append_new(all, json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:s*, s:s*}", "id",
+						     (int)x->id, "kind", kinds[x->what.kind].name, "seen",
+						     (json_int_t)x->seen, "fired", (json_int_t)x->fired,
+						     "nth", (json_int_t)x->nth, "count", (json_int_t)x->count,
+						     "mailbox", x->mailbox, "folder", x->folder));
 	pthread_mutex_unlock(&f->lock);
 	return all;
 }

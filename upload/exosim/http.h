@@ -21,16 +21,16 @@ const char *http_query(const struct http_request *r, const char *name);
 
 struct http_reply {
 	unsigned status;
-	char *body;        /* malloc'd, the server frees it; NULL: empty */
-	const char *type;  /* content type; NULL: application/json */
+	char *body;             /* malloc'd, the server frees it; NULL: empty */
+	const char *type;       /* content type; NULL: application/json */
 	char header[4][2][128]; /* further ones: name, value; "" ends */
-	bool drop;         /* close the connection without an answer */
+	bool drop;              /* close the connection without an answer */
 };
 typedef void http_handler(void *ctx, const struct http_request *in, struct http_reply *out);
 
 /* listen_fd is taken over. cert and key (PEM texts): TLS; NULL: plain. */
-int http_open(struct http **out, int listen_fd, const char *cert, const char *key, size_t body_cap, http_handler *handle, void *ctx,
-	struct err *err);
+int http_open(struct http **out, int listen_fd, const char *cert, const char *key, size_t body_cap,
+	      http_handler *handle, void *ctx, struct err *err);
 void http_close(struct http **h);
 
 #endif

@@ -11,7 +11,11 @@
 #define LIMIT_NEVER INT64_MAX
 
 /* What was exceeded; the name as in "Application is over its … limit." */
-#define LIMIT_KINDS(X) X(NONE, "") X(CONCURRENCY, "MailboxConcurrency") X(REQUESTS, "RequestRate") X(BYTES, "IncomingBytes")
+#define LIMIT_KINDS(X)                                     \
+	X(NONE, "")                                        \
+	X(CONCURRENCY, "MailboxConcurrency")               \
+	X(REQUESTS, "RequestRate") X(BYTES, "IncomingByte" \
+					    "s")
 enum limit_kind {
 #define X(k, n) LIMIT_##k,
 	LIMIT_KINDS(X)
@@ -35,7 +39,10 @@ struct limit_rules { /* 0: no such limit */
 struct limit_rules limit_documented(void);
 
 struct limit_log { /* amounts by time, oldest first */
-	struct limit_entry { int64_t at_ms; uint64_t n; } *entry; /* owned; a ring */
+	struct limit_entry {
+		int64_t at_ms;
+		uint64_t n;
+	} * entry; /* owned; a ring */
 	size_t room, first, count;
 	uint64_t sum;
 };

@@ -29,7 +29,8 @@ static bool is_form(const char *type)
 {
 	static const char form[] = "application/x-www-form-urlencoded";
 
-	return type && strncasecmp(type, form, sizeof(form) - 1) == 0 && (type[sizeof(form) - 1] == '\0' || strchr("; ", type[sizeof(form) - 1]));
+	return type && strncasecmp(type, form, sizeof(form) - 1) == 0 &&
+	       (type[sizeof(form) - 1] == '\0' || strchr("; ", type[sizeof(form) - 1]));
 }
 
 void login_handle(void *ctx, const struct http_request *in, struct http_reply *out)

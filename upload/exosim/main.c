@@ -39,14 +39,15 @@ static int start(struct servers *v, struct exosim *x, struct config *c, struct e
 	char *cert = NULL, *key = NULL;
 	int fd, r = -1;
 
-	if (wire_tls_new(&x->tls, c->cert, c->key, err) < 0 || read_text(c->cert, &cert, err) < 0 || read_text(c->key, &key, err) < 0)
+	if (wire_tls_new(&x->tls, c->cert, c->key, err) < 0 || read_text(c->cert, &cert, err) < 0 ||
+	    read_text(c->key, &key, err) < 0)
 		goto out;
 	x->late = late_new(x);
 	if ((fd = front_listen(&c->https_port, err)) < 0 ||
-		http_open(&v->https, fd, cert, key, TOKEN_BODY_MAX, login_handle, x, err) < 0)
+	    http_open(&v->https, fd, cert, key, TOKEN_BODY_MAX, login_handle, x, err) < 0)
 		goto out;
 	if ((fd = front_listen(&c->admin_port, err)) < 0 ||
-		http_open(&v->admin, fd, NULL, NULL, (size_t)1 << 20, admin_handle, x, err) < 0)
+	    http_open(&v->admin, fd, NULL, NULL, (size_t)1 << 20, admin_handle, x, err) < 0)
 		goto out;
 	if ((fd = front_listen(&c->imaps_port, err)) < 0 || front_open(&v->front, x, fd, err) < 0)
 		goto out;
@@ -79,7 +80,8 @@ static int run(struct exosim *x, struct config *c, const sigset_t *signals, stru
 	bool clean;
 
 	if (r == 0) {
-		printf("exosim ready https=%u imaps=%u admin=%u\n", c->https_port, c->imaps_port, c->admin_port);
+		printf("exosim ready https=%u imaps=%u admin=%u\n", c->https_port, c->imaps_port,
+		       c->admin_port);
 		fflush(stdout);
 		sigwait(signals, &sig);
 	}
@@ -115,11 +117,7 @@ int main(int argc, char **argv)
 	x.world = world_new(&x.profile);
 	x.spool_dir = strdup(tmp && *tmp ? tmp : "/tmp");
 	assert(x.stop && x.spool_dir);
-	/* The faults' generators are made when they are added; the seed may come later on the command line, so it is looked for first. */
-	for (int i = 1; i + 1 < argc; i++)
-		if (strcmp(argv[i], "--seed") == 0)
-			x.seed = strtoull(argv[i + 1], NULL, 10);
-	x.faults = faults_new(x.seed);
+	x.faults = faults_new();
 	x.grants = grants_new(x.world, &x.profile);
 	r = config_read(&c, &x, argc, argv, &err);
 	if (r == 0 && c.help) {

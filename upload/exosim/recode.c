@@ -5,11 +5,15 @@
 #include <assert.h>
 #include <gmime/gmime.h>
 
-void recode_init(void) { g_mime_init(); }
+void recode_init(void)
+{
+	g_mime_init();
+}
 
 static bool is_sealed(GMimeObject *o)
 {
-	return GMIME_IS_MULTIPART_SIGNED(o) || GMIME_IS_MULTIPART_ENCRYPTED(o) || GMIME_IS_APPLICATION_PKCS7_MIME(o);
+	return GMIME_IS_MULTIPART_SIGNED(o) || GMIME_IS_MULTIPART_ENCRYPTED(o) ||
+	       GMIME_IS_APPLICATION_PKCS7_MIME(o);
 }
 
 static void change_part(GMimeObject *o)
@@ -27,8 +31,8 @@ static void change_part(GMimeObject *o)
 
 		if (g_mime_part_get_content(p))
 			g_mime_part_set_content_encoding(p, now == GMIME_CONTENT_ENCODING_BASE64
-					? GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE
-					: GMIME_CONTENT_ENCODING_BASE64);
+								    ? GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE
+								    : GMIME_CONTENT_ENCODING_BASE64);
 	}
 }
 

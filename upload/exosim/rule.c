@@ -3,13 +3,16 @@
 #include <errno.h>
 
 static const struct switch_row rows[SWITCHES_END] = {
-#define X(k, n, kind_, unkind_, grade_, text_)                                                               \
+#define X(k, n, kind_, unkind_, grade_, text_) \
 	[SW_##k] = {.name = n, .grade = grade_, .text = text_, .kind = kind_, .unkind = unkind_},
 	SWITCHES(X)
 #undef X
 };
 
-const struct switch_row *rule_row(enum rule_switch sw) { return &rows[sw]; }
+const struct switch_row *rule_row(enum rule_switch sw)
+{
+	return &rows[sw];
+}
 
 void profile_init(struct profile *p, bool unkind)
 {
@@ -47,13 +50,16 @@ int profile_set_text(struct profile *p, const char *text, struct err *err)
 }
 
 static const struct token_error_row token_errors[TOKEN_ERRORS_END] = {
-#define X(k, code_, status_, error_, text_, grade_)                                                          \
+#define X(k, code_, status_, error_, text_, grade_) \
 	[TE_##k] = {.code = code_, .status = status_, .error = error_, .text = text_, .grade = grade_},
 	TOKEN_ERRORS(X)
 #undef X
 };
 
-const struct token_error_row *rule_token_error(enum token_error e) { return &token_errors[e]; }
+const struct token_error_row *rule_token_error(enum token_error e)
+{
+	return &token_errors[e];
+}
 
 /* S: libremail issue 105 lists what outlook.office365.com shows over IMAP. German names: T. */
 static const struct known_folder known[] = {

@@ -11,21 +11,21 @@
 #define QUEUE_MAX 64 /* APPENDs given to the backend and not answered */
 
 enum session_state { /* a set, for the table of commands */
-	ST_GREETED = 1,
-	ST_SIGNED_IN = 2,
-	ST_SELECTED = 4,
-	ST_LIMBO = 8 /* signed in, but not connected */
+		     ST_GREETED = 1,
+		     ST_SIGNED_IN = 2,
+		     ST_SELECTED = 4,
+		     ST_LIMBO = 8 /* signed in, but not connected */
 };
 
 /* An APPEND on its way through the backend. */
 struct pending {
 	char tag[TAG_MAX];
-	uint64_t n;       /* of our tag there */
+	uint64_t n; /* of our tag there */
 	uint64_t bytes;
-	char *key;        /* owned: the folder's */
-	int64_t hide_ms;  /* fault HIDDEN */
+	char *key;       /* owned: the folder's */
+	int64_t hide_ms; /* fault HIDDEN */
 	bool flagged;
-	bool is_mute;     /* its answer is lost: faults DROP_AFTER_COMMIT, HANG_AFTER_COMMIT */
+	bool is_mute; /* its answer is lost: faults DROP_AFTER_COMMIT, HANG_AFTER_COMMIT */
 };
 
 struct reply { /* what the backend answered to a command that waits */
@@ -36,23 +36,24 @@ struct reply { /* what the backend answered to a command that waits */
 };
 
 struct session {
-	struct exosim *x;       /* borrowed */
-	struct stop *stop;      /* owned; child of the run's */
+	struct exosim *x;              /* borrowed */
+	struct stop *stop;             /* owned; child of the run's */
 	struct wire *client, *backend; /* owned; backend NULL before sign-in */
 	enum session_state state;
-	struct mailbox *box;    /* borrowed; NULL before sign-in */
-	struct app *app;        /* borrowed */
-	bool entered;           /* counts among the mailbox's sessions */
-	bool over;              /* close in good order */
-	bool dropped;           /* the client is to see a broken connection */
+	struct mailbox *box; /* borrowed; NULL before sign-in */
+	struct app *app;     /* borrowed */
+	bool entered;        /* counts among the mailbox's sessions */
+	bool over;           /* close in good order */
+	bool dropped;        /* the client is to see a broken connection */
 	unsigned errors;
-	uint64_t last;          /* number of our last tag at the backend */
+	uint64_t last; /* number of our last tag at the backend */
 	struct pending queue[QUEUE_MAX];
 	size_t head, used;
 	struct reply reply;
-	bool searches_uids;     /* what the numbers of SEARCH are */
-	bool plus;              /* the backend asked for more (IDLE) */
-	void (*capture)(void *ctx, const char *line, size_t len); /* takes untagged lines instead of the client */
+	bool searches_uids; /* what the numbers of SEARCH are */
+	bool plus;          /* the backend asked for more (IDLE) */
+	void (*capture)(void *ctx, const char *line,
+			size_t len); /* takes untagged lines instead of the client */
 	void *capture_ctx;
 	char *selected;         /* owned: key; NULL: none */
 	uint32_t exists, shown; /* messages there, and as last told to the client */
@@ -61,9 +62,9 @@ struct session {
 struct command {
 	char tag[TAG_MAX];
 	struct span verb;
-	struct args args;       /* behind the verb, leading blank taken */
-	struct buf text;        /* the whole command; literals inside as {n+} */
-	bool literal;           /* APPEND: the message waits on the wire */
+	struct args args; /* behind the verb, leading blank taken */
+	struct buf text;  /* the whole command; literals inside as {n+} */
+	bool literal;     /* APPEND: the message waits on the wire */
 	uint64_t literal_size;
 	bool literal_sync;
 };
@@ -75,7 +76,8 @@ void session_run(struct exosim *x, int fd);
 /* Blocks until the client sent more; meanwhile answers of the backend are passed on. 0, or -1: it is over. */
 int session_more(struct session *s);
 /* "tag <text>"; NO and BAD are counted, and the last one allowed ends the session. */
-void session_answer(struct session *s, const char *tag, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void session_answer(struct session *s, const char *tag, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* The connection breaks: nothing that is not flushed arrives. */
 void session_drop(struct session *s);
 /* "* BYE …" in good order. */

@@ -57,8 +57,8 @@ static bool split_response(char *text, size_t n, char **user, char **token)
 
 static void fail(struct session *s, const struct command *c, struct mailbox *m, bool challenge)
 {
-	static const char json[] =
-		"{\"status\":\"401\",\"schemes\":\"bearer\",\"scope\":\"https://outlook.office365.com/.default\"}";
+	static const char json[] = "{\"status\":\"401\",\"schemes\":\"bearer\",\"scope\":\"https://"
+				   "outlook.office365.com/.default\"}";
 
 	if (m)
 		MAILBOX_COUNT(m, signins_refused, 1);

@@ -4,7 +4,10 @@
 
 #define SLOT_MS 10
 
-void window_init(struct window *w, int64_t span_ms) { *w = (struct window){.span_ms = span_ms}; }
+void window_init(struct window *w, int64_t span_ms)
+{
+	*w = (struct window){.span_ms = span_ms};
+}
 
 void window_done(struct window *w)
 {
@@ -12,7 +15,10 @@ void window_done(struct window *w)
 	w->slots = NULL;
 }
 
-void window_set_span(struct window *w, int64_t span_ms) { w->span_ms = span_ms; }
+void window_set_span(struct window *w, int64_t span_ms)
+{
+	w->span_ms = span_ms;
+}
 
 static const struct window_slot *slot_at(const struct window *w, size_t i)
 {

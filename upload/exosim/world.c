@@ -10,12 +10,12 @@
 #define MAILBOXES_MAX 20000
 
 struct world {
-	struct profile *profile; /* borrowed */
+	struct profile *profile;    /* borrowed */
 	char *tenants[TENANTS_MAX]; /* owned */
 	size_t tenants_n;
 	struct app *apps[APPS_MAX]; /* owned; fixed once servers run */
 	size_t apps_n;
-	pthread_mutex_t lock;    /* the list */
+	pthread_mutex_t lock;      /* the list */
 	struct mailbox *mailboxes; /* owned */
 	size_t mailboxes_n;
 	bool open;
@@ -113,8 +113,9 @@ int world_add_app(struct world *w, const json_t *spec, struct err *err)
 	json_error_t je;
 	struct app *a;
 
-	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT, "{s:s, s?s, s?s, s?s, s?b}", "id", &id, "secret",
-		    &secret, "secret_file", &secret_file, "certificate", &certificate, "secret_expired", &expired) < 0)
+	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT, "{s:s, s?s, s?s, s?s, s?b}", "id",
+			   &id, "secret", &secret, "secret_file", &secret_file, "certificate", &certificate,
+			   "secret_expired", &expired) < 0)
 		return err_set(err, ERR_USAGE, "app: %s", je.text);
 	if (w->apps_n == APPS_MAX)
 		return err_set(err, ERR_USAGE, "more than %d apps", APPS_MAX);
@@ -183,7 +184,10 @@ static struct mailbox *make_locked(struct world *w, const char *address)
 	return m;
 }
 
-void world_set_open(struct world *w, bool open) { w->open = open; }
+void world_set_open(struct world *w, bool open)
+{
+	w->open = open;
+}
 
 /* Addresses become user names of the backend; nothing odd goes there. */
 static bool is_address(const char *s)
@@ -218,9 +222,10 @@ int world_set_mailbox(struct world *w, const json_t *spec, struct err *err)
 	json_error_t je;
 	struct mailbox *m;
 
-	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT, "{s:s, s?b, s?b, s?I, s?I, s?I, s?I, s?I}", "address",
-		    &address, "permission", &permission, "imap", &imap, "size_cap", &cap, "quota", &quota,
-		    "sessions_max", &sessions, "appends_max", &appends, "bytes_max", &bytes) < 0)
+	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT,
+			   "{s:s, s?b, s?b, s?I, s?I, s?I, s?I, s?I}", "address", &address, "permission",
+			   &permission, "imap", &imap, "size_cap", &cap, "quota", &quota, "sessions_max",
+			   &sessions, "appends_max", &appends, "bytes_max", &bytes) < 0)
 		return err_set(err, ERR_USAGE, "mailbox: %s", je.text);
 	if (!is_address(address))
 		return err_set(err, ERR_USAGE, "mailbox: '%s' is not an address", address);
@@ -274,7 +279,8 @@ json_t *world_state(struct world *w)
 		o = counters_json(&m->count);
 		add_counters(&sum, &m->count);
 		for (size_t i = 0; i < w->apps_n; i++) {
-			peak_n = m->use[i].appends.peak_count > peak_n ? m->use[i].appends.peak_count : peak_n;
+			peak_n =
+				m->use[i].appends.peak_count > peak_n ? m->use[i].appends.peak_count : peak_n;
 			peak_b = m->use[i].bytes.peak_bytes > peak_b ? m->use[i].bytes.peak_bytes : peak_b;
 		}
 		pthread_mutex_unlock(&m->lock);
@@ -288,10 +294,11 @@ json_t *world_state(struct world *w)
 
 int64_t mailbox_limit(struct mailbox *m, struct profile *p, enum rule_switch sw)
 {
-	int64_t own = sw == SW_SIZE_CAP ? m->size_cap : sw == SW_SESSIONS_MAX ? m->sessions_max
-		: sw == SW_APPENDS_MAX                                         ? m->appends_max
-		: sw == SW_BYTES_MAX                                           ? m->bytes_max
-									       : -1;
+	int64_t own = sw == SW_SIZE_CAP       ? m->size_cap
+		      : sw == SW_SESSIONS_MAX ? m->sessions_max
+		      : sw == SW_APPENDS_MAX  ? m->appends_max
+		      : sw == SW_BYTES_MAX    ? m->bytes_max
+					      : -1;
 
 	return own >= 0 ? own : profile_get(p, sw);
 }
@@ -308,9 +315,13 @@ bool mailbox_enter(struct mailbox *m, int64_t sessions_max)
 	return ok;
 }
 
-void mailbox_leave(struct mailbox *m) { MAILBOX_COUNT(m, sessions, -1); }
+void mailbox_leave(struct mailbox *m)
+{
+	MAILBOX_COUNT(m, sessions, -1);
+}
 
-int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *p, int64_t now_ms, uint64_t bytes)
+int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *p, int64_t now_ms,
+		      uint64_t bytes)
 {
 	int64_t max_n, max_b, wait = 0, other = 0, backoff = profile_get(p, SW_BACKOFF_MS);
 	struct app_use *u = &m->use[app->index];
@@ -326,7 +337,8 @@ int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *
 		wait = window_wait(&u->appends, now_ms, (uint64_t)max_n - 1, UINT64_MAX);
 	/* A message larger than the limit goes alone. */
 	if (max_b && u->bytes.count && u->bytes.bytes + bytes > (uint64_t)max_b)
-		other = window_wait(&u->bytes, now_ms, UINT64_MAX, bytes < (uint64_t)max_b ? (uint64_t)max_b - bytes : 0);
+		other = window_wait(&u->bytes, now_ms, UINT64_MAX,
+				    bytes < (uint64_t)max_b ? (uint64_t)max_b - bytes : 0);
 	if (other > wait)
 		wait = other;
 	if (wait) {

@@ -13,20 +13,34 @@
 #define APPS_MAX 16
 
 struct app {
-	char *id;                /* owned: client id */
-	struct secret *secret;   /* owned; NULL: none registered */
+	char *id;              /* owned: client id */
+	struct secret *secret; /* owned; NULL: none registered */
 	bool secret_expired;
-	char *certificate;       /* owned: PEM; NULL: none registered */
-	char *thumbprint;        /* owned: its x5t#S256 */
-	atomic_uint generation;  /* tokens of an older one are revoked */
+	char *certificate;      /* owned: PEM; NULL: none registered */
+	char *thumbprint;       /* owned: its x5t#S256 */
+	atomic_uint generation; /* tokens of an older one are revoked */
 	unsigned index;
 };
 
 /* X(name): what is counted for a mailbox and in total */
-#define COUNTERS(X)                                                                                          \
-	X(signins) X(signins_refused) X(sessions) X(sessions_peak) X(commands) X(errors) X(appended) X(appended_bytes) \
-	X(append_flagged) X(store_flagged) X(refused) X(throttled) X(while_fenced) X(dropped) X(in_flight)     \
-	X(in_flight_peak) X(late_pending) X(uid_unknown)
+#define COUNTERS(X)        \
+	X(signins)         \
+	X(signins_refused) \
+	X(sessions)        \
+	X(sessions_peak)   \
+	X(commands)        \
+	X(errors)          \
+	X(appended)        \
+	X(appended_bytes)  \
+	X(append_flagged)  \
+	X(store_flagged)   \
+	X(refused)         \
+	X(throttled)       \
+	X(while_fenced)    \
+	X(dropped)         \
+	X(in_flight)       \
+	X(in_flight_peak)  \
+	X(late_pending)
 
 struct counters {
 #define X(n) uint64_t n;
@@ -35,20 +49,21 @@ struct counters {
 };
 
 struct mailbox {
-	char *address;            /* owned */
+	char *address;                /* owned */
 	bool permitted, imap_enabled; /* set before the first session, or under lock */
 	int64_t size_cap, sessions_max, appends_max, bytes_max; /* -1: the profile's */
-	int64_t quota;            /* octets that may be appended in this run; -1: no end */
-	struct folders *folders;  /* owned */
-	pthread_mutex_t preparing; /* held while the well-known folders are made, which takes I/O; guards prepared */
+	int64_t quota;           /* octets that may be appended in this run; -1: no end */
+	struct folders *folders; /* owned */
+	pthread_mutex_t
+		preparing; /* held during I/O, while the well-known folders are made; guards prepared */
 	bool prepared;
-	pthread_mutex_t lock;     /* all of the following */
+	pthread_mutex_t lock; /* all of the following */
 	struct counters count;
 	struct app_use {
 		struct window appends, bytes;
 		int64_t fence_until_ms;
 	} use[APPS_MAX];
-	struct mailbox *next;     /* owned by world; never removed */
+	struct mailbox *next; /* owned by world; never removed */
 };
 
 struct world;
@@ -75,16 +90,17 @@ int64_t mailbox_limit(struct mailbox *m, struct profile *p, enum rule_switch sw)
 bool mailbox_enter(struct mailbox *m, int64_t sessions_max); /* false: one session too many */
 void mailbox_leave(struct mailbox *m);
 /* 0: may go on and is counted. Else milliseconds to wait: a limit would be passed; the fence stands. */
-int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *p, int64_t now_ms, uint64_t bytes);
+int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *p, int64_t now_ms,
+		      uint64_t bytes);
 void mailbox_fence(struct mailbox *m, const struct app *app, int64_t until_ms);
 int64_t mailbox_fence_left(struct mailbox *m, const struct app *app, int64_t now_ms);
 /* Room in the quota for so much more? */
 bool mailbox_has_room(struct mailbox *m, uint64_t bytes);
-#define MAILBOX_COUNT(m, field, delta)                                                                       \
-	do {                                                                                                 \
-		pthread_mutex_lock(&(m)->lock);                                                              \
-		(m)->count.field += (uint64_t)(delta);                                                       \
-		pthread_mutex_unlock(&(m)->lock);                                                            \
+#define MAILBOX_COUNT(m, field, delta)                 \
+	do {                                           \
+		pthread_mutex_lock(&(m)->lock);        \
+		(m)->count.field += (uint64_t)(delta); \
+		pthread_mutex_unlock(&(m)->lock);      \
 	} while (0)
 void mailbox_flight(struct mailbox *m, int delta); /* APPENDs read and not answered */
 

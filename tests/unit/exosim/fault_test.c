@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 static int add(struct faults *f, const char *json)
@@ -16,7 +17,7 @@ static int add(struct faults *f, const char *json)
 
 static void test_nth_and_count(void **state)
 {
-	struct faults *f = faults_new(1);
+	struct faults *f = faults_new();
 	struct fault_hit hit;
 	char pattern[9] = "";
 
@@ -46,7 +47,8 @@ static void test_what_it_matches(void **state)
 		{"{\"kind\":\"drop\",\"mailbox\":\"A@B\"}", HOOK_COMMAND, "a@b", "x", "APPEND", true},
 		{"{\"kind\":\"drop\",\"mailbox\":\"c@d\"}", HOOK_COMMAND, "a@b", "x", "APPEND", false},
 		{"{\"kind\":\"drop\",\"folder\":\"inbox\"}", HOOK_COMMAND, "a@b", "INBOX", "APPEND", true},
-		{"{\"kind\":\"drop\",\"folder\":\"inbox\",\"command\":\"*\"}", HOOK_COMMAND, "a@b", NULL, "NOOP", false},
+		{"{\"kind\":\"drop\",\"folder\":\"inbox\",\"command\":\"*\"}", HOOK_COMMAND, "a@b", NULL,
+		 "NOOP", false},
 		{"{\"kind\":\"hidden\"}", HOOK_COMMIT, "a@b", "x", "APPEND", true},
 		{"{\"kind\":\"drop\",\"probability\":0.0}", HOOK_COMMAND, "a@b", "x", "APPEND", false},
 	};
@@ -54,10 +56,11 @@ static void test_what_it_matches(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		struct faults *f = faults_new(1);
+		struct faults *f = faults_new();
 
 		assert_int_equal(add(f, rows[i].fault), 0);
-		if (faults_check(f, rows[i].hook, rows[i].mailbox, rows[i].folder, rows[i].command, &hit) != rows[i].fires)
+		if (faults_check(f, rows[i].hook, rows[i].mailbox, rows[i].folder, rows[i].command, &hit) !=
+		    rows[i].fires)
 			fail_msg("row %zu: %s", i, rows[i].fault);
 		faults_free(&f);
 	}
@@ -65,9 +68,15 @@ static void test_what_it_matches(void **state)
 
 static void test_bad_specs(void **state)
 {
-	static const char *const bad[] = {"{}", "[]", "{\"kind\":\"x\"}", "{\"kind\":\"drop\",\"nth\":-1}", "{\"kind\":\"drop\",\"nth\":\"1\"}",
-		"{\"kind\":\"drop\",\"extra\":1}", "{\"kind\":\"refuse\",\"text\":\"a\\nb\"}", "{\"kind\":\"drop\",\"folder\":1}"};
-	struct faults *f = faults_new(1);
+	static const char *const bad[] = {"{}",
+					  "[]",
+					  "{\"kind\":\"x\"}",
+					  "{\"kind\":\"drop\",\"nth\":-1}",
+					  "{\"kind\":\"drop\",\"nth\":\"1\"}",
+					  "{\"kind\":\"drop\",\"extra\":1}",
+					  "{\"kind\":\"refuse\",\"text\":\"a\\nb\"}",
+					  "{\"kind\":\"drop\",\"folder\":1}"};
+	struct faults *f = faults_new();
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
@@ -78,7 +87,7 @@ static void test_bad_specs(void **state)
 
 static void test_remove(void **state)
 {
-	struct faults *f = faults_new(1);
+	struct faults *f = faults_new();
 	struct fault_hit hit;
 
 	(void)state;
@@ -95,7 +104,8 @@ static void test_remove(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_nth_and_count), cmocka_unit_test(test_what_it_matches),
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nth_and_count), cmocka_unit_test(test_what_it_matches),
 		cmocka_unit_test(test_bad_specs), cmocka_unit_test(test_remove)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

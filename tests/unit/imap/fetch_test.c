@@ -12,7 +12,12 @@
 static void test_peek(void **state)
 {
 	(void)state;
-	static const struct { const char *text; uint32_t seq, uid; bool is_sized; uint64_t octets; } cases[] = {
+	static const struct {
+		const char *text;
+		uint32_t seq, uid;
+		bool is_sized;
+		uint64_t octets;
+	} cases[] = {
 		{"* 1 FETCH (UID 99 BODY[] {5}\r\n", 1, 99, true, 5},
 		{"* 12 FETCH (FLAGS (\\Seen) UID 7 BODY[] {0}\r\n", 12, 7, true, 0},
 		{"* 12 FETCH (BODY[] {157248154}\r\n", 12, 0, true, 157248154},

@@ -11,7 +11,11 @@
 #include <string.h>
 
 /* One line of LIST: flags separated by blanks, without backslash. */
-struct line { const char *flags; char separator; const char *name; };
+struct line {
+	const char *flags;
+	char separator;
+	const char *name;
+};
 
 static void add_line(clist *lines, const struct line *line)
 {
@@ -23,16 +27,17 @@ static void add_line(clist *lines, const struct line *line)
 			type = MAILIMAP_MBX_LIST_FLAGS_SFLAG;
 			special = MAILIMAP_MBX_LIST_SFLAG_NOSELECT;
 		} else {
-			clist_append(flags, mailimap_mbx_list_oflag_new(MAILIMAP_MBX_LIST_OFLAG_FLAG_EXT, strdup(word)));
+			clist_append(flags, mailimap_mbx_list_oflag_new(MAILIMAP_MBX_LIST_OFLAG_FLAG_EXT,
+									strdup(word)));
 		}
 	}
 	free(copy);
-	clist_append(lines, mailimap_mailbox_list_new(mailimap_mbx_list_flags_new(type, flags, special), line->separator,
-						      strdup(line->name)));
+	clist_append(lines, mailimap_mailbox_list_new(mailimap_mbx_list_flags_new(type, flags, special),
+						      line->separator, strdup(line->name)));
 }
 
-static int build(const struct line *v, size_t n, const char *root, struct namespaces *spaces, struct folder_list *out, unsigned *odd,
-		 struct err *err)
+static int build(const struct line *v, size_t n, const char *root, struct namespaces *spaces,
+		 struct folder_list *out, unsigned *odd, struct err *err)
 {
 	clist *lines = clist_new();
 	struct namespaces guessed = {0};
@@ -62,7 +67,10 @@ static void test_prefix(void **state)
 {
 	(void)state;
 	static const struct line courier[] = {
-		{"", '.', "INBOX"}, {"", '.', "INBOX.Sent"}, {"", '.', "INBOX.a.b"}, {"", '.', "INBOX.M&APw-ller"},
+		{"", '.', "INBOX"},
+		{"", '.', "INBOX.Sent"},
+		{"", '.', "INBOX.a.b"},
+		{"", '.', "INBOX.M&APw-ller"},
 	};
 	static const char *const names[] = {"INBOX", "M\xc3\xbcller", "Sent", "a|b"};
 	struct folder_list l;
@@ -96,9 +104,12 @@ static void test_namespaces(void **state)
 		{.prefix = strdup(""), .separator = '.', .is_shared = true},
 	};
 	struct namespaces spaces = {v, 3};
-	static const struct { const char *raw, *parts; bool shared; } cases[] = {
-		{"INBOX", "INBOX", false},       {"INBOX.a", "a", false},     {"inbox.b.c", "b|c", false},
-		{"user.bob.x", "user|bob|x", true}, {"user", "user", true},   {"public", "public", true},
+	static const struct {
+		const char *raw, *parts;
+		bool shared;
+	} cases[] = {
+		{"INBOX", "INBOX", false},          {"INBOX.a", "a", false}, {"inbox.b.c", "b|c", false},
+		{"user.bob.x", "user|bob|x", true}, {"user", "user", true},  {"public", "public", true},
 		{"INBOXES", "INBOXES", true},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -119,7 +130,11 @@ static void test_namespaces(void **state)
 static void test_attributes(void **state)
 {
 	(void)state;
-	static const struct { struct line line; enum folder_role role; bool by_attribute, can_select, is_mail; } cases[] = {
+	static const struct {
+		struct line line;
+		enum folder_role role;
+		bool by_attribute, can_select, is_mail;
+	} cases[] = {
 		{{"Sent HasNoChildren", '/', "Objets envoy&AOk-s"}, ROLE_SENT, true, true, true},
 		{{"HasNoChildren", '/', "Sent Items"}, ROLE_SENT, false, true, true},
 		{{"HasNoChildren", '/', "a/Sent Items"}, ROLE_NONE, false, true, true},
@@ -152,8 +167,9 @@ static void test_odd_names(void **state)
 {
 	(void)state;
 	static const struct line lines[] = {
-		{"", '/', "INBOX"}, {"", '/', "Inbox"}, {"", '/', "x"},      {"Noselect", '/', "x"}, {"", '/', "x"}, {"", '/', ""},
-		{"", '/', "a\r\nb"}, {"", '/', "//"},   {"", '/', "a//b/"}, {"", '/', "&AC8-x/y"},   {"", '/', "\xe4"},
+		{"", '/', "INBOX"}, {"", '/', "Inbox"},    {"", '/', "x"},      {"Noselect", '/', "x"},
+		{"", '/', "x"},     {"", '/', ""},         {"", '/', "a\r\nb"}, {"", '/', "//"},
+		{"", '/', "a//b/"}, {"", '/', "&AC8-x/y"}, {"", '/', "\xe4"},
 	};
 	struct folder_list l;
 	struct err err = ERR_INIT;
@@ -176,7 +192,10 @@ static void test_root(void **state)
 {
 	(void)state;
 	static const struct line lines[] = {
-		{"", '/', "users/terry"}, {"", '/', "users/terry/INBOX"}, {"", '/', "users/terry/Sent"}, {"", '/', "users/terryx"},
+		{"", '/', "users/terry"},
+		{"", '/', "users/terry/INBOX"},
+		{"", '/', "users/terry/Sent"},
+		{"", '/', "users/terryx"},
 		{"", '/', "other"},
 	};
 	struct folder_list l;
@@ -200,7 +219,7 @@ static void test_caps(void **state)
 {
 	(void)state;
 	struct line *v = calloc(10001, sizeof(*v));
-	char (*names)[16] = calloc(10001, sizeof(*names));
+	char(*names)[16] = calloc(10001, sizeof(*names));
 	struct folder_list l;
 	struct err err = ERR_INIT;
 	struct namespaces none = {0};
@@ -231,8 +250,9 @@ static void test_caps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_prefix),    cmocka_unit_test(test_namespaces), cmocka_unit_test(test_attributes),
-		cmocka_unit_test(test_odd_names), cmocka_unit_test(test_root),       cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_prefix),     cmocka_unit_test(test_namespaces),
+		cmocka_unit_test(test_attributes), cmocka_unit_test(test_odd_names),
+		cmocka_unit_test(test_root),       cmocka_unit_test(test_caps),
 	};
 	return cmocka_run_group_tests_name("folder", tests, NULL, NULL);
 }

@@ -18,7 +18,8 @@ static void test_fits_until_full_and_again_after_the_window(void **state)
 		assert_true(ledger_fits(&l, now, 100, 100));
 		ledger_hold(&l, 100);
 		assert_false(ledger_fits(&l, now, 1, 100));
-		assert_true(ledger_fits_at(&l, now, 1, 100) == LEDGER_NEVER); /* in flight: for as long as it takes */
+		assert_true(ledger_fits_at(&l, now, 1, 100) ==
+			    LEDGER_NEVER); /* in flight: for as long as it takes */
 		ledger_settle(&l, now, 100, 100);
 		int64_t at = ledger_fits_at(&l, now, 1, 100);
 		assert_in_range(at - now, w, w + 2 * l.slot_ms);
@@ -75,7 +76,10 @@ static void test_other_window_keeps_what_was_sent(void **state)
 static void test_random_schedules_never_exceed(void **state)
 {
 	(void)state;
-	static struct { int64_t at; uint64_t n; } log[EVENTS];
+	static struct {
+		int64_t at;
+		uint64_t n;
+	} log[EVENTS];
 	for (unsigned seed = 1; seed <= 20; seed++) {
 		srand(seed);
 		struct window_ledger l;

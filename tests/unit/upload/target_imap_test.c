@@ -1,245 +1,7 @@
 /* The route imap against an imap/ of the test's own: what is asked of it, and what becomes of each answer. */
 #include "upload/target_imap.h"
 
-#include "upload/token.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-#define MOST_MAILS 400
-
-/* --- the world behind imap/ --- */
-
-static struct {
-	bool no_uidplus, dead;
-	unsigned opens, refuse_opens; /* so many sign-ins are refused first */
-	unsigned tokens;              /* given out */
-	char refused_token[32];
-	/* APPEND: what the item with this UID at the source comes to; NONE: placed. */
-	enum err_kind kind_of[MOST_MAILS + 1];
-	uint32_t lost_at; /* the connection breaks at this item: it is in doubt */
-	unsigned calls, largest_group, appended;
-	uint64_t largest_bytes;
-	char last_flags[FLAGS_TEXT];
-	/* the folder */
-	struct mailbox_entry stored[MOST_MAILS];
-	unsigned n_stored;
-	bool flag_does_not_stay;
-	enum err_kind store_fails;
-	unsigned stores, selects;
-	char store_set[4096];
-	/* folders */
-	char created[8][64];
-	unsigned n_created;
-	const char *refuse_create; /* a name that is refused */
-	const char *(*listed)[2];  /* raw name, name; NULL-terminated */
-	char separator;
-} world;
-
-static int a_connection;
-
-int conn_open(struct conn **out, const struct conn_conf *conf, struct stop *stop, enum conn_step *reached,
-	      struct conn_facts *facts, struct err *err)
-{
-	(void)stop, (void)reached, (void)facts;
-	world.opens++;
-	assert_non_null(conf->secret);
-	if (world.refuse_opens > 0) {
-		world.refuse_opens--;
-		return err_set(err, ERR_CREDENTIALS, "refused");
-	}
-	world.dead = false;
-	*out = (struct conn *)(void *)&a_connection;
-	return 0;
-}
-void conn_close(struct conn **c)
-{
-	*c = NULL;
-}
-bool conn_is_dead(const struct conn *c)
-{
-	(void)c;
-	return world.dead;
-}
-bool conn_has_capability(const struct conn *c, const char *name)
-{
-	(void)c;
-	return !strcmp(name, "UIDPLUS") && !world.no_uidplus;
-}
-void conn_counts(const struct conn *c, uint64_t *received, uint64_t *sent)
-{
-	(void)c;
-	*received = 0;
-	*sent = (uint64_t)world.appended * 10;
-}
-
-int token_get(struct token *t, const struct secret *refused, struct stop *stop, struct secret **out,
-	      struct err *err)
-{
-	(void)t, (void)stop, (void)err;
-	char text[16];
-	if (refused)
-		snprintf(world.refused_token, sizeof(world.refused_token), "%s", secret_bytes(refused));
-	snprintf(text, sizeof(text), "token-%u", ++world.tokens);
-	*out = secret_new(text, strlen(text));
-	return 0;
-}
-
-static int lose(size_t i, struct append_item *v, size_t n, struct err *err)
-{
-	world.dead = true;
-	err_set(err, ERR_LOST, "broken");
-	v[i].result = APPEND_IN_DOUBT;
-	for (; i < n; i++)
-		v[i].err = *err;
-	return -1;
-}
-
-int append_mails(struct conn *c, const char *mailbox, struct append_item *v, size_t n, uint64_t window_bytes,
-		 size_t window_items, struct err *err)
-{
-	(void)c, (void)mailbox, (void)window_bytes, (void)window_items;
-	uint64_t bytes = 0;
-	bool halted = false;
-	world.calls++;
-	for (size_t i = 0; i < n; i++) {
-		uint32_t uid = v[i].mail->uid;
-		bytes += spool_size(v[i].mail->body);
-		if (halted) {
-			v[i].err = v[i - 1].err;
-			continue;
-		}
-		world.appended++;
-		if (uid == world.lost_at)
-			return lose(i, v, n, err);
-		enum err_kind kind = world.kind_of[uid];
-		snprintf(world.last_flags, sizeof(world.last_flags), "%s", v[i].flags);
-		if (kind == ERR_NONE) {
-			struct mailbox_entry *e = &world.stored[world.n_stored];
-			*e = (struct mailbox_entry){.uid = 1000 + world.n_stored++,
-						    .size = v[i].mail->print.size};
-			assert_int_equal(fingerprint_copy(&e->print, &v[i].mail->print, err), 0);
-			e->flags = strstr(v[i].flags, "\\Flagged") ? MAIL_FLAGGED : 0;
-			v[i].result = APPEND_PLACED;
-			v[i].uidvalidity = world.no_uidplus ? 0 : 7;
-			v[i].uid = world.no_uidplus ? 0 : e->uid;
-			continue;
-		}
-		err_set(&v[i].err, kind, "as the test wants");
-		err_server(&v[i].err, "IncomingBytes", 13);
-		v[i].err.retry_after_ms = kind == ERR_THROTTLED ? 60000 : -1;
-		v[i].result = kind == ERR_THROTTLED ? APPEND_NOT_SENT : APPEND_REFUSED;
-		halted = err_action(kind) != ACT_SKIP_MESSAGE;
-	}
-	if (n > world.largest_group)
-		world.largest_group = (unsigned)n;
-	if (bytes > world.largest_bytes)
-		world.largest_bytes = bytes;
-	return 0;
-}
-
-int mailbox_select(struct conn *c, const char *encoded, uint32_t *uidvalidity, uint32_t *uidnext,
-		   uint32_t *exists, struct err *err)
-{
-	(void)c;
-	world.selects++;
-	if (!strcmp(encoded, "Refused"))
-		return err_set(err, ERR_FOLDER, "refused");
-	*uidvalidity = 7;
-	*uidnext = 1000 + world.n_stored;
-	*exists = world.n_stored;
-	return 0;
-}
-int mailbox_create(struct conn *c, const char *encoded, struct err *err)
-{
-	(void)c;
-	if (world.refuse_create && !strcmp(encoded, world.refuse_create))
-		return err_set(err, ERR_RIGHTS, "refused");
-	snprintf(world.created[world.n_created++], sizeof(world.created[0]), "%s", encoded);
-	return 0;
-}
-int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_t cap, size_t *n,
-		 struct err *err)
-{
-	(void)c;
-	*n = 0;
-	for (unsigned i = 0; i < world.n_stored && *n < cap; i++) {
-		if (world.stored[i].uid < from)
-			continue;
-		out[*n] = world.stored[i];
-		assert_int_equal(fingerprint_copy(&out[*n].print, &world.stored[i].print, err), 0);
-		++*n;
-	}
-	return 0;
-}
-int mailbox_read(struct conn *c, uint32_t uid, const char *spool_dir, struct spool **out,
-		 struct fingerprint *print, struct err *err)
-{
-	(void)c, (void)uid, (void)spool_dir, (void)out, (void)print;
-	return err_set(err, ERR_GONE, "gone");
-}
-int mailbox_flags(struct conn *c, uint32_t uid, unsigned *flags, struct err *err)
-{
-	(void)c;
-	if (uid < 1000 || uid >= 1000 + world.n_stored)
-		return err_set(err, ERR_GONE, "gone");
-	*flags = world.stored[uid - 1000].flags;
-	return 0;
-}
-int mailbox_store(struct conn *c, const char *uid_set, bool add, const char *flags, struct err *err)
-{
-	(void)c;
-	assert_true(add);
-	assert_string_equal(flags, "(\\Flagged)");
-	world.stores++;
-	snprintf(world.store_set, sizeof(world.store_set), "%s", uid_set);
-	if (world.store_fails != ERR_NONE)
-		return err_set(err, world.store_fails, "as the test wants");
-	for (const char *p = uid_set; *p && !world.flag_does_not_stay; p += *p == ',') {
-		char *end;
-		world.stored[strtoul(p, &end, 10) - 1000].flags |= MAIL_FLAGGED;
-		p = end;
-	}
-	return 0;
-}
-int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, struct err *err)
-{
-	(void)c, (void)encoded, (void)uid, (void)err;
-	return 0;
-}
-
-int folder_list(struct conn *c, const char *root, struct folder_list *out, unsigned *odd, struct err *err)
-{
-	(void)c, (void)root, (void)odd, (void)err;
-	*out = (struct folder_list){.v = calloc(16, sizeof(*out->v))};
-	for (; world.listed && world.listed[out->n][0]; out->n++) {
-		struct folder *f = &out->v[out->n];
-		char *name = strdup(world.listed[out->n][1]), *save = NULL, slash[2] = {'/', '\0'};
-		*f = (struct folder){.raw = strdup(world.listed[out->n][0]),
-				     .separator = world.separator,
-				     .can_select = true,
-				     .is_mail = true,
-				     .parts = calloc(8, sizeof(char *))};
-		for (char *p = strtok_r(name, slash, &save); p; p = strtok_r(NULL, slash, &save))
-			f->parts[f->n_parts++] = strdup(p);
-		free(name);
-	}
-	return 0;
-}
-void folder_list_done(struct folder_list *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		for (size_t k = 0; k < l->v[i].n_parts; k++)
-			free(l->v[i].parts[k]);
-		free(l->v[i].parts);
-		free(l->v[i].raw);
-	}
-	free(l->v);
-}
-
-/* --- the test's side --- */
+#include "tests/unit/upload/imap_world.h"
 
 static struct throttle *throttle;
 static struct scope *scope;
@@ -247,7 +9,7 @@ static struct gate *gate;
 static struct target *target;
 static struct target_conf conf;
 static struct folder_ref folder = {
-	.path = (char[]){"F"}, .id = (char[]){"F"}, .generation = (char[]){"7"}, .mark = (char[]){"1"}};
+	.path = (char[]){"F"}, .id = (char[]){"F"}, .generation = (char[]){"7"}, .mark = NULL};
 static struct put_item items[MOST_MAILS];
 
 static void begin(enum target_kind kind)
@@ -486,32 +248,71 @@ static void test_long_keywords(void **state)
 	end(1);
 }
 
-/* Without UIDPLUS: what is new in the folder tells where each message went, unless that is ambiguous. */
-static void test_no_uidplus(void **state)
+static struct mail *mail_at(unsigned i)
+{
+	return (struct mail *)(uintptr_t)items[i].mail;
+}
+
+static void expect_ids(unsigned n, const char *const *ids)
+{
+	for (unsigned i = 0; i < n; i++) {
+		expect(i, PUT_PLACED, ERR_NONE);
+		if (strcmp(items[i].receipt.id, ids[i]) != 0)
+			fail_msg("item %u: %s instead of %s", i, items[i].receipt.id, ids[i]);
+	}
+}
+
+/* No APPENDUID: what is new in the folder tells where each message went, unless somebody else delivers the same. */
+static void test_no_appenduid(void **state)
 {
 	(void)state;
+	static const char *const ids[] = {"7:1000", "7:1001", "7:1002", "7:1003", "7:1004", "7:1005"};
+	static const char *const later[] = {"7:1006", "7:1007", "7:1008", "7:1009", "7:1010", "7:1011"};
+	static char mark[] = "1000";
+	static const char *const foreign[] = {"", "7:1014"};
+	for (int announced = 0; announced < 2; announced++) {
+		for (int recodes = 0; recodes < 2; recodes++) {
+			struct err e;
+			begin(TARGET_EXCHANGE);
+			world.no_uidplus = !announced;
+			world.no_appenduid = true;
+			world.recodes = recodes;
+			add_mails(6, 10, MAIL_FLAGGED);
+			fingerprint_done(
+				&mail_at(3)
+					 ->print); /* 3 is 2 again; 5 has 4's header and another body; 1 has no Message-ID */
+			assert_int_equal(fingerprint_copy(&mail_at(3)->print, &mail_at(2)->print, &e), 0);
+			free(mail_at(5)->print.message_id);
+			mail_at(5)->print.message_id = strdup(mail_at(4)->print.message_id);
+			assert_int_equal(spool_write(mail_at(5)->body, "\r\n\r\nbody", 8, &e), 0);
+			mail_at(5)->print.size += 8;
+			mail_at(1)->print.message_id[0] = '\0';
+			folder.mark = mark;
+			assert_int_equal(put(6, &e), 0);
+			expect_ids(6, ids);
+			assert_int_equal(world.reads, 2); /* of 4 and 5 */
+			assert_string_equal(world.store_set, "1000,1001,1002,1003,1004,1005");
+			assert_int_equal(put(6, &e), 0);
+			expect_ids(6, later);
+			/* the same message came from elsewhere while we sent it: which one is ours? */
+			world.twice = 1;
+			mail_at(0)->flags = mail_at(1)->flags = 0;
+			assert_int_equal(put(2, &e), 0);
+			expect_ids(2, foreign);
+			folder.mark = NULL;
+			end(6);
+		}
+	}
 	struct err e;
 	begin(TARGET_IMAP);
 	world.no_uidplus = true;
-	add_mails(6, 10, 0);
-	struct mail *same = (struct mail *)(uintptr_t)items[3].mail,
-		    *alike = (struct mail *)(uintptr_t)items[5].mail;
-	fingerprint_done(&same->print); /* 3 is 2 again; 5 has 4's header, and other octets */
-	assert_int_equal(fingerprint_copy(&same->print, &items[2].mail->print, &e), 0);
-	free(alike->print.message_id);
-	alike->print.message_id = strdup(items[4].mail->print.message_id);
-	assert_int_equal(put(6, &e), 0);
-	static const char *const ids[] = {"7:1000", "7:1001", "7:1002", "7:1003", "", ""};
-	for (unsigned i = 0; i < 6; i++) {
-		expect(i, PUT_PLACED, ERR_NONE);
-		assert_string_equal(items[i].receipt.id, ids[i]);
-	}
-	world.lost_at = 3; /* one of two alike in doubt; and a dead session asks nothing */
-	assert_int_equal(put(6, &e), -1);
+	add_mails(3, 10, 0);
+	world.lost_at = 3; /* a dead session is asked nothing */
+	assert_int_equal(put(3, &e), -1);
 	expect(0, PUT_PLACED, ERR_NONE);
 	assert_string_equal(items[0].receipt.id, "");
 	expect(2, PUT_IN_DOUBT, ERR_LOST);
-	end(6);
+	end(3);
 }
 
 static void test_sign_in(void **state)
@@ -624,7 +425,7 @@ int main(void)
 		cmocka_unit_test(test_groups),        cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_throttled),     cmocka_unit_test(test_obstacles),
 		cmocka_unit_test(test_lost),          cmocka_unit_test(test_flagged),
-		cmocka_unit_test(test_long_keywords), cmocka_unit_test(test_no_uidplus),
+		cmocka_unit_test(test_long_keywords), cmocka_unit_test(test_no_appenduid),
 		cmocka_unit_test(test_sign_in),       cmocka_unit_test(test_folders),
 		cmocka_unit_test(test_ids),
 	};

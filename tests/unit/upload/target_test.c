@@ -43,8 +43,10 @@ static void test_check(void **state)
 		struct target_conf conf = {.kind = cases[i].kind, .max_message_bytes = cases[i].limit};
 		struct mail mail = {.announced = cases[i].size, .defects = cases[i].defects};
 		int rc = target_check(&target_imap_ops, &conf, &mail, &e);
-		if (rc != (cases[i].expect == ERR_NONE ? 0 : -1) || e.kind != cases[i].expect || !strstr(e.hint, cases[i].hint))
-			fail_msg("%s: %d %s, %s, %s", cases[i].what, rc, err_kind_name(e.kind), e.text, e.hint);
+		if (rc != (cases[i].expect == ERR_NONE ? 0 : -1) || e.kind != cases[i].expect ||
+		    !strstr(e.hint, cases[i].hint))
+			fail_msg("%s: %d %s, %s, %s", cases[i].what, rc, err_kind_name(e.kind), e.text,
+				 e.hint);
 	}
 }
 

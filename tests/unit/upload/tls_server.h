@@ -17,14 +17,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct seen { /* one request */
+struct seen {                        /* one request */
 	unsigned number, connection; /* from 1, over all */
 	char head[8192];
 	char *body;
 	size_t body_len;
 };
 
-enum then { THEN_KEEP, THEN_CLOSE, THEN_DROP /* close without an answer */, THEN_HANG /* until the client goes */ };
+enum then {
+	THEN_KEEP,
+	THEN_CLOSE,
+	THEN_DROP /* close without an answer */,
+	THEN_HANG /* until the client goes */
+};
 struct reply {
 	const char *text;
 	enum then then;
@@ -33,10 +38,10 @@ struct reply {
 struct tls_server {
 	int fd;
 	unsigned port;
-	bool plain;             /* answers garbage instead of TLS */
-	uint64_t stop_reading;  /* if not 0: drops a connection after so many octets of a body */
+	bool plain;            /* answers garbage instead of TLS */
+	uint64_t stop_reading; /* if not 0: drops a connection after so many octets of a body */
 	char ca_path[64];
-	char url[96];           /* "https://127.0.0.1:PORT" */
+	char url[96]; /* "https://127.0.0.1:PORT" */
 	SSL_CTX *ctx;
 	struct reply (*handler)(struct tls_server *, const struct seen *);
 	void *arg;
@@ -52,7 +57,8 @@ static inline X509 *tls_certificate(EVP_PKEY *key, const char *san)
 	ASN1_INTEGER_set(X509_get_serialNumber(x), 7);
 	X509_gmtime_adj(X509_getm_notBefore(x), -3600);
 	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"nightferry test", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"nightferry test", -1, -1,
+				   0);
 	X509_set_issuer_name(x, name);
 	X509_set_pubkey(x, key);
 	static const int kinds[] = {NID_subject_alt_name, NID_basic_constraints};
@@ -83,7 +89,8 @@ static inline bool tls_read_request(struct tls_server *s, SSL *ssl, struct seen 
 	r->body_len = cl ? strtoull(cl + 17, NULL, 10) : 0;
 	r->body = calloc(1, r->body_len + 1);
 	for (size_t got = 0; got < r->body_len;) {
-		int n = SSL_read(ssl, r->body + got, (int)(r->body_len - got < 16384 ? r->body_len - got : 16384));
+		int n = SSL_read(ssl, r->body + got,
+				 (int)(r->body_len - got < 16384 ? r->body_len - got : 16384));
 		if (n <= 0)
 			return false;
 		got += (size_t)n;

@@ -1,0 +1,132 @@
+#include "throttle/adapt.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define MIN_MS 60000
+#define WINDOW 300000
+
+static void test_nothing_known_is_the_ceiling(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 150e6);
+	assert_true(adapt_limit(&a, 0) == 150e6);
+	assert_false(adapt_is_trial(&a, 149e6));
+	adapt_init(&a, 0);
+	assert_true(isinf(adapt_limit(&a, 0)));
+}
+
+/* Lower at once, back to just under the level soon, and past it later: never zero, never above the ceiling. */
+static void test_shape_after_a_refusal(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 150e6);
+	adapt_refused(&a, 1000, 900, 90e6, 1e5, 11000, WINDOW, false);
+	double low = adapt_limit(&a, 11000), back = adapt_limit(&a, 11000 + 25000);
+	assert_true(low < 0.97 * 90e6 && low > 0.9 * 90e6);
+	assert_true(back < 90e6 && back > 0.99 * 90e6);
+	assert_true(adapt_is_trial(&a, 91e6));
+	assert_true(adapt_limit(&a, 11000 + 40000) == back); /* holds */
+	for (int i = 0; i < 1000; i++)
+		adapt_taken(&a, 12000, 89e6, 1, false);
+	double past = 0;
+	int64_t now = 11000 + MIN_MS;
+	for (double used = 89e6; now < 11000 + 10 * MIN_MS; now += 1000) {
+		double limit = adapt_limit(&a, now);
+		assert_true(limit >= past && limit <= 150e6 && limit < used * 1.2 + 2e6);
+		past = limit;
+		used = limit;
+		adapt_taken(&a, now - 100, used, 1, false);
+	}
+	assert_true(past == 150e6);
+	assert_false(adapt_is_moving(&a)); /* as published after all */
+}
+
+static void test_same_event_counts_once(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 100);
+	adapt_refused(&a, 1000, 900, 60, 1, 2000, WINDOW, false);
+	adapt_refused(&a, 1010, 950, 62, 1, 2000, WINDOW, false);
+	assert_true(a.level == 60);
+}
+
+static void test_large_request_keeps_what_is_known(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 100);
+	adapt_refused(&a, 1000, 900, 60, 1, 2000, WINDOW, false);
+	adapt_taken(&a, 30000, 59, 1, false);
+	adapt_refused(&a, 90000, 89000, 45, 20, 90000, WINDOW, false); /* 65 with it: 60 explains it */
+	assert_true(a.level > 59);
+	adapt_refused(&a, 99000, 98000, 30, 1, 99000, WINDOW, false);
+	assert_true(a.level == 30); /* this one does not */
+}
+
+static void test_never_zero(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 1000);
+	for (int64_t t = 0; t < 100; t++)
+		adapt_refused(&a, t * 1000, t * 1000 - 1, 0, 1, t * 1000, WINDOW, false);
+	assert_true(adapt_limit(&a, 100000) >= 10);
+}
+
+static void test_flight_by_refusal(void **state)
+{
+	(void)state;
+	struct flight f;
+	flight_init(&f, 4);
+	assert_int_equal(flight_limit(&f, 0), 4);
+	flight_refused(&f, 1000, 900, 3, 2000, false);
+	assert_int_equal(flight_limit(&f, 3000), 2);
+	assert_int_equal(flight_limit(&f, 3000 + 30000), 2);
+	for (int i = 0; i < 1000; i++)
+		flight_taken(&f, 3000, 2, 2, 1000, 0);
+	assert_int_equal(flight_limit(&f, 2000 + MIN_MS), 3); /* tries one more */
+	flight_refused(&f, 70000, 69000, 3, 70000, false);
+	assert_int_equal(flight_limit(&f, 71000), 2);
+	flight_refused(&f, 80000, 79000, 1, 80000, false);
+	flight_refused(&f, 90000, 89000, 1, 90000, false);
+	assert_int_equal(flight_limit(&f, 91000), 1);
+}
+
+/* The gradient counts: a slow server is not held against itself, one that becomes slow with what is in flight is. */
+static void test_flight_by_latency(void **state)
+{
+	(void)state;
+	struct flight f;
+	flight_init(&f, 64);
+	int64_t now = 0;
+	for (int i = 0; i < 500; i++)
+		flight_taken(&f, now += 20, 8, 8, 1000, 3000);
+	assert_int_equal(flight_limit(&f, now), 64);
+	for (int i = 0; i < 3000; i++) { /* 3 s up to 16 at once, then in proportion */
+		unsigned n = flight_limit(&f, now);
+		flight_taken(&f, now += 20, n, n, 1000, n <= 16 ? 3000 : 3000 * n / 16);
+	}
+	assert_in_range(flight_limit(&f, now), 12, 40);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nothing_known_is_the_ceiling),
+		cmocka_unit_test(test_shape_after_a_refusal),
+		cmocka_unit_test(test_same_event_counts_once),
+		cmocka_unit_test(test_large_request_keeps_what_is_known),
+		cmocka_unit_test(test_never_zero),
+		cmocka_unit_test(test_flight_by_refusal),
+		cmocka_unit_test(test_flight_by_latency),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
