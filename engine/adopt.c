@@ -10,13 +10,10 @@
 #include <string.h>
 
 #define INDEX_PAGE 500
-#define RECENT 256           /* adoptions that may be queued in the store, not yet visible to a reader */
-#define FOUND (RECENT + 16)
+#define FOUND 64             /* candidates with the same header values that are looked at */
 #define SEEN 64              /* digests of destination messages that were read before */
 
 struct adopt {
-	char recent[RECENT][200];
-	size_t n_recent;
 	struct existing found[FOUND];
 	struct { char id[200]; uint8_t sha256[32]; uint8_t canon[CANON_BYTES]; bool has_canon; } seen[SEEN];
 	size_t next_seen;
@@ -116,14 +113,6 @@ static int digest(struct job *j, const struct folder_ref *ref, const char *id, b
 	return 0;
 }
 
-static bool is_recent(const struct adopt *a, const char *id)
-{
-	for (size_t i = 0; i < a->n_recent; i++)
-		if (!strcmp(a->recent[i], id))
-			return true;
-	return false;
-}
-
 /* 0: *match names the one that is the same; *match NULL: none is; -1. */
 static int find_same(struct job *j, const struct folder_ref *ref, const struct mail *m, size_t n, const char **match, struct err *err)
 {
@@ -131,8 +120,6 @@ static int find_same(struct job *j, const struct folder_ref *ref, const struct m
 	size_t at;
 	*match = NULL;
 	for (size_t i = 0; i < n; i++) {
-		if (is_recent(a, a->found[i].id))
-			continue;
 		int rc = digest(j, ref, a->found[i].id, false, &at, err);
 		if (rc < 0)
 			return -1;
@@ -146,8 +133,6 @@ static int find_same(struct job *j, const struct folder_ref *ref, const struct m
 	if (canon_digest(m->body, canon, &ignored))
 		return 0; /* cannot be read as MIME: only equal octets count */
 	for (size_t i = 0; i < n; i++) {
-		if (is_recent(a, a->found[i].id))
-			continue;
 		int rc = digest(j, ref, a->found[i].id, true, &at, err);
 		if (rc < 0)
 			return -1;
@@ -171,14 +156,7 @@ static int record(struct job *j, struct route_folder *f, const struct folder_ref
 	if (j->target->ops->get_flags(j->target, ref, id, &flags, err))
 		return -1;
 	rec.flags_written = flags;
-	if (store_placed(j->work->store, j->user.id, j->user.lease_epoch, &rec, 1, err))
-		return -1;
-	struct adopt *a = j->adopt;
-	snprintf(a->recent[a->n_recent++], sizeof a->recent[0], "%s", id);
-	if (a->n_recent < RECENT)
-		return 0;
-	a->n_recent = 0;
-	return store_flush(j->work->store, err);
+	return store_placed(j->work->store, j->user.id, j->user.lease_epoch, &rec, 1, err);
 }
 
 static int adopt_existing(struct job *j, struct route_folder *f, const struct mail *m, bool *taken, struct err *err)

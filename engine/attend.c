@@ -74,13 +74,13 @@ static int look_on(struct cli *c, int64_t batch_id, struct progress *p, const ch
 	return rc;
 }
 
-static int run_in_place(struct cli *c, int64_t batch_id, struct progress *p, bool *stopped, int *code, struct err *err)
+static int run_in_place(struct cli *c, int64_t batch_id, struct progress *p, bool *stopped, int *code, struct err *said, struct err *err)
 {
 	char log[MODEL_PATH + 8];
 	snprintf(log, sizeof log, "%s.log", c->state);
 	struct supervisor_conf conf = {.state = c->state, .key_file = c->key_file, .batch_id = batch_id, .once = true, .log_path = log,
 		.verbose = true, .tick = progress_tick, .ctx = p};
-	return supervisor_run(&conf, code, stopped, err);
+	return supervisor_run(&conf, code, stopped, said, err);
 }
 
 static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
@@ -123,6 +123,7 @@ int attend_batch(struct cli *c, const struct batch *b, struct err *err)
 	struct progress *p = NULL;
 	bool stopped = false;
 	int rc = 0, code = EXIT_DONE;
+	struct err said = ERR_INIT;
 	snprintf(lock_path, sizeof lock_path, "%s.lock", c->state);
 	if (progress_new(&p, c->store, b->id, c->json, err))
 		return -1;
@@ -142,14 +143,18 @@ int attend_batch(struct cli *c, const struct batch *b, struct err *err)
 				return EXIT_STOPPED;
 			}
 		} else {
-			rc = run_in_place(c, b->id, p, &stopped, &code, err);
+			rc = run_in_place(c, b->id, p, &stopped, &code, &said, err);
 			/* Its own lock conflict means that somebody was quicker: look on. */
-			again = !rc && code == EXIT_USAGE;
+			again = !rc && said.kind == ERR_CONFLICT && lock_is_held(lock_path, &pid);
 		}
 	}
 	progress_free(&p);
 	if (rc)
 		return -1;
+	if (said.kind != ERR_NONE && said.kind != ERR_CONFLICT) {
+		*err = said;
+		return -1;
+	}
 	if (code == EXIT_STORE || code == EXIT_INTERNAL) {
 		err_set(err, code == EXIT_STORE ? ERR_STORE : ERR_INTERNAL, "the engine ended with an error; see %s.log", c->state);
 		return -1;

@@ -345,6 +345,7 @@ int cli_main(int argc, char **argv)
 {
 	secret_no_core();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of the write, as a full disk is */
 	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		print_usage(argc < 2 ? stderr : stdout, argc > 2 ? argv[2] : NULL);
 		return argc < 2 ? EXIT_USAGE : EXIT_DONE;

@@ -170,6 +170,8 @@ static int run_worker(struct cli *c, struct err *err)
 		log_err(LOG_ERROR, err, "engine");
 	store_close(&c->store);
 	/* The token stays: the signal thread may use it until the process ends. */
+	if (rc && supervisor_worker_says(err)) /* the parent tells the person */
+		return cli_exit_code(err->kind);
 	return rc ? -1 : EXIT_DONE;
 }
 
@@ -187,8 +189,13 @@ static int run_engine(struct cli *c, struct err *err)
 		.log_path = log, .verbose = verbose};
 	int code = EXIT_DONE;
 	bool stopped = false;
-	if (supervisor_run(&conf, &code, &stopped, err))
+	struct err said;
+	if (supervisor_run(&conf, &code, &stopped, &said, err))
 		return -1;
+	if (said.kind != ERR_NONE) {
+		*err = said;
+		return -1;
+	}
 	return stopped && code >= 128 ? EXIT_STOPPED : code;
 }
 

@@ -219,27 +219,39 @@ static int record_gone(struct doubt *d, struct err *err)
 	return 0;
 }
 
-/* The intents of what did not arrive are taken back. absent: those of this generation, to be fetched again (may be NULL). */
+static bool is_absent(const struct doubt *d, size_t i)
+{
+	return d->pending[i].outcome == SETTLE_ABSENT && !d->gone[i];
+}
+
+/* The intents of what did not arrive are taken back, a generation at a time. absent: those of this generation, to be fetched again. */
 static int withdraw_absent(struct doubt *d, struct pull_meta *absent, size_t *n_absent, struct err *err)
 {
 	struct job *j = d->j;
-	for (size_t i = 0; i < d->n; i++) {
-		if (d->pending[i].outcome != SETTLE_ABSENT || d->gone[i])
-			continue;
-		uint32_t uid = d->items[i].uid;
-		if (store_withdraw(j->work->store, j->user.id, j->user.lease_epoch, d->items[i].generation_id, &uid, 1, err))
-			return -1;
-		if (absent && d->items[i].generation_id == d->f->generation.id)
-			meta_of(&d->items[i], &absent[(*n_absent)++]);
+	uint32_t *uids = calloc(d->n, sizeof *uids);
+	int rc = uids ? 0 : err_set(err, ERR_MEMORY, "no memory for %zu items in doubt", d->n);
+	for (size_t i = 0; i < d->n && !rc;) {
+		int64_t generation = d->items[i].generation_id;
+		size_t n = 0;
+		for (; i < d->n && d->items[i].generation_id == generation; i++) {
+			if (!is_absent(d, i))
+				continue;
+			uids[n++] = d->items[i].uid;
+			if (generation == d->f->generation.id)
+				meta_of(&d->items[i], &absent[(*n_absent)++]);
+		}
+		if (n)
+			rc = store_withdraw(j->work->store, j->user.id, j->user.lease_epoch, generation, uids, n, err);
 	}
-	return 0;
+	free(uids);
+	return rc;
 }
 
 static int refuse_absent(struct doubt *d, struct err *err)
 {
 	struct job *j = d->j;
 	for (size_t i = 0; i < d->n; i++) {
-		if (d->pending[i].outcome != SETTLE_ABSENT || d->gone[i])
+		if (!is_absent(d, i))
 			continue;
 		struct item rec = d->items[i];
 		struct err why = ERR_INIT;

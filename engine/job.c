@@ -360,6 +360,12 @@ static void stop_putters(struct job *j)
 	putter_withdraw(j, &rest);
 }
 
+/* Of this machine, and the same for every mailbox. Other kinds that stop a run concern one mailbox where a job meets them. */
+static bool ends_run(enum err_kind kind)
+{
+	return kind == ERR_DISK || kind == ERR_STORE || kind == ERR_VAULT;
+}
+
 static void finish(struct job *j, int rc, struct err *err)
 {
 	struct store *s = j->work->store;
@@ -381,6 +387,9 @@ static void finish(struct job *j, int rc, struct err *err)
 		/* The person stopped this user; or the engine stops, and the next one goes on with it. */
 		state = stop_is_asked(j->work->stop) ? USER_QUEUED : USER_STOPPED;
 		rc = 0;
+	} else if (rc && ends_run(err->kind)) {
+		state = USER_QUEUED; /* nothing is wrong with this mailbox: it goes on when the machine is well again */
+		work_fail(j->work, err);
 	} else if (rc) {
 		state = USER_FAILED;
 		enum err_action act = err_action(err->kind);
@@ -391,8 +400,11 @@ static void finish(struct job *j, int rc, struct err *err)
 			retry_at = clock_wall_s() + wait;
 	}
 	struct err why = *err;
-	if (store_user_state(s, j->user.id, j->user.lease_epoch, state, rc ? &why : NULL, retry_at, err))
+	if (store_user_state(s, j->user.id, j->user.lease_epoch, state, rc ? &why : NULL, retry_at, err)) {
 		log_err(LOG_ERROR, err, "mailbox %s: its state could not be saved", j->user.source_user);
+		if (ends_run(err->kind))
+			work_fail(j->work, err);
+	}
 	log_line(LOG_INFO, "batch %s, mailbox %s: %s", j->batch.name, j->user.source_user, user_state_name(state));
 }
 

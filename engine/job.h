@@ -66,6 +66,7 @@ struct job {
 	bool inherited_doubts;            /* items in doubt from an earlier process */
 	int64_t begun_ms;
 	unsigned source_failures;         /* in a row */
+	int64_t got_on_ms;                /* when the source last gave a message or a list; 0: not yet */
 	bool source_reached, target_reached; /* signed in at least once in this run */
 	struct err folder_error;          /* of the first folder that failed; kind NONE: none did */
 	unsigned failed_folders;

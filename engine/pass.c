@@ -14,7 +14,8 @@
 #define RANGE 1000          /* messages whose metadata are held at once */
 #define GROUP_ITEMS 64      /* messages intended in one commit */
 #define GROUP_BYTES ((uint64_t)512 * 1024)
-#define FOLDER_TRIES 4      /* attempts at one folder that broke off without getting on */
+#define FOLDER_TRIES 8      /* attempts at one folder that broke off without getting on: three bad messages in a row are survived */
+#define STALL_MS (4 * 60 * 1000) /* a source that gave nothing for so long fails the mailbox for now */
 #define CAUTIOUS_MESSAGES 200
 #define SUSPECT_STRIKES 2
 #define GENERATIONS 3       /* UIDVALIDITY changes of one folder in one run */
@@ -210,6 +211,7 @@ static int fetch_wanted(struct walk *w, struct err *err)
 			return hand_over(w, err);
 		w->got_on = true;
 		w->j->source_failures = 0;
+		w->j->got_on_ms = clock_mono_ms();
 		int rc = take_mail(w, &m, &item, err);
 		if (m)
 			pull_release(w->j->work->memory, &m);
@@ -233,7 +235,6 @@ static int fetch(struct walk *w, const struct pull_meta *v, size_t n, struct err
 			err_hint(&why, "look at this message at the source; it is tried again when the user is started again");
 			if (set_aside(w, &m, ITEM_REFUSED, &why, err))
 				return -1;
-			w->got_on = true;
 		} else if (pull_want(w->pull, &v[i], 1, err) || fetch_wanted(w, err)) {
 			f->suspect_strikes++;
 			return -1;
@@ -494,7 +495,8 @@ static int after_break(struct job *j, struct route_folder *f, bool got_on, struc
 		return -1;
 	}
 	job_drop_source(j);
-	if (act != ACT_WAIT && j->source_failures >= 2 * JOB_TRIES)
+	bool stalled = clock_mono_ms() - (j->got_on_ms ? j->got_on_ms : j->begun_ms) > STALL_MS;
+	if (act != ACT_WAIT && (stalled || j->source_failures >= 2 * JOB_TRIES))
 		return -1; /* not this folder: nothing can be read any more */
 	if (act != ACT_WAIT && f->tries >= FOLDER_TRIES) {
 		/* Other folders may be well, but a host that cannot be reached at all is the mailbox's trouble. */

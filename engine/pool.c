@@ -179,6 +179,10 @@ int pool_run(struct store *store, const struct pool_conf *conf, struct stop *sto
 	if (rc) /* the store failed: nothing can be recorded any more */
 		stop_request(stop, STOP_DRAIN);
 	wait_for_jobs(p);
+	if (!rc && p->work.fatal.kind != ERR_NONE) {
+		*err = p->work.fatal;
+		rc = -1;
+	}
 	work_done(&p->work);
 	lock_free(&lock);
 	free(p);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -24,7 +25,11 @@ static bool is_fault(int sig)
 	return sig == SIGSEGV || sig == SIGABRT || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGSYS;
 }
 
-static int spawn_worker(const struct supervisor_conf *conf, bool crashed, pid_t *pid, struct err *err)
+/* The worker's end of a pipe for its last words: one struct err, which the pipe takes whole. */
+#define SAY_FD 3
+_Static_assert(sizeof(struct err) <= PIPE_BUF, "written in one piece");
+
+static int spawn_worker(const struct supervisor_conf *conf, bool crashed, int say_fd, pid_t *pid, struct err *err)
 {
 	char batch[32], parent[32];
 	const char *argv[20];
@@ -63,7 +68,11 @@ static int spawn_worker(const struct supervisor_conf *conf, bool crashed, pid_t 
 	posix_spawnattr_setpgroup(&attr, 0);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 	union { const char **from; char *const *to; } args = {.from = argv};
-	int rc = posix_spawn(pid, "/proc/self/exe", NULL, &attr, args.to, environ);
+	posix_spawn_file_actions_t files;
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, say_fd, SAY_FD);
+	int rc = posix_spawn(pid, "/proc/self/exe", &files, &attr, args.to, environ);
+	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&attr);
 	return rc ? err_set(err, ERR_INTERNAL, "the engine's process cannot be started: %s", strerror(rc)) : 0;
 }
@@ -87,8 +96,21 @@ static int watch(const struct supervisor_conf *conf, pid_t pid, const sigset_t *
 	}
 }
 
-int supervisor_run(const struct supervisor_conf *conf, int *code, bool *stopped, struct err *err)
+static void read_words(int fd, struct err *said)
 {
+	struct err words;
+	*said = ERR_INIT;
+	if (read(fd, &words, sizeof words) == (ssize_t)sizeof words)
+		*said = words;
+}
+
+int supervisor_run(const struct supervisor_conf *conf, int *code, bool *stopped, struct err *said, struct err *err)
+{
+	int say[2];
+	*said = ERR_INIT;
+	/* Above SAY_FD: dup2 of a descriptor onto itself would leave it to be closed at exec. */
+	if (pipe2(say, O_CLOEXEC | O_NONBLOCK) || (say[1] == SAY_FD && (say[1] = fcntl(SAY_FD, F_DUPFD_CLOEXEC, SAY_FD + 1)) < 0))
+		return err_set(err, ERR_INTERNAL, "no descriptor for the engine's process: %s", strerror(errno));
 	sigset_t set, old;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
@@ -102,11 +124,12 @@ int supervisor_run(const struct supervisor_conf *conf, int *code, bool *stopped,
 	for (unsigned crashes = 0;;) {
 		pid_t pid;
 		int64_t since = clock_mono_ms();
-		if ((rc = spawn_worker(conf, crashed, &pid, err)))
+		if ((rc = spawn_worker(conf, crashed, say[1], &pid, err)))
 			break;
 		int status = watch(conf, pid, &set, stopped);
 		if (WIFEXITED(status)) {
 			*code = WEXITSTATUS(status);
+			read_words(say[0], said);
 			break;
 		}
 		int sig = WTERMSIG(status);
@@ -132,6 +155,8 @@ int supervisor_run(const struct supervisor_conf *conf, int *code, bool *stopped,
 	if (conf->tick)
 		conf->tick(conf->ctx, true);
 	sigprocmask(SIG_SETMASK, &old, NULL);
+	close(say[0]);
+	close(say[1]);
 	return rc;
 }
 
@@ -170,4 +195,9 @@ int supervisor_worker_signals(struct stop *stop, int64_t parent, struct err *err
 		return err_set(err, ERR_INTERNAL, "no thread for signals");
 	pthread_detach(thread);
 	return 0;
+}
+
+bool supervisor_worker_says(const struct err *why)
+{
+	return fcntl(SAY_FD, F_GETFL) >= 0 && write(SAY_FD, why, sizeof *why) == (ssize_t)sizeof *why;
 }

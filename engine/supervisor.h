@@ -19,10 +19,13 @@ struct supervisor_conf {
 	void *ctx;
 };
 
-/* *code: the worker's exit code. *stopped: a signal asked us to end. -1: it cannot be started, or crashed too often. */
-int supervisor_run(const struct supervisor_conf *conf, int *code, bool *stopped, struct err *err);
+/* *code: the worker's exit code. *stopped: a signal asked us to end. *said: what the worker reported when it ended with an error (kind NONE:
+   nothing). -1: it cannot be started, or crashed too often. */
+int supervisor_run(const struct supervisor_conf *conf, int *code, bool *stopped, struct err *said, struct err *err);
 /* In a worker: die with the parent, take SIGTERM and SIGINT: first DRAIN, then NOW. Call before any other thread exists. */
 struct stop;
 int supervisor_worker_signals(struct stop *stop, int64_t parent, struct err *err);
+/* In a worker: tells the parent why it ends. false: nobody listens. */
+bool supervisor_worker_says(const struct err *why);
 
 #endif

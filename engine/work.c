@@ -9,6 +9,7 @@ int work_init(struct work *w, struct store *store, struct stop *stop, struct err
 	memset(w, 0, sizeof *w);
 	w->store = store;
 	w->stop = stop;
+	w->fatal = ERR_INIT;
 	w->throttle = throttle_new();
 	w->memory = budget_new(WORK_MEMORY_BYTES);
 	pthread_mutex_init(&w->lock, NULL);
@@ -28,6 +29,15 @@ void work_done(struct work *w)
 	throttle_free(&w->throttle);
 	budget_free(&w->memory);
 	pthread_mutex_destroy(&w->lock);
+}
+
+void work_fail(struct work *w, const struct err *why)
+{
+	pthread_mutex_lock(&w->lock);
+	if (w->fatal.kind == ERR_NONE)
+		w->fatal = *why;
+	pthread_mutex_unlock(&w->lock);
+	stop_request(w->stop, STOP_DRAIN);
 }
 
 static int make_token(struct work *w, const struct target_row *t, struct token **out, struct err *err)

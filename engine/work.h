@@ -16,7 +16,8 @@ struct work {
 	struct throttle *throttle;     /* owned */
 	struct budget *memory;         /* owned */
 	char spool_dir[MODEL_PATH];
-	pthread_mutex_t lock;          /* guards tokens */
+	pthread_mutex_t lock;          /* guards what follows */
+	struct err fatal;              /* what ends the run; kind NONE: nothing yet */
 	struct { int64_t target_id; struct token *token; } tokens[WORK_TARGETS];
 	size_t n_tokens;
 };
@@ -26,6 +27,8 @@ struct work {
 
 int work_init(struct work *w, struct store *store, struct stop *stop, struct err *err);
 void work_done(struct work *w);
+/* Nothing can go on for any mailbox: the state, the vault or the disk is unusable. The first error is kept; the run drains. */
+void work_fail(struct work *w, const struct err *why);
 /* The one token source of a target, made at first use; *out is NULL for a target that signs in by password. */
 int work_token(struct work *w, const struct target_row *t, struct token **out, struct err *err);
 

@@ -8,7 +8,7 @@
 #define ADAPT_HOLD_MS 45000    /* from the refusal until it may go past the level */
 #define ADAPT_HOLD_COSTS 80.0  /* and so many times what a refusal costs */
 #define ADAPT_COST_WEIGHT 0.5
-#define ADAPT_CAUGHT_UP 0.25  /* of the window: so much room is filled again without loss */
+#define ADAPT_CAUGHT_UP 0.6  /* of the window: so much room is filled again without loss */
 #define ADAPT_LONG_MS 3600000 /* then it tries in any case */
 #define ADAPT_CREDIT 0.0035   /* refusals that a taken request pays for */
 #define ADAPT_CREDIT_MOST 2.0

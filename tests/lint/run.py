@@ -2,6 +2,7 @@
 """`make lint`: the tree's rules (layers.py), layout by clang-format, cppcheck, and the syntax of scripts. Before the tree is judged, each
 checker has to complain of its bad sample in tests/lint/samples: one that was never seen to fail does not count."""
 import argparse
+import collections
 import glob
 import os
 import subprocess
@@ -36,7 +37,9 @@ def run(command, root):
 
 def layout(root, files):
     config = os.path.join(ROOT, ".clang-format")
-    return [line for line in run(["clang-format", f"--style=file:{config}", "--dry-run", "-Werror", *files], root) if ": error: " in line]
+    lines = run(["clang-format", f"--style=file:{config}", "--dry-run", "-Werror", *files], root)
+    places = collections.Counter(line.split(":")[0] for line in lines if ": error: " in line)
+    return [f"{path}: {n} places are not as clang-format would have them: make format" for path, n in places.items()]
 
 
 def cppcheck(root, files):

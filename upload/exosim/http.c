@@ -46,8 +46,8 @@ static enum MHD_Result answer(struct MHD_Connection *c, struct http_reply *r)
 		MHD_add_response_header(m, "Content-Type",
 					r->type ? r->type : "application/json; charset=utf-8");
 	MHD_add_response_header(m, "Cache-Control", "no-store, no-cache");
-	for (size_t i = 0; i < sizeof(r->header) / sizeof(*r->header) && r->header[i][0][0]; i++)
-		MHD_add_response_header(m, r->header[i][0], r->header[i][1]);
+	for (size_t i = 0; i < sizeof(r->header) / sizeof(*r->header) && r->header[i].name[0]; i++)
+		MHD_add_response_header(m, r->header[i].name, r->header[i].value);
 	ok = MHD_queue_response(c, r->status, m);
 	MHD_destroy_response(m);
 	return ok;

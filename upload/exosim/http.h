@@ -21,10 +21,12 @@ const char *http_query(const struct http_request *r, const char *name);
 
 struct http_reply {
 	unsigned status;
-	char *body;             /* malloc'd, the server frees it; NULL: empty */
-	const char *type;       /* content type; NULL: application/json */
-	char header[4][2][128]; /* further ones: name, value; "" ends */
-	bool drop;              /* close the connection without an answer */
+	char *body;       /* malloc'd, the server frees it; NULL: empty */
+	const char *type; /* content type; NULL: application/json */
+	struct {
+		char name[48], value[200];
+	} header[4]; /* further ones; "" ends */
+	bool drop;   /* close the connection without an answer */
 };
 typedef void http_handler(void *ctx, const struct http_request *in, struct http_reply *out);
 

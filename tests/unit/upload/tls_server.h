@@ -156,7 +156,7 @@ static inline void *tls_accept(void *arg)
 
 static inline void tls_server_start(struct tls_server *s, const char *san)
 {
-	EVP_PKEY *key = EVP_RSA_gen(2048);
+	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *x = tls_certificate(key, san);
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof(a);
