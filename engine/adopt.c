@@ -102,7 +102,7 @@ static int digest(struct job *j, const struct folder_ref *ref, const char *id, b
 	struct spool *body = NULL;
 	struct fingerprint print = {0};
 	if (j->target->ops->read(j->target, ref, id, &body, &print, err))
-		return err->kind == ERR_GONE ? 1 : -1;
+		return err->kind == ERR_GONE || err->kind == ERR_CHANGED ? 1 : -1;
 	*at = a->next_seen;
 	a->next_seen = (a->next_seen + 1) % SEEN;
 	snprintf(a->seen[*at].id, sizeof a->seen[*at].id, "%s", id);
@@ -178,7 +178,7 @@ static int adopt_existing(struct job *j, struct route_folder *f, const struct ma
 		*taken = !rc;
 	}
 	folder_ref_done(&ref);
-	if (rc && err->kind == ERR_GONE) { /* a person removed it between two looks */
+	if (rc && (err->kind == ERR_GONE || err->kind == ERR_CHANGED)) { /* a person removed it between two looks */
 		err_clear(err);
 		return 0;
 	}

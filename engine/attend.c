@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define ATTACHED_MS 500
+#define CONFLICTS_MOST 5 /* engines that came and went while this one tried to begin */
 
 static bool is_busy(enum batch_state s)
 {
@@ -124,6 +125,7 @@ int attend_batch(struct cli *c, const struct batch *b, struct err *err)
 	bool stopped = false;
 	int rc = 0, code = EXIT_DONE;
 	struct err said = ERR_INIT;
+	unsigned conflicts = 0;
 	snprintf(lock_path, sizeof lock_path, "%s.lock", c->state);
 	if (progress_new(&p, c->store, b->id, c->json, err))
 		return -1;
@@ -131,6 +133,7 @@ int attend_batch(struct cli *c, const struct batch *b, struct err *err)
 		int pid = 0;
 		struct batch now;
 		again = false;
+		said = ERR_INIT;
 		if ((rc = store_batch_by_id(c->store, b->id, &now, err)) || !is_busy(now.state))
 			break;
 		if (lock_is_held(lock_path, &pid)) {
@@ -145,13 +148,13 @@ int attend_batch(struct cli *c, const struct batch *b, struct err *err)
 		} else {
 			rc = run_in_place(c, b->id, p, &stopped, &code, &said, err);
 			/* Its own lock conflict means that somebody was quicker: look on. */
-			again = !rc && said.kind == ERR_CONFLICT && lock_is_held(lock_path, &pid);
+			again = !rc && said.kind == ERR_CONFLICT && conflicts++ < CONFLICTS_MOST;
 		}
 	}
 	progress_free(&p);
 	if (rc)
 		return -1;
-	if (said.kind != ERR_NONE && said.kind != ERR_CONFLICT) {
+	if (said.kind != ERR_NONE) {
 		*err = said;
 		return -1;
 	}

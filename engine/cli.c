@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
 
 static const struct command *const tables[] = {commands_endpoint, commands_target, commands_batch, commands_progress, commands_report,
 	commands_user, commands_copy, commands_run, commands_doctor};
@@ -210,6 +211,33 @@ const char *cli_time(int64_t wall_s, char *out, size_t size)
 	if (wall_s)
 		return clock_format(wall_s, out, size);
 	snprintf(out, size, "never");
+	return out;
+}
+
+const char *cli_column(const char *text, int columns, char *out, size_t size)
+{
+	size_t n = 0;
+	int used = 0;
+	mbstate_t state = {0};
+	while (*text) {
+		wchar_t c;
+		size_t len = mbrtowc(&c, text, MB_CUR_MAX, &state);
+		int width = len == (size_t)-1 || len == (size_t)-2 || !len ? -1 : wcwidth(c);
+		if (width < 0) { /* not text of this locale, or a control */
+			len = 1;
+			width = 1;
+			state = (mbstate_t){0};
+		}
+		if (used + width > columns || n + len + (size_t)columns >= size)
+			break;
+		memcpy(out + n, width == 1 && len == 1 && (unsigned char)*text < 32 ? "?" : text, len);
+		n += len;
+		used += width;
+		text += len;
+	}
+	while (used++ < columns && n + 1 < size)
+		out[n++] = ' ';
+	out[n] = 0;
 	return out;
 }
 

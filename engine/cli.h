@@ -70,6 +70,8 @@ int cli_store_secret(struct cli *c, const char *option, const char *owner, int64
 /* Absolute path of a file that must be readable ("--ca-file"). */
 int cli_path_option(struct cli *c, const char *option, char *out, size_t size, struct err *err);
 const char *cli_time(int64_t wall_s, char *out, size_t size);      /* "never" for 0 */
+/* text cut or padded with blanks to so many columns of a terminal, whatever its script; returns out */
+const char *cli_column(const char *text, int columns, char *out, size_t size);
 const char *cli_bytes(uint64_t n, char *out, size_t size);         /* "12.4 MB" */
 
 #endif

@@ -193,7 +193,8 @@ static int run_report(struct cli *c, struct err *err)
 
 static void print_folder(const struct verify_folder *f, const char *name)
 {
-	printf("  %-34.34s %9llu %11llu %8llu %9llu %7llu", name, (unsigned long long)f->source, (unsigned long long)f->destination,
+	char column[34 * 5];
+	printf("  %s %9llu %11llu %8llu %9llu %7llu", cli_column(name, 34, column, sizeof column), (unsigned long long)f->source, (unsigned long long)f->destination,
 		(unsigned long long)f->missing, (unsigned long long)f->duplicate, (unsigned long long)f->altered);
 	if (f->refused)
 		printf("  %llu refused", (unsigned long long)f->refused);

@@ -113,7 +113,7 @@ static int want(struct cli *c, enum user_want what, const char *verb, const char
 	if (store_batch_want(c->store, b.id, u.id, what, verb, &changed, err))
 		return -1;
 	if (!c->json)
-		printf("Batch %s: %u %s %s.\n", b.name, changed, changed == 1 ? "mailbox" : "mailboxes", past);
+		printf("Batch %s: %u more %s %s.\n", b.name, changed, changed == 1 ? "mailbox" : "mailboxes", past);
 	if (what != WANT_NOTHING && option_is_given(&c->opt, "wait"))
 		return attend_batch(c, &b, err);
 	if (c->json)

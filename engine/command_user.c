@@ -37,6 +37,7 @@ static int run_show(struct cli *c, struct err *err)
 	struct folder_row *f = NULL;
 	struct note *notes = NULL;
 	size_t n = 0, n_notes = 0;
+	char from[36 * 5], to[36 * 5];
 	if (find(c, &b, &u, err) || store_folders(c->store, u.id, &f, &n, err))
 		return -1;
 	if (store_notes(c->store, u.id, &notes, &n_notes, err)) {
@@ -56,7 +57,7 @@ static int run_show(struct cli *c, struct err *err)
 		json_array_append_new(folders, json_pack("{s:s,s:s,s:I,s:b,s:o}", "source", f[i].name, "destination", f[i].path, "uidvalidity",
 			(json_int_t)f[i].uidvalidity, "current", (int)f[i].current, "counts", progress_counts_json(&f[i].counts)));
 		if (!c->json)
-			printf("%-36.36s %-36.36s %9llu %9llu %8llu%s\n", f[i].name, f[i].path, (unsigned long long)f[i].counts.found,
+			printf("%s %s %9llu %9llu %8llu%s\n", cli_column(f[i].name, 36, from, sizeof from), cli_column(f[i].path, 36, to, sizeof to), (unsigned long long)f[i].counts.found,
 				(unsigned long long)(f[i].counts.copied + f[i].counts.adopted), (unsigned long long)f[i].counts.refused,
 				f[i].current ? "" : "  (older UIDVALIDITY)");
 	}

@@ -176,9 +176,11 @@ static int finish_flags(struct doubt *d, const struct item *it, struct err *err)
 		it->flags_source & (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED), err);
 	failpoint_hit(FP_FINISH_AFTER_FLAGS);
 	folder_ref_done(&ref);
-	if (rc && err->kind == ERR_GONE)
+	if (rc && (err->kind == ERR_GONE || err->kind == ERR_CHANGED || err->kind == ERR_MESSAGE)) {
 		err_clear(err);
-	return rc && err->kind != ERR_NONE ? -1 : 0;
+		rc = 0;
+	}
+	return rc;
 }
 
 static int record_found(struct doubt *d, size_t *found, struct err *err)

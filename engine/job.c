@@ -174,6 +174,8 @@ static int note_mappings(struct job *j, struct err *err)
 	for (size_t i = 0; i < j->list.n; i++) {
 		const struct mapping *m = &j->mappings[i];
 		char text[MODEL_ERROR];
+		if (m->skip && !j->list.v[i].can_select)
+			continue; /* only holds folders: it is made with them */
 		if (m->skip)
 			snprintf(text, sizeof text, "folder \"%.300s\" is not moved: %s", j->list.v[i].name, m->reason);
 		else if (m->changes & ~(unsigned)MAP_ROLE)
@@ -210,9 +212,8 @@ static int plan_folders(struct job *j, struct err *err)
 		if (store_note(j->work->store, j->user.id, "folder-odd", text, err))
 			return -1;
 	}
-	/* The destination's separator is the route's business: paths travel '/'-separated. */
-	struct map_rules rules = {.exchange = j->target_login.row.kind == TARGET_EXCHANGE, .separator = '/'};
-	if (map_folders(&j->list, &rules, &j->mappings, err))
+	struct map_rules rules = {.separator = '/'};
+	if (job_target(j, err) || j->target->ops->rules(j->target, &rules, err) || map_folders(&j->list, &rules, &j->mappings, err))
 		return -1;
 	j->folders = calloc(j->list.n ? j->list.n : 1, sizeof *j->folders);
 	if (!j->folders)

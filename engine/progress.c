@@ -94,7 +94,7 @@ static void summary_text(const struct batch_summary *s, double bps, double mps, 
 
 static void draw(struct progress *p, const struct batch_summary *s, const struct user *active, size_t n, double bps, double mps)
 {
-	char text[512], b[21];
+	char text[1024], b[21];
 	struct winsize ws = {0};
 	int width = !ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) && ws.ws_col ? ws.ws_col : 80;
 	if (p->drawn)
@@ -103,9 +103,10 @@ static void draw(struct progress *p, const struct batch_summary *s, const struct
 	for (size_t i = 0; i < n && i < LINES; i++, p->drawn++) {
 		const struct user_counts *c = &active[i].counts;
 		bar(handled(c), c->found, b, 20);
-		snprintf(text, sizeof text, "%-28.28s [%s] %7llu/%-7llu %.60s", active[i].source_user, b, (unsigned long long)handled(c),
-			(unsigned long long)c->found, active[i].now_folder);
-		printf("\033[2K%.*s\n", width - 1, text);
+		char who[28 * 5], where[60 * 5];
+		snprintf(text, sizeof text, "%s [%s] %7llu/%-7llu %s", cli_column(active[i].source_user, 28, who, sizeof who), b, (unsigned long long)handled(c),
+			(unsigned long long)c->found, cli_column(active[i].now_folder, width < 72 ? 1 : width > 130 ? 58 : width - 72, where, sizeof where));
+		printf("\033[2K%s\n", text);
 	}
 	summary_text(s, bps, mps, text, sizeof text);
 	printf("\033[2K%.*s\n\033[J", width - 1, text);

@@ -20,7 +20,7 @@ static int refresh_one(struct job *j, const struct folder_ref *ref, const struct
 {
 	unsigned there = 0, wanted = m->flags & CHANGING;
 	int rc = it->receipt.id[0] ? j->target->ops->get_flags(j->target, ref, it->receipt.id, &there, err) : err_set(err, ERR_GONE, "id");
-	if (rc && err->kind != ERR_GONE)
+	if (rc && err->kind != ERR_GONE && err->kind != ERR_CHANGED)
 		return -1;
 	/* Moved, deleted or flagged otherwise by a person: theirs from now on. One that was only placed was never finished by us. */
 	if (rc || (it->state == ITEM_DONE && (there & CHANGING) != (it->flags_written & CHANGING))) {
@@ -28,8 +28,11 @@ static int refresh_one(struct job *j, const struct folder_ref *ref, const struct
 		return it->state == ITEM_PLACED ? finish_item(j, it, wanted, err) : store_flags(j->work->store, j->user.id, j->user.lease_epoch, it->generation_id, it->uid, m->flags, wanted, err);
 	}
 	failpoint_hit(FP_FINISH_BEFORE_FLAGS);
-	if (j->target->ops->set_flags(j->target, ref, it->receipt.id, wanted, err))
-		return err->kind == ERR_GONE ? 0 : -1;
+	if (j->target->ops->set_flags(j->target, ref, it->receipt.id, wanted, err)) {
+		if (err->kind != ERR_MESSAGE && err->kind != ERR_GONE)
+			return -1;
+		err_clear(err); /* the destination does not keep them: asking again would not help */
+	}
 	failpoint_hit(FP_FINISH_AFTER_FLAGS);
 	if (it->state == ITEM_PLACED ? finish_item(j, it, wanted, err)
 				     : store_flags(j->work->store, j->user.id, j->user.lease_epoch, it->generation_id, it->uid, m->flags, wanted, err))

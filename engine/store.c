@@ -12,6 +12,8 @@
 #define CHECK_BYTES ((off_t)8 * 1024 * 1024)
 #define CHECK_BYTES_UNCLEAN ((off_t)256 * 1024 * 1024)
 
+#define HEADER_BYTES 100
+
 static int fail_open(const char *path, int saved_errno, struct err *err)
 {
 	bool full = saved_errno == ENOSPC || saved_errno == EDQUOT;
@@ -92,6 +94,9 @@ static int prepare_file(const struct store_conf *conf, off_t *size, struct err *
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_STORE, "%s is not a nightferry state file (not a regular file)",
 			       conf->path);
+	/* SQLite takes a file of a few octets for an empty one, and would make tables in it. */
+	if ((st.st_size > 0 && st.st_size < HEADER_BYTES) || (st.st_size == 0 && !conf->create))
+		return store_fail_damaged(conf->path, st.st_size ? "it was cut" : "it is empty", err);
 	*size = st.st_size;
 	if (check_folder(conf->path, err) < 0)
 		return -1;

@@ -46,7 +46,8 @@ static int fail_disk(const struct db *db, int saved_errno, struct err *err)
 		db_path(db), strerror(saved_errno));
 	err_hint(err,
 		 full ? "make room there and start again: nothing is lost, the run goes on where it stopped"
-		      : "look at the disk and the rights of its folder; the run goes on where it stopped");
+		      : "look at the disk, its room and limits (ulimit -f), and the rights of its folder; the run "
+			"goes on where it stopped");
 	return -1;
 }
 

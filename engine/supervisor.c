@@ -13,6 +13,7 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -163,6 +164,7 @@ int supervisor_run(const struct supervisor_conf *conf, int *code, bool *stopped,
 /* --- in the worker ------------------------------------------------------------------------------ */
 
 struct signal_waiter { struct stop *stop; sigset_t set; };
+static bool has_listener; /* SAY_FD is the parent's pipe; set once, before any thread */
 
 static void *wait_for_signals(void *arg)
 {
@@ -181,6 +183,8 @@ int supervisor_worker_signals(struct stop *stop, int64_t parent, struct err *err
 {
 	static struct signal_waiter waiter; /* lives as long as the process */
 	pthread_t thread;
+	struct stat st;
+	has_listener = parent && !fstat(SAY_FD, &st) && S_ISFIFO(st.st_mode) && !fcntl(SAY_FD, F_SETFD, FD_CLOEXEC);
 	if (parent) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != (pid_t)parent) /* it died before the line above */
@@ -199,5 +203,5 @@ int supervisor_worker_signals(struct stop *stop, int64_t parent, struct err *err
 
 bool supervisor_worker_says(const struct err *why)
 {
-	return fcntl(SAY_FD, F_GETFL) >= 0 && write(SAY_FD, why, sizeof *why) == (ssize_t)sizeof *why;
+	return has_listener && write(SAY_FD, why, sizeof *why) == (ssize_t)sizeof *why;
 }

@@ -69,7 +69,7 @@ def main():
     args.add_argument("--seconds", type=int, default=60)
     args.add_argument("--work")
     args.add_argument("programs", nargs="*")
-    opt = args.parse_args()
+    opt = args.parse_intermixed_args()
     start = time.monotonic()
     if opt.mode == "replay":
         passed, failed = replay(opt.programs)

@@ -130,6 +130,7 @@ def test_comparison_finds_damage(dovecot_source, dovecot_target, compare_mailbox
     assert text.count("missing") >= 4 and text.count("extra") == 4, text
 
 
+@pytest.mark.san
 def test_exosim(exosim):
     client = RawImap(exosim.imaps, tls=True, ca=exosim.ca)
     client.xoauth2("alice@contoso.example", exosim.token())
