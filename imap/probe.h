@@ -7,18 +7,25 @@
 enum probe_outcome { PROBE_OK, PROBE_WARNING, PROBE_FAILED, PROBE_SKIPPED };
 
 struct probe_line {
-	const char *step;          /* "name resolution", "connection", "TLS", "greeting", "capabilities", "sign-in", "folders", "fetch",
-	                              "limits" */
+	/* "name resolution", "connection", "TLS", "greeting", "capabilities", "sign-in", "folders", "fetch", "limits" */
+	const char *step;
 	enum probe_outcome outcome;
-	char text[384];            /* one line for people */
-	const char *blame;         /* on failure: "DNS", "firewall", "certificate", "credentials", "rights", "server" */
+	char text[384]; /* one line for people */
+	/* on failure: "DNS", "firewall", "certificate", "credentials", "rights", "server" */
+	const char *blame;
 	char hint[384];
 };
 
 #define PROBE_LINES 16
-struct probe_report { struct probe_line v[PROBE_LINES]; size_t n; bool passed; struct conn_facts facts; };
+struct probe_report {
+	struct probe_line v[PROBE_LINES];
+	size_t n;
+	bool passed;
+	struct conn_facts facts;
+};
 
 /* root: UserRoot or NULL. Never fails by itself: the report says what failed. Nothing at the source is changed. */
-void probe_endpoint(const struct conn_conf *conf, const char *root, struct stop *stop, struct probe_report *out);
+void probe_endpoint(const struct conn_conf *conf, const char *root, struct stop *stop,
+		    struct probe_report *out);
 
 #endif
