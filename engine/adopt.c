@@ -27,29 +27,45 @@ void adopt_done(struct job *j)
 
 /* --- the index ---------------------------------------------------------------------------------- */
 
-static int index_page(struct job *j, struct route_folder *f, const struct remote_mail *v, size_t n, struct err *err)
+struct ids { char **v; size_t n; }; /* sorted */
+
+static int by_id(const void *a, const void *b)
 {
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* claimed: ids that are ours already, left out. */
+static int index_page(struct job *j, struct route_folder *f, const struct remote_mail *v, size_t n, const struct ids *claimed, struct err *err)
+{
+	size_t kept = 0;
 	struct existing *e = calloc(n, sizeof *e);
 	if (!e)
 		return err_set(err, ERR_MEMORY, "no memory for the index of what is at the destination");
 	for (size_t i = 0; i < n; i++) {
-		snprintf(e[i].id, sizeof e[i].id, "%s", v[i].id);
-		e[i].size = v[i].size;
-		print_key(&v[i].print, e[i].key);
+		const char *id = v[i].id;
+		if (claimed->n && bsearch(&id, claimed->v, claimed->n, sizeof *claimed->v, by_id))
+			continue;
+		snprintf(e[kept].id, sizeof e[kept].id, "%s", id);
+		e[kept].size = v[i].size;
+		print_key(&v[i].print, e[kept++].key);
 	}
-	int rc = store_existing_add(j->work->store, j->user.id, j->user.lease_epoch, f->dest.id, e, n, false, err);
+	int rc = kept ? store_existing_add(j->work->store, j->user.id, j->user.lease_epoch, f->dest.id, e, kept, false, err) : 0;
+	f->dest.has_existing |= kept > 0;
 	free(e);
 	return rc;
 }
 
-static int list_all(struct job *j, struct route_folder *f, const struct folder_ref *ref, struct err *err)
+/* Lists what comes after the mark ("": all) into the index. */
+static int list_all(struct job *j, struct route_folder *f, const struct folder_ref *ref, const char *mark, const struct ids *claimed,
+	struct err *err)
 {
 	struct remote_mail *page = calloc(INDEX_PAGE, sizeof *page);
-	char cursor[200] = "";
+	char cursor[200];
 	size_t n = 0;
+	snprintf(cursor, sizeof cursor, "%s", mark);
 	int rc = page ? 0 : err_set(err, ERR_MEMORY, "no memory for the index of what is at the destination");
 	while (!rc && !(rc = j->target->ops->list(j->target, ref, cursor, page, INDEX_PAGE, &n, err)) && n) {
-		rc = index_page(j, f, page, n, err);
+		rc = index_page(j, f, page, n, claimed, err);
 		snprintf(cursor, sizeof cursor, "%s", page[n - 1].id);
 		for (size_t i = 0; i < n; i++)
 			fingerprint_done(&page[i].print);
@@ -58,6 +74,45 @@ static int list_all(struct job *j, struct route_folder *f, const struct folder_r
 	}
 	free(page);
 	return rc;
+}
+
+static int list_with_retries(struct job *j, struct route_folder *f, const struct folder_ref *ref, const char *mark, const struct ids *claimed,
+	struct err *err)
+{
+	for (unsigned tries = 1; list_all(j, f, ref, mark, claimed, err); tries++) {
+		enum err_action act = err_action(err->kind);
+		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
+			return err_wrap(err, "reading what is in destination folder %s", ref->path);
+		job_drop_target(j);
+		struct err why = *err;
+		if (job_back_off(j, tries, &why, err) || job_target(j, err))
+			return -1;
+	}
+	return 0;
+}
+
+int adopt_arrivals(struct job *j, struct route_folder *f, const struct folder_ref *ref, struct err *err)
+{
+	uint64_t known, doubts;
+	struct store *s = j->work->store;
+	if (j->batch.existing != EXISTING_ADOPT || !strcmp(ref->mark, f->dest.mark))
+		return 0;
+	if (store_dest_known(s, f->dest.id, &known, &doubts, err))
+		return -1;
+	if (ref->existing > known) {
+		struct ids claimed = {0};
+		log_line(LOG_INFO, "mailbox %s: %llu messages have come into %s that are not known here; they are compared before anything "
+			"is copied", j->user.address, (unsigned long long)(ref->existing - known), ref->path);
+		int rc = store_claimed(s, f->dest.id, &claimed.v, &claimed.n, err) ||
+			list_with_retries(j, f, ref, f->dest.mark, &claimed, err);
+		store_ids_free(&claimed.v, claimed.n);
+		if (rc)
+			return -1;
+	}
+	if (doubts) /* those are looked for after the old mark */
+		return 0;
+	snprintf(f->dest.mark, sizeof f->dest.mark, "%s", ref->mark);
+	return store_dest_mark(s, j->user.id, j->user.lease_epoch, f->dest.id, ref->mark, err);
 }
 
 int adopt_index(struct job *j, struct route_folder *f, const struct folder_ref *ref, struct err *err)
@@ -71,15 +126,8 @@ int adopt_index(struct job *j, struct route_folder *f, const struct folder_ref *
 	if (ref->existing && j->batch.existing == EXISTING_ADOPT) {
 		log_line(LOG_INFO, "mailbox %s: %llu messages are in %s already; they are compared before anything is copied",
 			j->user.address, (unsigned long long)ref->existing, ref->path);
-		for (unsigned tries = 1; list_all(j, f, ref, err); tries++) {
-			enum err_action act = err_action(err->kind);
-			if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
-				return err_wrap(err, "reading what is in destination folder %s", ref->path);
-			job_drop_target(j);
-			struct err why = *err;
-			if (job_back_off(j, tries, &why, err) || job_target(j, err))
-				return -1;
-		}
+		if (list_with_retries(j, f, ref, "", &(struct ids){0}, err))
+			return -1;
 	}
 	if (store_existing_add(j->work->store, j->user.id, j->user.lease_epoch, f->dest.id, NULL, 0, true, err))
 		return -1;

@@ -107,7 +107,7 @@ static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
 	}
 	json_object_set_new(c->out, "users", users);
 	if (!c->json) {
-		printf("Batch %s: %s\n", b->name, batch_state_name(now.state));
+		printf("Batch %s: %s%s\n", b->name, batch_state_name(now.state), stopped && is_busy(now.state) ? ", and no engine runs now" : "");
 		if (stopped)
 			printf("Stopped in good order. It goes on where it stopped: nightferry batch start %s --wait\n", b->name);
 		else if (aside)

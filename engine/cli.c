@@ -15,9 +15,11 @@
 #include <unistd.h>
 #include <wchar.h>
 
-static const struct command *const tables[] = {commands_endpoint, commands_target, commands_batch, commands_progress, commands_report,
-	commands_user, commands_copy, commands_run, commands_doctor};
+static const struct command *const tables[] = {commands_endpoint, commands_target, commands_batch, commands_run, commands_progress, commands_report,
+	commands_user, commands_copy, commands_doctor};
 #define TABLES (sizeof tables / sizeof tables[0])
+static const char *const nouns[] = {"endpoint", "target", "batch", "user", "copy", "run", "doctor"}; /* as the list of commands shows them */
+#define NOUNS (sizeof nouns / sizeof nouns[0])
 #define VERSION "0.1.0"
 
 static const struct option_spec common[] = {
@@ -89,7 +91,11 @@ void cli_print_error(const struct cli *c, const struct err *err)
 		json_decref(e);
 		return;
 	}
-	fprintf(stderr, "nightferry: %s\n", err->text);
+	fputs("nightferry: ", stderr);
+	const char *at = err->text, *next;
+	for (; (next = strstr(at, "; line ")); at = next + 2) /* the faults of a CSV, one below the other */
+		fprintf(stderr, "%.*s;\n  ", (int)(next - at), at);
+	fprintf(stderr, "%s\n", at);
 	if (err->server[0])
 		fprintf(stderr, "  the server said: %s\n", err->server);
 	if (err->hint[0])
@@ -167,6 +173,21 @@ int cli_size_option(struct cli *c, const char *option, uint64_t *out, struct err
 	return option_parse_size(what, text, out, err);
 }
 
+int cli_no_setting(const struct cli *c, struct err *err)
+{
+	for (size_t i = 0; i < c->opt.n_given; i++) {
+		const char *name = c->opt.specs[c->opt.given[i].spec].name;
+		bool is_common = false;
+		for (const struct option_spec *s = common; s->name && !is_common; s++)
+			is_common = !strcmp(s->name, name);
+		if (!is_common)
+			return 0;
+	}
+	err_set(err, ERR_USAGE, "nothing is given that could be changed");
+	err_hint(err, "--help lists what can be");
+	return -1;
+}
+
 int cli_check_name(const char *name, struct err *err)
 {
 	char checked[MODEL_NAME];
@@ -241,6 +262,11 @@ const char *cli_column(const char *text, int columns, char *out, size_t size)
 	return out;
 }
 
+const char *cli_pad(const char *text, int columns, char *out, size_t size)
+{
+	return strncmp(cli_column(text, columns, out, size), text, strlen(text)) ? text : out;
+}
+
 const char *cli_bytes(uint64_t n, char *out, size_t size)
 {
 	static const char *const unit[] = {"B", "kB", "MB", "GB", "TB"};
@@ -256,20 +282,54 @@ const char *cli_bytes(uint64_t n, char *out, size_t size)
 
 /* --- dispatch ----------------------------------------------------------------------------------- */
 
-static void print_usage(FILE *f, const char *noun)
+static void print_noun(FILE *f, const char *noun)
 {
-	fprintf(f, "Usage: nightferry COMMAND [OPTION]... [ARGUMENT]...\n"
-		   "Moves mailboxes from any IMAP host into Exchange Online; picks up exactly where it stopped.\n\n");
 	for (size_t t = 0; t < TABLES; t++)
 		for (const struct command *c = tables[t]; c->noun; c++) {
 			char name[40];
-			if (!c->summary || (noun && strcmp(noun, c->noun) != 0))
+			if (!c->summary || strcmp(noun, c->noun) != 0)
 				continue;
 			snprintf(name, sizeof name, "%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "");
 			fprintf(f, "  %-18s %s\n", name, c->summary);
 		}
-	fprintf(f, "\n'nightferry COMMAND --help' explains each. In this order: endpoint create, target create, batch create --pilot, "
-		   "batch start --wait,\nbatch verify, batch report; then the others with more mailboxes at once.\n");
+}
+
+static void print_usage(FILE *f, const char *noun)
+{
+	if (!noun)
+		fprintf(f, "Usage: nightferry COMMAND [OPTION]... [ARGUMENT]...\n"
+			   "Moves mailboxes from any IMAP host into Exchange Online; picks up exactly where it stopped.\n\n");
+	for (size_t i = 0; i < NOUNS; i++)
+		if (!noun || !strcmp(noun, nouns[i]))
+			print_noun(f, nouns[i]);
+	fprintf(f, "\n'nightferry %s --help' explains each.", noun ? noun : "COMMAND");
+	if (!noun)
+		fprintf(f, " In this order: endpoint create, target create, batch create --pilot,\nbatch start --wait, batch verify, batch report; "
+			   "then the others with more mailboxes at once. See nightferry(1).");
+	fputs("\n", f);
+}
+
+static int no_command(const char *noun, const char *verb, int argc, char **argv)
+{
+	struct cli c = {0};
+	struct err err = ERR_INIT;
+	for (int i = 1; i < argc && !c.json; i++)
+		c.json = strcmp(argv[i], "--json") == 0;
+	bool is_noun = false;
+	for (size_t i = 0; i < NOUNS; i++)
+		is_noun |= !strcmp(nouns[i], noun);
+	if (is_noun && verb && verb[0] != '-')
+		err_set(&err, ERR_USAGE, "there is no command \"%s %s\"", noun, verb);
+	else if (is_noun)
+		err_set(&err, ERR_USAGE, "%s what?", noun);
+	else
+		err_set(&err, ERR_USAGE, "there is no command \"%s\"", noun);
+	if (!is_noun)
+		err_hint(&err, "'nightferry --help' lists them");
+	cli_print_error(&c, &err);
+	if (is_noun && !c.json)
+		print_usage(stderr, noun);
+	return EXIT_USAGE;
 }
 
 static const struct command *find_command(const char *noun, const char *verb, bool *takes_verb)
@@ -325,7 +385,8 @@ static int run_command(struct cli *c, const struct command *cmd, struct err *err
 	if (c->opt.n_operands < cmd->min_operands || c->opt.n_operands > cmd->max_operands) {
 		err_set(err, ERR_USAGE, "%s%s%s takes %s", cmd->noun, cmd->verb ? " " : "", cmd->verb ? cmd->verb : "",
 			cmd->max_operands ? cmd->operands : "no argument");
-		err_hint(err, "nightferry %s%s%s --help", cmd->noun, cmd->verb ? " " : "", cmd->verb ? cmd->verb : "");
+		err_hint(err, "%snightferry %s%s%s --help", c->opt.n_operands > cmd->max_operands && cmd->max_operands ?
+			"a name with blanks goes into quotes; " : "", cmd->noun, cmd->verb ? " " : "", cmd->verb ? cmd->verb : "");
 		return -1;
 	}
 	if (log_init(NULL, option_is_given(&c->opt, "verbose") ? LOG_INFO : LOG_WARN, false, err) || open_state(c, cmd, err))
@@ -343,6 +404,8 @@ static int run_and_report(const struct command *cmd, int argc, char **argv)
 		return EXIT_INTERNAL;
 	for (int i = 1; i < argc && !c.json; i++) /* also for errors of the command line itself */
 		c.json = strcmp(argv[i], "--json") == 0;
+	if (!c.json)
+		setvbuf(stdout, NULL, _IOLBF, 0); /* so that lines and errors come in their order, in a pipe too */
 	if (option_parse(&c.opt, specs, argc, argv, &err)) {
 		code = -1;
 	} else if (option_is_given(&c.opt, "help")) {
@@ -390,10 +453,7 @@ int cli_main(int argc, char **argv)
 			print_usage(stdout, argv[1]);
 			return EXIT_DONE;
 		}
-		fprintf(stderr, "nightferry: there is no command \"%s%s%s\"\n", argv[1], takes_verb && verb ? " " : "",
-			takes_verb && verb ? verb : "");
-		print_usage(stderr, takes_verb ? argv[1] : NULL);
-		return EXIT_USAGE;
+		return no_command(argv[1], verb, argc, argv);
 	}
 	conn_init();
 	upload_init();

@@ -63,6 +63,8 @@ int cli_copy_option(struct cli *c, const char *option, char *out, size_t size, s
 int cli_uint_option(struct cli *c, const char *option, uint64_t min, uint64_t max, unsigned *out, struct err *err);
 int cli_ms_option(struct cli *c, const char *option, unsigned *out, struct err *err); /* at most an hour */
 int cli_size_option(struct cli *c, const char *option, uint64_t *out, struct err *err); /* "2MB/s" is fine too */
+/* For "set": ERR_USAGE when nothing but common options was given. */
+int cli_no_setting(const struct cli *c, struct err *err);
 /* A name people give to things: letters of any script, digits, "-_. ", at most MODEL_NAME - 1 octets. */
 int cli_check_name(const char *name, struct err *err);
 /* A file named by an option into the vault. Nothing when the option is not given. */
@@ -72,6 +74,8 @@ int cli_path_option(struct cli *c, const char *option, char *out, size_t size, s
 const char *cli_time(int64_t wall_s, char *out, size_t size);      /* "never" for 0 */
 /* text cut or padded with blanks to so many columns of a terminal, whatever its script; returns out */
 const char *cli_column(const char *text, int columns, char *out, size_t size);
+/* The same, never cut: text itself where it is wider. */
+const char *cli_pad(const char *text, int columns, char *out, size_t size);
 const char *cli_bytes(uint64_t n, char *out, size_t size);         /* "12.4 MB" */
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define OPTIONS                                                                                                                            \
 	{.name = "max-concurrent", .arg = "N", .help = "mailboxes at once (default 2, until a pilot is clean)", .group = "How"},           \
@@ -26,6 +27,7 @@ static const struct option_spec create_specs[] = {
 	{.name = "pilot", .help = "a pilot: few known-good mailboxes, to be clean before others start"},
 	OPTIONS, {0}};
 static const struct option_spec set_specs[] = {OPTIONS,
+	{.name = "csv", .arg = "FILE", .help = "new passwords, from a CSV with rows of users that the batch has"},
 	{.name = "endpoint", .arg = "NAME", .help = "another endpoint"},
 	{.name = "acknowledge-skips", .help = "the skipped and refused items were looked at (a pilot needs it)"}, {0}};
 static const struct option_spec no_specs[] = {{0}};
@@ -54,6 +56,13 @@ static int read_options(struct cli *c, struct batch *b, struct err *err)
 static int need_option(const struct cli *c, const char *name, struct err *err)
 {
 	return option_get(&c->opt, name) ? 0 : err_set(err, ERR_USAGE, "--%s is missing", name);
+}
+
+static void warn_readable(const char *path)
+{
+	struct stat st;
+	if (!stat(path, &st) && st.st_mode & 044)
+		fprintf(stderr, "nightferry: warning: %s holds passwords and others may read it: chmod 600 it, or remove it now\n", path);
 }
 
 static int run_create(struct cli *c, struct err *err)
@@ -86,7 +95,12 @@ static int run_create(struct cli *c, struct err *err)
 			b.name, users.n, e.name, t.name, users.encoding, users.separator, b.name);
 	else if (!rc)
 		c->out = json_pack("{s:s,s:i,s:b}", "batch", b.name, "users", (int)users.n, "pilot", (int)b.pilot);
+	bool has_password = false;
+	for (size_t i = 0; i < users.n; i++)
+		has_password |= users.passwords[i] != NULL;
 	csv_done(&users);
+	if (!rc && has_password)
+		warn_readable(option_get(&c->opt, "csv"));
 	return rc ? -1 : EXIT_DONE;
 }
 
@@ -119,6 +133,7 @@ static int run_list(struct cli *c, struct err *err)
 		struct batch_summary s = {0};
 		struct user *active = NULL;
 		size_t n_active = 0;
+		char name[24 * 5];
 		if (store_batch_summary(c->store, v[i].id, &s, &active, &n_active, err)) {
 			free(v);
 			return -1;
@@ -128,7 +143,7 @@ static int run_list(struct cli *c, struct err *err)
 		json_object_set_new(j, "users", json_integer((json_int_t)s.users));
 		json_array_append_new(c->out, j);
 		if (!c->json)
-			printf("%-24s %-18s %-6s %-10u %s\n", v[i].name, batch_state_name(v[i].state), v[i].pilot ? "yes" : "", s.users,
+			printf("%s %-18s %-6s %-10u %s\n", cli_pad(v[i].name, 24, name, sizeof name), batch_state_name(v[i].state), v[i].pilot ? "yes" : "", s.users,
 				v[i].verdict[0] ? v[i].verdict : "-");
 	}
 	if (!c->json && !n)
@@ -162,11 +177,43 @@ static int run_show(struct cli *c, struct err *err)
 	return EXIT_DONE;
 }
 
+static const struct user *find_user(const struct user *v, size_t n, const char *source_user)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(v[i].source_user, source_user))
+			return &v[i];
+	return NULL;
+}
+
+/* All rows are looked up before the first password is changed. */
+static int change_passwords(struct cli *c, const struct batch *b, const char *path, struct err *err)
+{
+	struct csv_users csv = {0};
+	struct user *v = NULL;
+	size_t n = 0;
+	if (csv_load(path, true, &csv, err))
+		return -1;
+	int rc = store_user_list(c->store, b->id, &v, &n, err);
+	for (size_t i = 0; i < csv.n && !rc; i++)
+		if (!find_user(v, n, csv.users[i].source_user))
+			rc = err_set(err, ERR_USAGE, "%s: batch %s has no user \"%s\"; nothing was changed", path, b->name, csv.users[i].source_user);
+	for (size_t i = 0; i < csv.n && !rc; i++)
+		rc = store_secret_put(c->store, "user", find_user(v, n, csv.users[i].source_user)->id, "password", csv.passwords[i], err);
+	if (!rc && !c->json)
+		printf("%zu passwords are changed. Next: nightferry batch start %s\n", csv.n, b->name);
+	free(v);
+	csv_done(&csv);
+	warn_readable(path);
+	return rc;
+}
+
 static int run_set(struct cli *c, struct err *err)
 {
 	struct batch b;
 	struct endpoint e;
-	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) || read_options(c, &b, err))
+	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) || cli_no_setting(c, err) || read_options(c, &b, err))
+		return -1;
+	if (option_get(&c->opt, "csv") && change_passwords(c, &b, option_get(&c->opt, "csv"), err))
 		return -1;
 	const char *endpoint = option_get(&c->opt, "endpoint");
 	if (endpoint) {

@@ -104,7 +104,8 @@ static void prove_one(struct doctor *d, const struct target_row *t, struct stop 
 	char what[MODEL_NAME + 16], text[MODEL_ERROR];
 	snprintf(what, sizeof what, "target %s", t->name);
 	if (!t->test_passed) {
-		say(d, what, false, "its route was never proven: nightferry target test");
+		say(d, what, false, t->tested_at && !t->test_skipped ? "its last test failed: nightferry target test"
+								     : "its route was never proven: nightferry target test");
 		return;
 	}
 	bool ok = !work_init(&work, d->c->store, stop, &err) && !work_token(&work, t, &token, &err) &&
@@ -113,6 +114,24 @@ static void prove_one(struct doctor *d, const struct target_row *t, struct stop 
 			    : err_line(&err, text, sizeof text));
 	secret_free(&access);
 	work_done(&work);
+}
+
+/* Can every secret of endpoints and targets be unsealed? The first that cannot says why. */
+static void look_at_key(struct doctor *d, const struct endpoint *e, size_t n_e, const struct target_row *t, size_t n_t)
+{
+	static const char *const names[] = {"password", "client_secret", "certificate", "private_key"};
+	struct err err = ERR_INIT;
+	char text[MODEL_ERROR];
+	bool ok = true;
+	for (size_t i = 0; ok && i < n_e + n_t; i++)
+		for (size_t k = 0; ok && k < sizeof names / sizeof names[0]; k++) {
+			struct secret *s = NULL;
+			bool is_endpoint = i < n_e;
+			ok = !store_secret_get(d->c->store, is_endpoint ? "endpoint" : "target", is_endpoint ? e[i].id : t[i - n_e].id, names[k], &s,
+				&err);
+			secret_free(&s);
+		}
+	say(d, "vault key", ok, ok ? "the stored secrets can be read" : err_line(&err, text, sizeof text));
 }
 
 static int run_doctor(struct cli *c, struct err *err)
@@ -129,6 +148,7 @@ static int run_doctor(struct cli *c, struct err *err)
 		free(e);
 		return -1;
 	}
+	look_at_key(&d, e, n_e, t, n_t);
 	struct stop *stop = stop_new(NULL);
 	if (!option_is_given(&c->opt, "offline")) {
 		for (size_t i = 0; i < n_e; i++)

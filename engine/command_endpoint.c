@@ -157,6 +157,7 @@ static int test_and_save(struct cli *c, struct endpoint *e, int64_t old_id, cons
 	struct secret *password = NULL;
 	struct probe_report *report = calloc(1, sizeof *report);
 	bool skip = option_is_given(&c->opt, "skip-test");
+	bool is_change = e->id;
 	int rc = -1;
 	warn_insecure(e);
 	if (!report || read_password(c, &password, err))
@@ -182,7 +183,8 @@ static int test_and_save(struct cli *c, struct endpoint *e, int64_t old_id, cons
 		if (!report->passed) {
 			const struct probe_line *f = failed_line(report);
 			if (!c->json)
-				fprintf(stderr, "nightferry: endpoint %s is not saved: %s\n", e->name, e->test_text);
+				fprintf(stderr, "nightferry: endpoint %s is not %s: the test failed%s%s\n", e->name, e->id ? "changed" : "saved",
+					f ? " at: " : "", f ? f->step : "");
 			rc = f && f->blame && (!strcmp(f->blame, "credentials") || !strcmp(f->blame, "rights")) ? EXIT_SIGN_IN : EXIT_NETWORK;
 			goto out;
 		}
@@ -200,7 +202,7 @@ static int test_and_save(struct cli *c, struct endpoint *e, int64_t old_id, cons
 	if (store_audit(c->store, verb, cli_operand(c, 0), skip ? "without a test" : "test passed", err))
 		goto out;
 	if (!c->json)
-		printf("Endpoint %s is saved%s.\n", cli_operand(c, 0), skip ? " WITHOUT a test: nightferry endpoint test" : "");
+		printf("Endpoint %s is %s%s.\n", cli_operand(c, 0), is_change ? "changed" : "saved", skip ? " WITHOUT a test: nightferry endpoint test" : "");
 	else if (!c->out)
 		c->out = json_pack("{s:s,s:b}", "endpoint", cli_operand(c, 0), "test_skipped", 1);
 	rc = EXIT_DONE;
@@ -252,6 +254,8 @@ static int run_set(struct cli *c, struct err *err)
 	if (store_endpoint_get(c->store, cli_operand(c, 0), &e, err))
 		return -1;
 	before = e;
+	if (cli_no_setting(c, err))
+		return -1;
 	if (option_is_given(&c->opt, "resume") && store_endpoint_resume(c->store, e.id, err))
 		return -1;
 	if (read_settings(c, &e, err))
@@ -329,10 +333,10 @@ static int run_list(struct cli *c, struct err *err)
 		printf("%-24s %-32s %-9s %-9s %s\n", "NAME", "HOST", "TLS", "TEST", "AT ONCE");
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(c->out, endpoint_json(&v[i]));
-		char host[MODEL_TEXT + 8];
+		char host[MODEL_TEXT + 8], name[24 * 5];
 		snprintf(host, sizeof host, "%s:%u", v[i].host, v[i].port);
 		if (!c->json)
-			printf("%-24s %-32s %-9s %-9s %u\n", v[i].name, host, tls_mode_name(v[i].tls), test_state(&v[i]), v[i].max_mailboxes);
+			printf("%s %-32s %-9s %-9s %u\n", cli_pad(v[i].name, 24, name, sizeof name), host, tls_mode_name(v[i].tls), test_state(&v[i]), v[i].max_mailboxes);
 	}
 	if (!c->json && !n)
 		puts("No endpoint yet: nightferry endpoint create NAME --host HOST --test-user U --password-file F");
@@ -358,7 +362,9 @@ static int run_show(struct cli *c, struct err *err)
 		warn_insecure(&e);
 		printf("Endpoint        %s\nHost            %s:%u, TLS %s%s\n", e.name, e.host, e.port, tls_mode_name(e.tls),
 			e.accept_any_certificate ? ", ANY CERTIFICATE ACCEPTED" : "");
-		printf("Sign-in         %s%s%s%s%s, test user %s\n", auth_method_name(e.auth), e.admin_user[0] ? ", administrator " : "",
+		if (e.ca_file[0])
+			printf("Trusts          %s\n", e.ca_file);
+		printf("Sign-in         %s%s%s%s%s, test user %s\n", e.auth == AUTH_ANY ? "the best way the host offers" : auth_method_name(e.auth), e.admin_user[0] ? ", administrator " : "",
 			e.admin_user, e.login_template[0] ? ", template " : "", e.login_template, e.test_user[0] ? e.test_user : "none");
 		printf("Test            %s, %s%s%s\n", test_state(&e), cli_time(e.tested_at, at, sizeof at), e.test_text[0] ? ": " : "",
 			e.test_text);
@@ -368,6 +374,9 @@ static int run_show(struct cli *c, struct err *err)
 		if (e.bytes_per_day)
 			printf(", %s a day a mailbox", cli_bytes(e.bytes_per_day, size, sizeof size));
 		puts("");
+		if (e.paused_at)
+			printf("Paused          %s: %s\n                nightferry endpoint set %s --resume lets sign-ins go on\n",
+				cli_time(e.paused_at, at, sizeof at), e.paused_text, e.name);
 		for (size_t i = 0; i < n; i++)
 			printf("%s           %s  %s  %s  %s\n", i ? "     " : "Audit", clock_format(a[i].at, at, sizeof at), a[i].who, a[i].action,
 				a[i].detail);

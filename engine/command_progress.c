@@ -13,32 +13,47 @@ static const struct option_spec status_specs[] = {
 	{.name = "all", .help = "every mailbox, not only those at work or in trouble"},
 	{0}};
 
-static void print_states(const struct batch_summary *s)
+static void print_states(const struct batch_summary *s, bool started)
 {
 	for (unsigned i = 0; i < sizeof s->by_state / sizeof s->by_state[0]; i++)
 		if (s->by_state[i])
-			printf("  %-22s %u\n", user_state_name((enum user_state)i), s->by_state[i]);
+			printf("  %-22s %u\n", started || i != USER_STOPPED ? user_state_name((enum user_state)i) : "Created", s->by_state[i]);
 }
 
+/* "@" stands for the batch's name. */
 static const char *next_step(const struct batch *b, bool engine)
 {
 	switch (b->state) {
 	case BATCH_CREATED:
 	case BATCH_STOPPED:
 	case BATCH_FAILED:
-		return "nightferry batch start";
+		return "nightferry batch start @ --wait";
 	case BATCH_SYNCING:
 	case BATCH_STOPPING:
 	case BATCH_COMPLETING:
-		return engine ? NULL : "no engine runs: nightferry run, or nightferry batch start --wait";
+		return engine ? NULL : "no engine runs: nightferry run, or nightferry batch start @ --wait";
 	case BATCH_SYNCED:
-		return b->verdict[0] ? "nightferry batch sync until the MX switches, then nightferry batch complete" : "nightferry batch verify";
+		return b->verdict[0] ? "nightferry batch sync @ until the MX switches, then nightferry batch complete @" : "nightferry batch verify @";
 	case BATCH_SYNCED_WITH_ERRORS:
-		return "nightferry batch report, then nightferry batch start to try the failed ones again";
+		return "nightferry batch report @, then nightferry batch start @ to try the failed ones again";
 	case BATCH_COMPLETED:
-		return "nightferry batch report, and keep it";
+		return "nightferry batch report @, and keep it";
 	}
 	return NULL;
+}
+
+static void print_next(const struct batch *b, bool engine)
+{
+	const char *step = next_step(b, engine);
+	if (!step)
+		return;
+	printf("Next: ");
+	for (; *step; step++)
+		if (*step == '@')
+			printf(strchr(b->name, ' ') ? "\"%s\"" : "%s", b->name);
+		else
+			putchar(*step);
+	puts("");
 }
 
 static int run_status(struct cli *c, struct err *err)
@@ -63,7 +78,7 @@ static int run_status(struct cli *c, struct err *err)
 	if (!c->json) {
 		printf("Batch %s: %s%s\n", b.name, batch_state_name(b.state), b.pilot ? " (pilot)" : "");
 		printf("  started %s; %s\n", cli_time(b.started_at, at, sizeof at), engine ? "an engine runs" : "no engine runs");
-		print_states(&s);
+		print_states(&s, b.started_at > 0);
 		printf("  %llu messages found, %llu copied, %llu there before, %llu skipped, %llu refused, %llu in flight or doubt; %s copied\n",
 			(unsigned long long)s.counts.found, (unsigned long long)s.counts.copied, (unsigned long long)s.counts.adopted,
 			(unsigned long long)s.counts.skipped, (unsigned long long)s.counts.refused, (unsigned long long)s.counts.in_doubt,
@@ -77,9 +92,8 @@ static int run_status(struct cli *c, struct err *err)
 			progress_print_user(&all[i]);
 	}
 	free(all);
-	const char *next = next_step(&b, engine);
-	if (!c->json && next)
-		printf("Next: %s %s\n", next, strstr(next, "no engine") ? "" : b.name);
+	if (!c->json)
+		print_next(&b, engine);
 	return EXIT_DONE;
 }
 

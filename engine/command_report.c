@@ -271,8 +271,11 @@ static int run_verify(struct cli *c, struct err *err)
 	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) || (who && store_user_get(c->store, b.id, who, &one, err)) ||
 		(!who && store_user_list(c->store, b.id, &v, &n, err)) || work_init(&work, c->store, stop, err))
 		return -1;
+	bool any = who;
+	for (size_t i = 0; i < n; i++)
+		any |= v[i].started_at > 0;
 	struct verification x = {.c = c, .b = &b, .work = &work, .quick = option_is_given(&c->opt, "quick"), .users = json_array()};
-	int rc = 0;
+	int rc = any ? 0 : err_set(err, ERR_CONFLICT, "batch %s was not started yet: there is nothing to compare", b.name);
 	if (who)
 		rc = verify_one(&x, &one, err);
 	for (size_t i = 0; i < n && !rc; i++)

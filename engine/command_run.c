@@ -112,8 +112,10 @@ static int want(struct cli *c, enum user_want what, const char *verb, const char
 	}
 	if (store_batch_want(c->store, b.id, u.id, what, verb, &changed, err))
 		return -1;
-	if (!c->json)
+	if (!c->json && changed)
 		printf("Batch %s: %u more %s %s.\n", b.name, changed, changed == 1 ? "mailbox" : "mailboxes", past);
+	else if (!c->json)
+		printf("Batch %s: nothing to %s that is not done or under way.\n", b.name, verb);
 	if (what != WANT_NOTHING && option_is_given(&c->opt, "wait"))
 		return attend_batch(c, &b, err);
 	if (c->json)

@@ -58,6 +58,9 @@ static int read_enums(struct cli *c, struct target_row *t, struct err *err)
 
 static int check_complete(const struct cli *c, const struct target_row *t, struct err *err)
 {
+	if (t->kind == TARGET_IMAP && t->imap_host[0] && !t->id && !option_is_given(&c->opt, "password-file") &&
+		!option_is_given(&c->opt, "skip-test"))
+		return err_set(err, ERR_USAGE, "--password-file is missing");
 	if (t->kind == TARGET_IMAP)
 		return t->imap_host[0] ? 0 : err_set(err, ERR_USAGE, "--host is missing");
 	if (!t->tenant[0] || !t->client_id[0])
@@ -115,6 +118,26 @@ static int save_secrets(struct cli *c, const struct target_row *t, struct err *e
 		: 0;
 }
 
+#define SECRETS 4
+static const char *const secret_names[SECRETS] = {"client_secret", "certificate", "private_key", "password"};
+
+static int keep_secrets(struct cli *c, int64_t id, struct secret *kept[SECRETS], struct err *err)
+{
+	for (size_t i = 0; i < SECRETS; i++)
+		if (store_secret_get(c->store, "target", id, secret_names[i], &kept[i], err))
+			return -1;
+	return 0;
+}
+
+static int restore_secrets(struct cli *c, int64_t id, struct secret *const kept[SECRETS], struct err *err)
+{
+	for (size_t i = 0; i < SECRETS; i++)
+		if (kept[i] ? store_secret_put(c->store, "target", id, secret_names[i], kept[i], err)
+			    : store_secret_drop(c->store, "target", id, secret_names[i], err))
+			return -1;
+	return 0;
+}
+
 static void add_line(struct cli *c, json_t *lines, const char *step, const struct err *why, const char *good)
 {
 	char text[MODEL_ERROR];
@@ -123,8 +146,14 @@ static void add_line(struct cli *c, json_t *lines, const char *step, const struc
 		err_line(why, text, sizeof text);
 	json_array_append_new(lines, json_pack("{s:s,s:b,s:s,s:s}", "step", step, "ok", why == NULL, "text", text, "blame",
 		why ? err_kind_name(why->kind) : ""));
-	if (!c->json)
-		printf("%s  %-12s %s\n", why ? "FAIL" : "ok  ", step, text);
+	if (c->json)
+		return;
+	if (why && why->server[0])
+		printf("FAIL  %-12s %s: the server said \"%s\"\n", step, why->text, why->server);
+	else
+		printf("%s  %-12s %s\n", why ? "FAIL" : "ok  ", step, why ? why->text : good);
+	if (why && why->hint[0])
+		printf("      %-12s -> %s\n", "", why->hint);
 }
 
 /* Token, sign-in, probe message. *passed tells; lines go to the terminal or into c->out. why: of the step that failed. */
@@ -149,7 +178,8 @@ static int test_target(struct cli *c, struct target_row *t, const char *user, bo
 	bool ok = !work_token(&work, t, &token, why) && (!token || !token_get(token, NULL, stop, &access, why));
 	if (t->kind == TARGET_EXCHANGE)
 		add_line(c, lines, "token", ok ? NULL : why, "issued for this application");
-	ok = ok && !target_login_init(&login, &work, t, user, 0, why);
+	if (ok && !(ok = !target_login_init(&login, &work, t, user, 0, why)))
+		add_line(c, lines, "sign-in", why, "");
 	if (ok) {
 		char good[MODEL_TEXT * 2];
 		snprintf(good, sizeof good, "%s at %s:%u", user, login.conf.imap_host, login.conf.imap_port);
@@ -179,8 +209,21 @@ static int test_target(struct cli *c, struct target_row *t, const char *user, bo
 	return 0;
 }
 
-/* Saves, tests, and takes back what failed: before (NULL: it was not there) is what it was. */
-static int save_and_test(struct cli *c, struct target_row *t, const struct target_row *before, const char *verb, struct err *err)
+/* before: what the target was, with its secrets; NULL: it was not there. */
+static void take_back(struct cli *c, const struct target_row *t, const struct target_row *before, struct secret *const kept[SECRETS])
+{
+	struct err undo = ERR_INIT;
+	struct target_row old;
+	if (before)
+		old = *before;
+	if (before ? store_target_save(c->store, &old, &undo) || restore_secrets(c, old.id, kept, &undo)
+		   : store_target_delete(c->store, t->id, &undo))
+		cli_print_error(c, &undo);
+}
+
+/* Saves, tests, and takes back what failed. */
+static int save_and_test(struct cli *c, struct target_row *t, const struct target_row *before, struct secret *const kept[SECRETS],
+	const char *verb, struct err *err)
 {
 	bool skip = option_is_given(&c->opt, "skip-test"), passed = false;
 	struct err why = ERR_INIT;
@@ -197,22 +240,17 @@ static int save_and_test(struct cli *c, struct target_row *t, const struct targe
 	if (!rc && !skip)
 		rc = test_target(c, t, t->test_user, &passed, &why, err);
 	if (rc || (!skip && !passed)) {
-		struct err undo = ERR_INIT;
-		struct target_row old;
-		if (before)
-			old = *before;
-		if (before ? store_target_save(c->store, &old, &undo) : store_target_delete(c->store, t->id, &undo))
-			cli_print_error(c, &undo);
+		take_back(c, t, before, kept);
 		if (rc)
 			return -1;
 		if (!c->json)
-			fprintf(stderr, "nightferry: target %s is not %s: %s\n", t->name, before ? "changed" : "saved", t->test_text);
+			fprintf(stderr, "nightferry: target %s is not %s: the test failed\n", t->name, before ? "changed" : "saved");
 		return cli_exit_code(why.kind);
 	}
 	if (store_target_save(c->store, t, err) || store_audit(c->store, verb, t->name, skip ? "without a test" : "test passed", err))
 		return -1;
 	if (!c->json)
-		printf("Target %s is saved%s.\n", t->name, skip ? " WITHOUT a test: nightferry target test" : "");
+		printf("Target %s is %s%s.\n", t->name, before ? "changed" : "saved", skip ? " WITHOUT a test: nightferry target test" : "");
 	else if (!c->out)
 		c->out = json_pack("{s:s,s:b}", "target", t->name, "test_skipped", 1);
 	return EXIT_DONE;
@@ -231,7 +269,7 @@ static int run_create(struct cli *c, struct err *err)
 		return -1;
 	}
 	snprintf(t.name, sizeof t.name, "%s", name);
-	return read_settings(c, &t, err) ? -1 : save_and_test(c, &t, NULL, "target create", err);
+	return read_settings(c, &t, err) ? -1 : save_and_test(c, &t, NULL, NULL, "target create", err);
 }
 
 static int run_set(struct cli *c, struct err *err)
@@ -240,7 +278,13 @@ static int run_set(struct cli *c, struct err *err)
 	if (store_target_get(c->store, cli_operand(c, 0), &t, err))
 		return -1;
 	before = t;
-	return read_settings(c, &t, err) ? -1 : save_and_test(c, &t, &before, "target set", err);
+	struct secret *kept[SECRETS] = {NULL};
+	int rc = cli_no_setting(c, err) || read_settings(c, &t, err) || keep_secrets(c, t.id, kept, err)
+		? -1
+		: save_and_test(c, &t, &before, kept, "target set", err);
+	for (size_t i = 0; i < SECRETS; i++)
+		secret_free(&kept[i]);
+	return rc;
 }
 
 static int run_test(struct cli *c, struct err *err)
@@ -253,7 +297,10 @@ static int run_test(struct cli *c, struct err *err)
 	const char *user = option_get(&c->opt, "user");
 	if (!user && !t.test_user[0])
 		return err_set(err, ERR_USAGE, "target %s has no test user: --user ADDRESS", t.name);
-	if (test_target(c, &t, user ? user : t.test_user, &passed, &why, err) || store_target_save(c->store, &t, err))
+	if (test_target(c, &t, user ? user : t.test_user, &passed, &why, err))
+		return -1;
+	/* A key or disk that is missing here says nothing about the target, nor does another mailbox's failure. */
+	if ((passed || !user || !strcmp(user, t.test_user)) && (passed || cli_exit_code(why.kind) != EXIT_STORE) && store_target_save(c->store, &t, err))
 		return -1;
 	return passed ? EXIT_DONE : cli_exit_code(why.kind);
 }
@@ -279,13 +326,14 @@ static int run_list(struct cli *c, struct err *err)
 	size_t n = 0;
 	if (store_target_list(c->store, &v, &n, err))
 		return -1;
+	char name[24 * 5];
 	c->out = json_array();
 	if (!c->json && n)
 		printf("%-24s %-9s %-36s %s\n", "NAME", "KIND", "TENANT OR HOST", "TEST");
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(c->out, target_json(&v[i]));
 		if (!c->json)
-			printf("%-24s %-9s %-36s %s\n", v[i].name, v[i].kind == TARGET_IMAP ? "imap" : "exchange",
+			printf("%s %-9s %-36s %s\n", cli_pad(v[i].name, 24, name, sizeof name), v[i].kind == TARGET_IMAP ? "imap" : "exchange",
 				v[i].kind == TARGET_IMAP ? v[i].imap_host : v[i].tenant, test_state(&v[i]));
 	}
 	if (!c->json && !n)
@@ -309,6 +357,12 @@ static int run_show(struct cli *c, struct err *err)
 	if (t.imap_host[0])
 		printf("IMAP host       %s:%u, TLS %s\n", t.imap_host, t.imap_port, tls_mode_name(t.imap_tls));
 	printf("Routes          %s\nLargest message %s\n", t.routes, t.max_message_bytes ? cli_bytes(t.max_message_bytes, size, sizeof size) : "not known");
+	printf("Limits          %u mailboxes at once", t.max_mailboxes);
+	if (t.bytes_per_s)
+		printf(", %s/s", cli_bytes(t.bytes_per_s, size, sizeof size));
+	if (t.settle_after_ms >= 0)
+		printf(", settles after %.3g s", (double)t.settle_after_ms / 1000);
+	printf("\nTest user       %s\n", t.test_user[0] ? t.test_user : "none");
 	printf("Test            %s, %s%s%s\n", test_state(&t), cli_time(t.tested_at, at, sizeof at), t.test_text[0] ? ": " : "", t.test_text);
 	return EXIT_DONE;
 }

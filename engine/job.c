@@ -195,8 +195,11 @@ static int plan_folders(struct job *j, struct err *err)
 	for (unsigned tries = 1;; tries++) {
 		if (job_source(j, err))
 			return -1;
-		if (!folder_list(j->source, j->user.user_root[0] ? j->user.user_root : NULL, &j->list, &odd, err))
-			break;
+		if (!folder_list(j->source, j->user.user_root[0] ? j->user.user_root : NULL, &j->list, &odd, err)) {
+			if (j->list.n)
+				break;
+			err_set(err, ERR_PROTOCOL, "the source lists no folder at all, not even the INBOX");
+		}
 		err_wrap(err, "listing the folders");
 		enum err_action act = err_action(err->kind);
 		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
@@ -406,7 +409,10 @@ static void finish(struct job *j, int rc, struct err *err)
 		if (ends_run(err->kind))
 			work_fail(j->work, err);
 	}
-	log_line(LOG_INFO, "batch %s, mailbox %s: %s", j->batch.name, j->user.source_user, user_state_name(state));
+	if (rc && state == USER_FAILED)
+		log_err(LOG_WARN, &why, "batch %s, mailbox %s: %s", j->batch.name, j->user.source_user, user_state_name(state));
+	else
+		log_line(LOG_INFO, "batch %s, mailbox %s: %s", j->batch.name, j->user.source_user, user_state_name(state));
 }
 
 static void job_done(struct job *j)

@@ -32,6 +32,7 @@ struct route_folder {
 	bool opened;                      /* generation and dest are known in this run */
 	bool finished;                    /* walked to its end in this run */
 	bool failed;                      /* could not be read; the rest of the mailbox goes on, the user ends as Failed */
+	unsigned attempts;                /* at a walk, in this run */
 	unsigned tries;                   /* attempts that broke off, in a row */
 	unsigned uidvalidity_changes;     /* in this run */
 	uint32_t suspect_uid;             /* was being fetched when the connection broke in cautious mode */
@@ -114,6 +115,9 @@ int doubt_settle(struct job *j, struct err *err);
 int doubt_settle_folder(struct job *j, struct route_folder *f, struct err *err);
 
 int adopt_index(struct job *j, struct route_folder *f, const struct folder_ref *ref, struct err *err);
+/* A folder that was indexed in an earlier run: what has come there since, and is not ours as far as the store knows. So a state that lost its
+   last writes, or was restored from an older copy, does not copy anything twice. */
+int adopt_arrivals(struct job *j, struct route_folder *f, const struct folder_ref *ref, struct err *err);
 /* *taken: the message was there before (or came over from an older generation) and is recorded as such. */
 int adopt_mail(struct job *j, struct route_folder *f, const struct mail *m, bool *taken, struct err *err);
 

@@ -58,6 +58,8 @@ static int enter_destination(struct job *j, struct route_folder *f, struct err *
 	int rc = store_dest_folder(j->work->store, j->user.id, j->user.lease_epoch, &ref, &f->dest, &changed, err);
 	if (!rc && !f->dest.indexed)
 		rc = adopt_index(j, f, &ref, err);
+	else if (!rc)
+		rc = adopt_arrivals(j, f, &ref, err);
 	if (!rc && changed) {
 		char text[MODEL_ERROR];
 		snprintf(text, sizeof text, "destination folder \"%.300s\" was deleted and made anew by somebody; what had arrived "
@@ -209,9 +211,11 @@ static int fetch_wanted(struct walk *w, struct err *err)
 			return -1;
 		if (!m)
 			return hand_over(w, err);
-		w->got_on = true;
-		w->j->source_failures = 0;
-		w->j->got_on_ms = clock_mono_ms();
+		if (item.kind == ERR_NONE) {
+			w->got_on = true;
+			w->j->source_failures = 0;
+			w->j->got_on_ms = clock_mono_ms();
+		}
 		int rc = take_mail(w, &m, &item, err);
 		if (m)
 			pull_release(w->j->work->memory, &m);
@@ -305,8 +309,8 @@ static bool is_due(const struct walk *w, const struct pull_meta *m, const struct
 		return false;
 	case ITEM_SKIPPED:
 		return !(m->flags & MAIL_DELETED) || w->j->batch.copy_deleted;
-	case ITEM_REFUSED: /* limits are raised, messages mended: each pass looks again; what is still too big is not fetched for it */
-		return !is_too_big(w, m, &(struct err){.kind = ERR_NONE});
+	case ITEM_REFUSED: /* limits are raised, messages mended: each run looks once; what is still too big is not fetched for it */
+		return w->f->attempts == 1 && !is_too_big(w, m, &(struct err){.kind = ERR_NONE});
 	case ITEM_GONE:
 		return true;
 	}
@@ -425,7 +429,15 @@ static int walk_ranges(struct walk *w, const struct folder_state *state, struct 
 			break;
 	}
 	free(v);
-	return rc ? -1 : note_oddities(w, state, err);
+	if (rc || note_oddities(w, state, err))
+		return -1;
+	uint32_t exists = pull_exists(w->pull);
+	if (w->listed >= exists)
+		return 0;
+	err_set(err, ERR_FOLDER, "the source says that the folder holds %u messages, and listed %llu of them in a way that can be used", exists,
+		(unsigned long long)w->listed);
+	err_hint(err, "what was listed is moved; look at the folder at the source, then start the user again");
+	return -1;
 }
 
 static struct walk *walk_new(struct job *j, struct route_folder *f, struct err *err)
@@ -518,6 +530,7 @@ int pass_folder(struct job *j, struct route_folder *f, struct err *err)
 		if (!w)
 			return -1;
 		*err = ERR_INIT;
+		f->attempts++;
 		int rc = pass_open(j, f, &w->pull, &state, err);
 		if (!rc)
 			rc = walk_ranges(w, &state, err);

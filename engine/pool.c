@@ -11,6 +11,7 @@
 #define POOL_JOBS 256
 #define LOOK_MS 200         /* how often what people asked is looked at: `stop` acts within two seconds */
 #define JOB_STACK ((size_t)2 * 1024 * 1024)
+#define DRAIN_MS 8000       /* what is in flight gets so long to end; then its connections are cut, and it is in doubt */
 #define LOCK_TRIES 20       /* a killed engine's lock is free a moment later */
 
 struct slot {
@@ -19,6 +20,7 @@ struct slot {
 	struct stop *stop;      /* owned: the mailbox's */
 	pthread_t thread;
 	bool used;
+	int64_t drain_ms;       /* mono clock; when it was asked to end; 0: not yet */
 	_Atomic bool ended;
 };
 
@@ -97,6 +99,21 @@ static int claim(struct pool *p, bool *waiting, struct err *err)
 	return 0;
 }
 
+/* A server that says nothing any more does not hold a stop for minutes. */
+static void cut_overdue(struct pool *p)
+{
+	int64_t now = clock_mono_ms();
+	for (size_t i = 0; i < POOL_JOBS; i++) {
+		struct slot *s = &p->slots[i];
+		if (!s->used || !stop_is_asked(s->stop))
+			continue;
+		if (!s->drain_ms)
+			s->drain_ms = now;
+		if (now - s->drain_ms >= DRAIN_MS && stop_level(s->stop) < STOP_NOW)
+			stop_request(s->stop, STOP_NOW);
+	}
+}
+
 static void stop_unwanted(struct pool *p)
 {
 	for (size_t i = 0; i < POOL_JOBS; i++) {
@@ -118,6 +135,7 @@ static int loop(struct pool *p, struct err *err)
 	bool waiting = false;
 	while (!stop_is_asked(p->stop)) {
 		reap(p);
+		cut_overdue(p);
 		int64_t now = clock_mono_ms(), seen = store_version(p->work.store);
 		if (seen != version || p->active != active_before || now - looked_ms >= 1000) {
 			version = seen;
@@ -138,6 +156,7 @@ static void wait_for_jobs(struct pool *p)
 {
 	while (p->active) {
 		reap(p);
+		cut_overdue(p);
 		clock_sleep_ms(20, -1);
 	}
 }

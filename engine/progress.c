@@ -92,6 +92,28 @@ static void summary_text(const struct batch_summary *s, double bps, double mps, 
 		cli_bytes(s->counts.copied_bytes, bytes, sizeof bytes), mps, cli_bytes((uint64_t)bps, rate, sizeof rate));
 }
 
+/* For a terminal: what fits into 80 columns, with the time left. */
+static void short_text(const struct batch_summary *s, double bps, double mps, char *out, size_t size)
+{
+	char rate[32], bytes[32], left[32] = "";
+	unsigned done = count_state(s, USER_SYNCED) + count_state(s, USER_COMPLETED) + count_state(s, USER_COMPLETED_WITH_WARNINGS);
+	unsigned failed = count_state(s, USER_FAILED);
+	char fail[32] = "";
+	if (failed)
+		snprintf(fail, sizeof fail, ", %u failed", failed);
+	uint64_t to_go = s->counts.found > handled(&s->counts) ? s->counts.found - handled(&s->counts) : 0;
+	double seconds = mps > 0 ? (double)to_go / mps : 0;
+	if (to_go && seconds >= 5400)
+		snprintf(left, sizeof left, ", %.0f h left", seconds / 3600);
+	else if (to_go && seconds >= 90)
+		snprintf(left, sizeof left, ", %.0f min left", seconds / 60);
+	else if (to_go && mps > 0)
+		snprintf(left, sizeof left, ", %.0f s left", seconds);
+	snprintf(out, size, "%u/%u mailboxes%s  %llu/%llu messages  %s  %.0f/s %s/s%s", done, s->users, fail,
+		(unsigned long long)handled(&s->counts), (unsigned long long)s->counts.found, cli_bytes(s->counts.copied_bytes, bytes, sizeof bytes),
+		mps, cli_bytes((uint64_t)bps, rate, sizeof rate), left);
+}
+
 static void draw(struct progress *p, const struct batch_summary *s, const struct user *active, size_t n, double bps, double mps)
 {
 	char text[1024], b[21];
@@ -108,7 +130,7 @@ static void draw(struct progress *p, const struct batch_summary *s, const struct
 			(unsigned long long)c->found, cli_column(active[i].now_folder, width < 72 ? 1 : width > 130 ? 58 : width - 72, where, sizeof where));
 		printf("\033[2K%s\n", text);
 	}
-	summary_text(s, bps, mps, text, sizeof text);
+	short_text(s, bps, mps, text, sizeof text);
 	printf("\033[2K%.*s\n\033[J", width - 1, text);
 	p->drawn++;
 	fflush(stdout);
@@ -118,7 +140,7 @@ static void print_plain(struct progress *p, const struct batch_summary *s, doubl
 {
 	char text[512];
 	int64_t now = clock_mono_ms();
-	if (!last && now - p->plain_ms < PLAIN_MS)
+	if (!last && (now - p->plain_ms < PLAIN_MS || !s->counts.found))
 		return;
 	p->plain_ms = now;
 	summary_text(s, bps, mps, text, sizeof text);
@@ -149,10 +171,10 @@ void progress_tick(void *ctx, bool last)
 
 void progress_print_user(const struct user *u)
 {
-	char bytes[32];
+	char bytes[32], who[28 * 5];
 	const struct user_counts *c = &u->counts;
 	const char *state = u->state == USER_STOPPED && !u->started_at ? "Created" : user_state_name(u->state);
-	printf("%-28s %-20s %7llu found %7llu copied", u->source_user, state, (unsigned long long)c->found, (unsigned long long)c->copied);
+	printf("%s %-20s %7llu found %7llu copied", cli_pad(u->source_user, 28, who, sizeof who), state, (unsigned long long)c->found, (unsigned long long)c->copied);
 	if (c->adopted)
 		printf(" %llu there before", (unsigned long long)c->adopted);
 	if (c->skipped)

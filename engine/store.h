@@ -120,6 +120,10 @@ void store_ids_free(char ***v, size_t n);
 void store_trouble(struct store *s, int64_t user_id, struct err *out);
 
 /* --- mail that was there before us --- */
+/* How many messages of the destination folder are accounted for (receipts and the index of what was there); *doubts: items in doubt there. */
+int store_dest_known(struct store *s, int64_t dest_folder_id, uint64_t *known, uint64_t *doubts, struct err *err);
+/* From here on only what comes after the mark is new. Only where nothing is in doubt. */
+int store_dest_mark(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *mark, struct err *err);
 struct existing { char id[200]; uint64_t size; uint8_t key[PRINT_KEY_BYTES]; };
 int store_existing_add(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const struct existing *v, size_t n, bool last, struct err *err); /* last: sets indexed */
 /* Those of that key not claimed by a receipt yet; at most cap. */

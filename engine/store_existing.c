@@ -107,6 +107,67 @@ int store_existing_find(struct store *s, int64_t dest_folder_id, const uint8_t k
 	}
 }
 
+/* --- what came since --- */
+
+struct known_args {
+	int64_t dest_folder_id;
+	uint64_t known, doubts;
+};
+
+static int known_look(struct db *db, void *arg, struct err *err)
+{
+	struct known_args *a = arg;
+	struct query q;
+	query_begin(&q, db,
+		    "SELECT (SELECT count(*) FROM item WHERE dest_folder_id = ?1 AND dest_id IS NOT NULL) + "
+		    "(SELECT count(*) FROM existing e WHERE e.dest_folder_id = ?1 AND NOT EXISTS "
+		    "(SELECT 1 FROM item WHERE dest_folder_id = ?1 AND dest_id = e.id AND dest_id IS NOT NULL)), "
+		    "(SELECT count(*) FROM item WHERE dest_folder_id = ?1 AND state = 0)");
+	put_int(&q, a->dest_folder_id);
+	int rc = query_row(&q, err);
+	if (rc > 0) {
+		a->known = get_uint(&q);
+		a->doubts = get_uint(&q);
+	}
+	query_end(&q);
+	return rc < 0 ? -1 : 0;
+}
+_Static_assert(ITEM_INTENDED == 0, "said in SQL");
+
+int store_dest_known(struct store *s, int64_t dest_folder_id, uint64_t *known, uint64_t *doubts, struct err *err)
+{
+	struct known_args a = {.dest_folder_id = dest_folder_id};
+	int rc = store_look_settled(s, known_look, &a, err);
+	*known = a.known;
+	*doubts = a.doubts;
+	return rc;
+}
+
+struct mark_args {
+	int64_t user_id, epoch, dest_folder_id;
+	const char *mark;
+};
+
+static int mark_step(struct db *db, void *arg, struct err *err)
+{
+	const struct mark_args *a = arg;
+	struct query q;
+	if (lease_check(db, a->user_id, a->epoch, err) < 0)
+		return -1;
+	query_begin(&q, db, "UPDATE dest_folder SET mark = ? WHERE id = ? AND user_id = ?");
+	put_text(&q, a->mark);
+	put_int(&q, a->dest_folder_id);
+	put_int(&q, a->user_id);
+	return query_run(&q, err);
+}
+
+int store_dest_mark(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *mark,
+		    struct err *err)
+{
+	struct mark_args a = {user_id, epoch, dest_folder_id, mark};
+	return store_do(s, mark_step, &a, err);
+}
+
 /* --- carrying over --- */
 
 struct carry_args {

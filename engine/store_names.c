@@ -110,6 +110,6 @@ int names_in_use(struct db *db, const char *noun, const char *sql, int64_t id, s
 	if (rc < 0 || !list[0])
 		return rc;
 	err_set(err, ERR_CONFLICT, "%s is in use by %s", noun, list);
-	err_hint(err, "delete those batches first, or replace it");
+	err_hint(err, "delete those batches first, or change it with set%s", strstr(noun, "endpoint") ? " or replace" : "");
 	return -1;
 }

@@ -7,11 +7,11 @@
 #include "imap/flags.h"
 
 struct append_item {
-	const struct mail *mail;      /* borrowed */
-	const char *flags;            /* from flags_format; borrowed */
+	const struct mail *mail; /* borrowed */
+	const char *flags;       /* from flags_format; borrowed */
 	enum { APPEND_PLACED, APPEND_REFUSED, APPEND_NOT_SENT, APPEND_IN_DOUBT } result;
-	uint32_t uidvalidity, uid;    /* from APPENDUID; 0: the server did not say */
-	struct err err;               /* REFUSED and what ended the rest */
+	uint32_t uidvalidity, uid; /* from APPENDUID; 0: the server did not say */
+	struct err err;            /* REFUSED and what ended the rest */
 };
 
 /* Sends all, up to window_bytes and window_items in flight (LITERAL+ where offered, else one at a time), and collects every answer.
@@ -22,7 +22,7 @@ struct append_item {
    every message (QUOTA, FOLDER, MAILBOX, RIGHTS, BUSY): the rest is then NOT_SENT with that err. A literal of more than 8 MiB waits for
    consent even with LITERAL+. 0 bytes or items: 4 MiB and 64. Select the folder first where the server allows it: Dovecot takes
    messages several times faster into the folder that is open. */
-int append_mails(struct conn *c, const char *mailbox, struct append_item *v, size_t n, uint64_t window_bytes, size_t window_items,
-	struct err *err);
+int append_mails(struct conn *c, const char *mailbox, struct append_item *v, size_t n, uint64_t window_bytes,
+		 size_t window_items, struct err *err);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#define EXISTS_MOST 200000000 /* a larger count is a fault of the server (or a negative one, as libetpan reads it) */
+
 int box_refusal(struct conn *c, enum reply reply, struct err *err, const char *doing)
 {
 	session_refusal(c, reply, err, doing);
@@ -76,6 +78,9 @@ int box_open(struct conn *c, enum box_mode mode, const char *raw_name, struct bo
 			      "have the server repaired, or move this folder with another tool");
 		return -1;
 	}
+	if (info->sel_exists > EXISTS_MOST)
+		return err_set(err, ERR_FOLDER, "the server says the folder holds %lu messages, which cannot be",
+			(unsigned long)info->sel_exists);
 	*out = (struct box_state){
 		.uidvalidity = info->sel_uidvalidity, .uidnext = info->sel_uidnext, .exists = box_exists(c)};
 	return 0;

@@ -5,23 +5,36 @@
 #include "imap/conn.h"
 
 /* Roles by RFC 6154 special-use, or by the names hosts use (imap/map). */
-enum folder_role { ROLE_NONE, ROLE_INBOX, ROLE_SENT, ROLE_DRAFTS, ROLE_TRASH, ROLE_JUNK, ROLE_ARCHIVE, ROLE_ALL, ROLE_FLAGGED };
-
-struct folder {
-	char *raw;        /* owned: the name as the server wrote it, octet for octet: the key, what EXAMINE gets */
-	char *name;       /* owned: decoded to UTF-8, hierarchy as the server's separator; invalid octets shown as U+FFFD */
-	char **parts;     /* owned: decoded, split at the separator, personal prefix ("INBOX.") dropped where the host puts
-	                     everything below it */
-	size_t n_parts;
-	char separator;   /* 0: flat */
-	enum folder_role role;       /* from special-use or by name */
-	bool role_by_attribute;
-	bool can_select;  /* no \Noselect, no \NonExistent */
-	bool is_mail;     /* false: calendar, contacts, tasks, notes, journal by name or attribute */
-	bool is_shared;   /* not in the personal namespace: not moved, reported */
+enum folder_role {
+	ROLE_NONE,
+	ROLE_INBOX,
+	ROLE_SENT,
+	ROLE_DRAFTS,
+	ROLE_TRASH,
+	ROLE_JUNK,
+	ROLE_ARCHIVE,
+	ROLE_ALL,
+	ROLE_FLAGGED
 };
 
-struct folder_list { struct folder *v; size_t n; };
+struct folder {
+	char *raw; /* owned: the name as the server wrote it, octet for octet: the key, what EXAMINE gets */
+	char *name; /* owned: decoded to UTF-8, hierarchy as the server's separator; invalid octets shown as U+FFFD */
+	char **parts; /* owned: decoded, split at the separator, personal prefix ("INBOX.") dropped where the host puts
+	                     everything below it */
+	size_t n_parts;
+	char separator;        /* 0: flat */
+	enum folder_role role; /* from special-use or by name */
+	bool role_by_attribute;
+	bool can_select; /* no \Noselect, no \NonExistent */
+	bool is_mail;    /* false: calendar, contacts, tasks, notes, journal by name or attribute */
+	bool is_shared;  /* not in the personal namespace: not moved, reported */
+};
+
+struct folder_list {
+	struct folder *v;
+	size_t n;
+};
 
 /* NAMESPACE, LIST with special-use where offered. root (may be NULL): UserRoot, only what is below it. Sorted: INBOX first,
    parents before children. Duplicate and empty names are dropped and counted in *odd (may be NULL). At most 10,000 folders

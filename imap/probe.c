@@ -186,8 +186,33 @@ static void say_interception(struct probe_report *out)
 	       inspector);
 }
 
+/* What matters to a migration, in the server's order; the rest is counted. */
+static void short_capabilities(const char *text, char *out, size_t size)
+{
+	static const char *const shown[] = {"IMAP4rev1",  "IMAP4rev2", "LITERAL+", "LITERAL-", "STARTTLS",
+					    "LOGINDISABLED", "UIDPLUS", "SPECIAL-USE", "CONDSTORE", "QRESYNC", "MOVE",
+					    "COMPRESS=DEFLATE", "NAMESPACE", "ID", "X-GM-EXT-1"};
+	size_t used = 0, more = 0;
+
+	out[0] = '\0';
+	for (size_t n; *text; text += n) {
+		text += strspn(text, " ");
+		n = strcspn(text, " ");
+		bool matters = n > 5 && !strncasecmp(text, "AUTH=", 5);
+		for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]) && !matters; i++)
+			matters = strlen(shown[i]) == n && !strncasecmp(text, shown[i], n);
+		if (n && (!matters || used + n + 24 > size))
+			more++;
+		else if (n)
+			used += (size_t)snprintf(out + used, size - used, "%s%.*s", used ? " " : "", (int)n, text);
+	}
+	if (more)
+		snprintf(out + used, size - used, " and %zu more", more);
+}
+
 static void say_capabilities(struct probe_report *out)
 {
+	char brief[200];
 	const char *text = out->facts.capabilities, *end = text + strlen(text);
 
 	if (!repair_find(text, end, "IMAP4rev1") && !repair_find(text, end, "IMAP4rev2")) {
@@ -195,7 +220,8 @@ static void say_capabilities(struct probe_report *out)
 		    "the server does not say that it speaks IMAP4rev1: %.200s", text);
 		return;
 	}
-	say(out, STEP_CAPABILITY, PROBE_OK, "%.380s", text);
+	short_capabilities(text, brief, sizeof(brief));
+	say(out, STEP_CAPABILITY, PROBE_OK, "%s", brief);
 }
 
 static void say_steps(struct probe_report *out, const struct conn_conf *conf, int before)

@@ -189,6 +189,11 @@ static void drain(struct pull *p)
 		pull_flight_done(p, VERDICT_LOST, NULL);
 }
 
+uint32_t pull_exists(const struct pull *p)
+{
+	return box_exists(p->conn);
+}
+
 void pull_close(struct pull **pull)
 {
 	struct pull *p = *pull;

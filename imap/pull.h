@@ -12,26 +12,29 @@ struct gate;
 struct pull;
 
 struct pull_conf {
-	const char *spool_dir;      /* borrowed */
-	struct budget *memory;      /* borrowed: each message fetched reserves its size here before the FETCH is sent; released by
+	const char *spool_dir; /* borrowed */
+	struct budget *
+		memory; /* borrowed: each message fetched reserves its size here before the FETCH is sent; released by
 	                               pull_release when the message is done with */
-	struct gate *gate;          /* borrowed; may be NULL: permits for fetches */
-	struct stop *stop;          /* borrowed */
-	uint64_t window_bytes;      /* announced octets in flight; 0: 4 MiB */
-	unsigned set_messages;      /* most messages in one FETCH; 0: 100 */
+	struct gate *gate;     /* borrowed; may be NULL: permits for fetches */
+	struct stop *stop;     /* borrowed */
+	uint64_t window_bytes; /* announced octets in flight; 0: 4 MiB */
+	unsigned set_messages; /* most messages in one FETCH; 0: 100 */
 };
 
-struct folder_state { uint32_t uidvalidity, uidnext /* 0: not told */, exists; };
+struct folder_state {
+	uint32_t uidvalidity, uidnext /* 0: not told */, exists;
+};
 
 /* ERR_FOLDER: the server refuses this folder (gone, no right). A dead connection shows as LOST. */
-int pull_open(struct pull **out, struct conn *c, const char *raw_name, const struct pull_conf *conf, struct folder_state *state,
-	struct err *err);
+int pull_open(struct pull **out, struct conn *c, const char *raw_name, const struct pull_conf *conf,
+	      struct folder_state *state, struct err *err);
 
 struct pull_meta {
 	uint32_t uid;
-	uint64_t size;           /* RFC822.SIZE; 0 is possible */
+	uint64_t size; /* RFC822.SIZE; 0 is possible */
 	unsigned flags;
-	char keywords[256];      /* separated by blanks; cut at whole words, cut counted by the caller's report */
+	char keywords[256]; /* separated by blanks; cut at whole words, cut counted by the caller's report */
 	struct mail_date received;
 };
 
@@ -52,6 +55,8 @@ int pull_next(struct pull *p, struct mail **out, struct err *item, struct err *e
 bool pull_may_block(const struct pull *p);
 /* Gives the message's reservation back and frees it. Any thread. */
 void pull_release(struct budget *memory, struct mail **m);
+/* How many messages the server says the folder holds by now. More than were listed at the end of pull_list: some have no usable line. */
+uint32_t pull_exists(const struct pull *p);
 void pull_close(struct pull **p);
 
 #endif

@@ -16,6 +16,7 @@ enum {
 	BACKS_MOST = 20,
 	TOPS_MOST = 10,
 	REFUSED_MOST = 10,
+	EMPTY_MOST = 20, /* ranges in a row without any message */
 	GROWTH_MOST = 100000 /* messages that may come beyond twice what there was */
 };
 
@@ -272,6 +273,9 @@ static int list_by_seq(struct pull *p, struct pull_meta *out, size_t cap, size_t
 		g.n = exists - l->next_seq + 1 < cap ? exists - l->next_seq + 1 : cap;
 		if (fetch_range(&g, err) < 0)
 			return -1;
+		l->empty = g.filled ? 0 : l->empty + 1;
+		if (l->empty >= EMPTY_MOST)
+			return 0; /* the server counts messages that it does not list: the caller compares with pull_exists */
 		if (!digest_range(p, &g))
 			continue;
 		if (g.n > 0) {

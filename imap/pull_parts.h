@@ -97,6 +97,7 @@ struct lister {
 	unsigned backs;    /* how often an expunge made us step back */
 	uint64_t commands;
 	uint64_t returned;
+	unsigned empty;          /* ranges in a row without any message */
 	unsigned refused;        /* single messages that were refused */
 	uint32_t unreadable_seq; /* the last of them */
 	unsigned odd;            /* lines dropped */

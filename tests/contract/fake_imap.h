@@ -46,7 +46,7 @@ struct fake {
 	pthread_mutex_t lock; /* held while a command is answered */
 };
 
-/* What the server's thread did up to the last answer can be looked at after this. */
+/* What the server's thread did up to the last answer can be looked at after this, and what was set before it is seen by that thread. */
 static inline void fake_sync(struct fake *f)
 {
 	pthread_mutex_lock(&f->lock);

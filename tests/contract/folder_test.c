@@ -65,6 +65,7 @@ static struct scene *begin(const char *namespaces, const char *list)
 				     .silence_ms = 20000};
 	if (conn_open(&s->conn, &s->conf, NULL, NULL, NULL, &err) < 0)
 		fail_msg("sign-in: %s %s", err.text, err.server);
+	fake_sync(&s->fake);
 	s->err = ERR_INIT;
 	return s;
 }
@@ -105,6 +106,7 @@ static void test_odd_lists(void **state)
 		for (int extended = 0; extended < 2; extended++) {
 			struct scene *s = begin("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n", cases[i].list);
 			refuses_extended = extended;
+			fake_sync(&s->fake);
 			if (folder_list(s->conn, NULL, &s->list, &s->odd, &s->err) < 0)
 				fail_msg("case %zu: %s %s", i, s->err.text, s->err.server);
 			assert_int_equal(s->list.n, 2);
@@ -157,6 +159,7 @@ static void test_too_many_folders(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		struct scene *s = begin(NULL, NULL);
 		list_flood = floods[i];
+		fake_sync(&s->fake);
 		assert_int_equal(folder_list(s->conn, NULL, &s->list, &s->odd, &s->err), -1);
 		assert_true(s->err.kind == ERR_MEMORY || s->err.kind == ERR_PROTOCOL);
 		end(s);
@@ -200,6 +203,7 @@ static void test_create(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct scene *s = begin(NULL, cases[i].list);
 		s->fake.on_command = create_exists;
+		fake_sync(&s->fake);
 		int rc = mailbox_create(s->conn, "there", &s->err);
 		assert_int_equal(rc, cases[i].exists ? 0 : -1);
 		if (rc < 0) {
@@ -254,6 +258,7 @@ static void test_mailbox_list(void **state)
 		s->fake.n = 30;
 		s->fake.counter = k;
 		s->fake.on_message = lies;
+		fake_sync(&s->fake);
 		assert_int_equal(mailbox_select(s->conn, "x", &validity, &next, &exists, &s->err), 0);
 		for (int rounds = 0; rounds < 100; rounds++) {
 			if (mailbox_list(s->conn, from, e, 40, &n, &s->err) < 0)

@@ -70,7 +70,8 @@ class Courier:
         cert, key = self.authority.certificate()
         with open(os.path.join(d, "etc/imapd.pem"), "w", encoding="ascii") as f:
             f.write(local.read(key) + local.read(cert))
-        self._set("imapd", ADDRESS="127.0.0.1", PORT=self.port, MAXPERIP=connections, MAXDAEMONS=60, IMAP_ULIMITD=1048576)
+        self._set("imapd", ADDRESS="127.0.0.1", PORT=self.port, MAXPERIP=connections, MAXDAEMONS=60, IMAP_ULIMITD=1048576,
+                  IMAP_USELOCKS=0, IMAP_ENHANCEDIDLE=0) # else it looks for the gamin daemon, and waits a second for each message
         self._set("imapd-ssl", SSLADDRESS="127.0.0.1", SSLPORT=self.tls_port, TLS_CERTFILE="/etc/courier/imapd.pem",
                   TLS_DHPARAMS="")
         self._set("authdaemonrc", authmodulelist='"authuserdb"', daemons=2)

@@ -78,9 +78,10 @@ def read(path):
 
 
 def spawn(command, output, env=None, signal="TERM"):
-    """A server in the foreground, its output in a file. It gets the signal when this program dies, however it dies."""
+    """A server in the foreground, its output in a file. It gets the signal when this program dies, however it dies. It has a process
+    group of its own: Cyrus ends by a signal to the whole of its group."""
     with open(output, "ab") as f:
-        return subprocess.Popen(["setpriv", "--pdeathsig", signal, *command], stdin=subprocess.DEVNULL, stdout=f, stderr=f,
+        return subprocess.Popen(["setpriv", "--pdeathsig", signal, *command], stdin=subprocess.DEVNULL, stdout=f, stderr=f, start_new_session=True,
                                 env={**os.environ, "PATH": PATH, **(env or {})})
 
 

@@ -465,3 +465,41 @@ def test_sigterm_ends_it_with_sessions_open(exosim):
     assert time.monotonic() - start < 3 and exosim.process.returncode == 0
     with pytest.raises((EOFError, OSError)):
         c.command("NOOP")
+
+
+@pytest.mark.parametrize("tail,text", [
+    (b"\xe4" + b"x" * 20000 + b"\r\n", "BAD Command Argument Error. 11"), (b"nul\0\r\n", "BAD Command Argument Error. 11"), (b"fine\r\n", None)])
+def test_large_messages_are_judged_at_their_end(exosim, dovecot_target, tail, text):
+    """They are passed on while they are read; what is refused at the very end is not stored, and the session goes on."""
+    c = connect(exosim)
+    big = b"Subject: big\r\n\r\n" + (b"0123456789" * 7 + b"\r\n") * 10000 + tail
+    c.command("SELECT INBOX")
+    if text:
+        for _ in range(3):
+            assert refused(c, b"APPEND INBOX {%d+}\r\n" % len(big) + big) == text
+        assert refused(c, b"APPEND INBOX {%d+}\r\n" % len(big) + big + b" {3+}\r\nabc") == "BAD Command Argument Error. 11"
+    c.append(b"INBOX", big if not text else MAIL)
+    d = RawImap(dovecot_target.port)
+    d.login(ALICE, dovecot_target.users[ALICE])
+    d.examine(b"INBOX")
+    assert [m["body"] for m in d.fetch()] == [big if not text else MAIL]
+    state = box(exosim)
+    assert state["in_flight"] == 0 and state["appended"] == 1 and state["refused"] == (4 if text else 0)
+
+
+def test_a_large_message_that_is_cut_is_not_stored(exosim, dovecot_target):
+    body = b"Subject: big\r\n\r\n" + (b"0123456789" * 7 + b"\r\n") * 20000
+    for sent in (len(body) // 2, len(body)):  # within the message; and before the command's end
+        c = connect(exosim)
+        c.sock.sendall(b"x APPEND INBOX {%d+}\r\n" % len(body) + body[:sent])
+        time.sleep(0.3)
+        c.sock.close()
+    c = connect(exosim)
+    c.sock.sendall(b"x APPEND INBOX {%d+}\r\n" % len(body) + body)
+    time.sleep(0.3)
+    exosim.kill()
+    time.sleep(0.3)
+    d = RawImap(dovecot_target.port)
+    d.login(ALICE, dovecot_target.users[ALICE])
+    assert d.examine(b"INBOX")["EXISTS"] == 0
+    exosim.start()

@@ -1,23 +1,14 @@
-/* APPEND: what the service would refuse is refused before the backend sees an octet, so that "stored or not" has no third answer. */
-#include "upload/exosim/session.h"
+/* APPEND: what the service would refuse never reaches a folder, so that "stored or not" has no third answer. A small message is
+   read and judged before the backend sees an octet of it; a large one is passed on while it is read, and the backend is made to
+   give it up at its end if the verdict is bad. */
+#include "upload/exosim/append_parts.h"
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
-#include "engine/base/spool.h"
-#include "upload/exosim/backend.h"
-#include "upload/exosim/check.h"
-#include "upload/exosim/late.h"
 #include "upload/exosim/recode.h"
 
 #include <assert.h>
 #include <strings.h>
-
-struct append {
-	char *name, *key, *raw;  /* owned */
-	struct span flags, date; /* within the command; len 0: not given */
-	struct check check;
-	struct spool *body; /* owned */
-};
 
 static void append_done(struct append *a)
 {
@@ -102,31 +93,9 @@ static bool dropped_within(struct session *s, const struct command *c, const str
 	return true;
 }
 
-/* The message into the spool, checked on the way; then the end of the command. 0, 1: more than one message, -1: over. */
-static int read_message(struct session *s, const struct command *c, struct append *a, struct err *err)
+/* The end of the command behind its message. 0, 1: there is more (MULTIAPPEND is not offered; passed by), -1: over. */
+static int read_end(struct session *s)
 {
-	uint64_t left = c->literal_size;
-
-	if (spool_new(&a->body, s->x->spool_dir, c->literal_size, err) < 0)
-		return -1;
-	if (c->literal_sync) {
-		if (relay_drain(s) < 0)
-			return -1;
-		wire_put_str(s->client, SAY_CONTINUE);
-	}
-	check_init(&a->check);
-	while (left) {
-		size_t part = wire_have(s->client) < left ? wire_have(s->client) : (size_t)left;
-
-		check_feed(&a->check, wire_data(s->client), part);
-		if (spool_write(a->body, wire_data(s->client), part, err) < 0)
-			return -1;
-		wire_skip(s->client, part);
-		left -= part;
-		if (left && session_more(s) < 0)
-			return -1;
-	}
-	check_end(&a->check);
 	while (wire_have(s->client) < 2)
 		if (session_more(s) < 0)
 			return -1;
@@ -134,7 +103,7 @@ static int read_message(struct session *s, const struct command *c, struct appen
 		wire_skip(s->client, 2);
 		return 0;
 	}
-	for (;;) { /* MULTIAPPEND is not offered: the rest of the line is passed by */
+	for (;;) {
 		const char *nl = memchr(wire_data(s->client), '\n', wire_have(s->client));
 
 		wire_skip(s->client, nl ? (size_t)(nl - wire_data(s->client)) + 1 : wire_have(s->client));
@@ -143,6 +112,37 @@ static int read_message(struct session *s, const struct command *c, struct appen
 		if (session_more(s) < 0)
 			return -1;
 	}
+}
+
+/* The message, checked on the way, into the spool or straight to the backend. As read_end. */
+static int read_message(struct session *s, const struct command *c, struct append *a, struct err *err)
+{
+	uint64_t left = c->literal_size;
+
+	if (c->literal_sync) {
+		if (relay_drain(s) < 0)
+			return -1;
+		wire_put_str(s->client, SAY_CONTINUE);
+	}
+	if (a->streams ? append_begin(s, c, a, NULL, left, err) < 0
+		       : spool_new(&a->body, s->x->spool_dir, left, err) < 0)
+		return -1;
+	check_init(&a->check);
+	while (left) {
+		size_t part = wire_have(s->client) < left ? wire_have(s->client) : (size_t)left;
+
+		check_feed(&a->check, wire_data(s->client), part);
+		if (a->streams)
+			wire_put(s->backend, wire_data(s->client), part);
+		else if (spool_write(a->body, wire_data(s->client), part, err) < 0)
+			return -1;
+		wire_skip(s->client, part);
+		left -= part;
+		if (left && session_more(s) < 0)
+			return -1;
+	}
+	check_end(&a->check);
+	return read_end(s);
 }
 
 /* What the service refuses in the message itself; NULL: nothing. */
@@ -206,98 +206,6 @@ static int change_message(struct session *s, struct append *a, struct err *err)
 	return r;
 }
 
-/* The flags as the profile keeps them, with parentheses. */
-static void format_flags(struct profile *p, const struct span *flags, struct buf *out, struct err *err)
-{
-	struct args a = {flags->at, flags->at + flags->len};
-	struct span word;
-
-	buf_add_char(out, '(', err);
-	args_take_char(&a, '(');
-	while (a.at < a.end && *a.at != ')') {
-		const char *start = a.at;
-		bool is_system = args_take_char(&a, '\\'), keep;
-
-		if (!args_take_atom(&a, &word))
-			break;
-		keep = !is_system                  ? profile_get(p, SW_KEYWORDS_KEPT)
-		       : span_is(&word, "Flagged") ? profile_get(p, SW_FLAGGED_KEPT)
-		       : span_is(&word, "Seen")    ? profile_get(p, SW_SEEN_KEPT)
-						   : true;
-		if (keep) {
-			if (out->data[out->len - 1] != '(')
-				buf_add_char(out, ' ', err);
-			buf_add(out, start, (size_t)(a.at - start), err);
-		}
-		args_take_char(&a, ' ');
-	}
-	buf_add_char(out, ')', err);
-}
-
-/* "APPEND name (flags) date" for the backend. */
-static int format_command(struct session *s, const struct append *a, struct buf *out, struct err *err)
-{
-	char *quoted = malloc(2 * strlen(a->raw) + 3);
-	int r;
-
-	assert(quoted);
-	args_quote(quoted, a->raw);
-	r = buf_printf(out, err, "APPEND %s", quoted);
-	free(quoted);
-	if (r == 0 && a->flags.len) {
-		r = buf_add_char(out, ' ', err);
-		format_flags(&s->x->profile, &a->flags, out, err);
-	}
-	if (r == 0 && a->date.len && profile_get(&s->x->profile, SW_RECEIVED_KEPT))
-		r = buf_printf(out, err, " %.*s", (int)a->date.len, a->date.at);
-	return r;
-}
-
-/* Gives the message to the backend; the answer comes in its turn (append_answered). */
-static int commit(struct session *s, const struct command *c, struct append *a, const struct fault_hit *hit,
-		  struct err *err)
-{
-	struct buf line;
-	struct pending *p;
-	bool mute = hit && (hit->kind == FAULT_DROP_AFTER_COMMIT || hit->kind == FAULT_HANG_AFTER_COMMIT);
-	int r;
-
-	if (s->used == QUEUE_MAX && relay_drain(s) < 0)
-		return -1;
-	buf_init(&line, 64 * 1024);
-	r = format_command(s, a, &line, err);
-	if (r == 0) {
-		p = &s->queue[(s->head + s->used) % QUEUE_MAX];
-		*p = (struct pending){
-			.n = ++s->last, .bytes = spool_size(a->body), .is_mute = mute, .key = a->key};
-		a->key = NULL;
-		p->hide_ms = hit && hit->kind == FAULT_HIDDEN ? hit->ms : 0;
-		p->flagged = a->flags.len && span_has_word(&a->flags, "\\Flagged");
-		snprintf(p->tag, sizeof(p->tag), "%s", c->tag);
-		s->used++;
-		mailbox_flight(s->box, 1);
-		wire_printf(s->backend, "x%llu %s {%llu+}\r\n", (unsigned long long)p->n, buf_str(&line),
-			    (unsigned long long)p->bytes);
-		r = backend_put_spool(s->backend, a->body, err);
-		wire_put(s->backend, "\r\n", 2);
-	}
-	buf_done(&line);
-	return r;
-}
-
-static int store_late(struct session *s, struct append *a, int64_t ms, struct err *err)
-{
-	struct buf line;
-	int r;
-
-	buf_init(&line, 64 * 1024);
-	r = format_command(s, a, &line, err);
-	if (r == 0)
-		late_add(s->x->late, s->box, clock_mono_ms() + ms, buf_str(&line), &a->body);
-	buf_done(&line);
-	return r;
-}
-
 /* The message is good: faults, or the backend. */
 static int finish(struct session *s, const struct command *c, struct append *a, struct err *err)
 {
@@ -305,7 +213,7 @@ static int finish(struct session *s, const struct command *c, struct append *a, 
 	bool faulty = faults_check(s->x->faults, HOOK_COMMIT, s->box->address, a->name, "APPEND", &hit);
 
 	if (!faulty)
-		return commit(s, c, a, NULL, err);
+		return append_commit(s, c, a, NULL, err);
 	if (relay_drain(s) < 0)
 		return 0;
 	wire_flush(s->client);
@@ -317,7 +225,7 @@ static int finish(struct session *s, const struct command *c, struct append *a, 
 			       hit.kind == FAULT_REFUSE_MESSAGE && *hit.text ? hit.text : SAY_QUOTA);
 		return 0;
 	case FAULT_COMMIT_LATE:
-		if (store_late(s, a, hit.ms, err) < 0)
+		if (append_late(s, a, hit.ms, err) < 0)
 			return -1;
 		session_drop(s);
 		return 0;
@@ -326,7 +234,7 @@ static int finish(struct session *s, const struct command *c, struct append *a, 
 		return 0;
 	case FAULT_DROP_AFTER_COMMIT:
 	case FAULT_HANG_AFTER_COMMIT:
-		if (commit(s, c, a, &hit, err) < 0)
+		if (append_commit(s, c, a, &hit, err) < 0)
 			return -1;
 		relay_drain(s);
 		if (hit.kind == FAULT_HANG_AFTER_COMMIT)
@@ -335,7 +243,7 @@ static int finish(struct session *s, const struct command *c, struct append *a, 
 			session_drop(s);
 		return 0;
 	case FAULT_HIDDEN:
-		return commit(s, c, a, &hit, err);
+		return append_commit(s, c, a, &hit, err);
 	case FAULT_REFUSE_CONNECTION:
 	case FAULT_TOKEN_ERROR:
 	case FAULT_TOKEN_SLOW:
@@ -354,7 +262,16 @@ static int finish(struct session *s, const struct command *c, struct append *a, 
 	case FAULTS_END:
 		break;
 	}
-	return commit(s, c, a, NULL, err);
+	return append_commit(s, c, a, NULL, err);
+}
+
+/* A large message is passed on while it is read, unless something may still be done with the whole of it. */
+static bool may_stream(struct session *s, const struct command *c)
+{
+	struct profile *p = &s->x->profile;
+
+	return c->literal_size >= STREAM_FROM && !profile_get(p, SW_MIME_RECODED) &&
+	       !profile_get(p, SW_MESSAGE_ID_ADDED) && !faults_exist(s->x->faults);
 }
 
 void command_append(struct session *s, struct command *c)
@@ -371,9 +288,13 @@ void command_append(struct session *s, struct command *c)
 		else
 			session_answer(s, c->tag, SAY_ARGUMENT);
 	} else if (!refused_early(s, c, &a) && !dropped_within(s, c, &a)) {
+		a.streams = may_stream(s, c);
 		r = read_message(s, c, &a, &err);
 		no = r > 0 ? SAY_ARGUMENT : r < 0 ? NULL : refusal_of_message(&s->x->profile, &a.check);
-		if (no) {
+		if (r >= 0 && a.streams) {
+			append_end(s, &a, no);
+			r = 0;
+		} else if (no) {
 			MAILBOX_COUNT(s->box, refused, 1);
 			if (relay_drain(s) == 0)
 				session_answer(s, c->tag, "%s", no);
@@ -389,50 +310,4 @@ void command_append(struct session *s, struct command *c)
 		session_bye(s, SAY_CLOSED);
 	}
 	append_done(&a);
-}
-
-static void count_stored(struct session *s, const struct pending *p)
-{
-	pthread_mutex_lock(&s->box->lock);
-	s->box->count.appended++;
-	s->box->count.appended_bytes += p->bytes;
-	s->box->count.append_flagged += p->flagged;
-	pthread_mutex_unlock(&s->box->lock);
-}
-
-void append_answered(struct session *s, struct pending *p, const struct reply *r)
-{
-	char *end;
-	unsigned long long uid = 0;
-	bool known = strncasecmp(r->code, "APPENDUID ", 10) == 0,
-	     give = profile_get(&s->x->profile, SW_UID_GIVEN) != 0;
-
-	mailbox_flight(s->box, -1);
-	if (r->is_ok) {
-		count_stored(s, p);
-		if (known) {
-			strtoull(r->code + 10, &end, 10);
-			uid = strtoull(end, NULL, 10);
-			folders_hide(s->box->folders, p->key, (uint32_t)uid, clock_mono_ms(),
-				     p->hide_ms ? clock_mono_ms() + p->hide_ms : 0);
-		}
-		if (p->is_mute)
-			return;
-		if (known && give)
-			session_answer(s, p->tag, "OK [%s] APPEND completed.", r->code);
-		else
-			session_answer(s, p->tag, "OK APPEND completed.");
-		return;
-	}
-	MAILBOX_COUNT(s->box, refused, 1);
-	log_line(LOG_DEBUG, "imap %s: backend refused APPEND: [%s] %s", s->box->address, r->code, r->text);
-	if (p->is_mute)
-		return;
-	if (strncasecmp(r->code, "TRYCREATE", 9) == 0 || strncasecmp(r->code, "NONEXISTENT", 11) == 0) {
-		folders_forget(s->box->folders);
-		session_answer(s, p->tag, "NO [TRYCREATE] Folder doesn't exist.");
-	} else {
-		session_answer(s, p->tag, "%s",
-			       strncasecmp(r->code, "OVERQUOTA", 9) == 0 ? SAY_QUOTA : SAY_ARGUMENT);
-	}
 }

@@ -209,12 +209,17 @@ static bool matches_command(const struct fault *x, enum fault_hook hook, const c
 	return hook != HOOK_COMMAND || strcmp(wanted, "*") == 0 || matches(wanted, command);
 }
 
+bool faults_exist(struct faults *f)
+{
+	return atomic_load_explicit(&f->active, memory_order_acquire) != 0;
+}
+
 bool faults_check(struct faults *f, enum fault_hook hook, const char *mailbox, const char *folder,
 		  const char *command, struct fault_hit *hit)
 {
 	bool fires = false;
 
-	if (!atomic_load_explicit(&f->active, memory_order_acquire))
+	if (!faults_exist(f))
 		return false;
 	pthread_mutex_lock(&f->lock);
 	for (struct fault *x = f->first; x && !fires; x = x->next) {

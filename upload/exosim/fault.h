@@ -80,6 +80,8 @@ void faults_free(struct faults **f);
 int faults_add(struct faults *f, const json_t *spec, unsigned *id, struct err *err);
 /* id 0: all. false: no such fault. */
 bool faults_remove(struct faults *f, unsigned id);
+/* Is there any that may fire? */
+bool faults_exist(struct faults *f);
 /* Does something go wrong here? NULL matches only faults that name none. */
 bool faults_check(struct faults *f, enum fault_hook hook, const char *mailbox, const char *folder,
 		  const char *command, struct fault_hit *hit);

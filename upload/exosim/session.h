@@ -19,6 +19,8 @@ enum session_state { /* a set, for the table of commands */
 
 /* An APPEND on its way through the backend. */
 struct pending {
+	const char
+		*refusal; /* answered instead of what the backend says: it was made to give the message up */
 	char tag[TAG_MAX];
 	uint64_t n; /* of our tag there */
 	uint64_t bytes;
@@ -124,7 +126,7 @@ int folder_prepare(struct session *s, struct err *err);
 /* Deletes a folder with its messages (fault FOLDER_GONE). */
 void folder_destroy(struct session *s, const char *name);
 
-/* --- append.c */
+/* --- append.c, append_send.c */
 void command_append(struct session *s, struct command *c);
 void append_answered(struct session *s, struct pending *p, const struct reply *r);
 

@@ -1,0 +1,167 @@
+"""Being stopped, by a key, by the system, by a person at another terminal, and by a crash: what is in flight ends in good order, what was moved
+stays moved, and the next start goes on."""
+import os
+import signal
+import time
+
+import pytest
+import watch
+from servers import corpus
+
+STOPPED = 5
+
+
+def world(nf, dovecot, exosim_for, names=("alice",), count=250, batch=("--pilot",), slow_ms=15):
+    """Mailboxes whose move takes some seconds."""
+    source, behind = dovecot(list(names)), dovecot([f"{u}@contoso.example" for u in names], special_use=False)
+    exosim = exosim_for(behind)
+    for user in names:
+        for i in range(count):
+            source.maildir(user).add(corpus.made(i % (count - 20), message_id=i % 3 != 0), (("A",), ("B", "C"))[i % 2], date=1_000_000_000 + i)
+    watch.prepare(nf, source, exosim, names, batch=batch)
+    if slow_ms:
+        exosim.ask("/fault", {"kind": "slow", "ms": slow_ms, "count": 0})
+    return source, behind, exosim
+
+
+def sent(exosim):
+    """What came after the target's probe."""
+    return watch.appended(exosim) - 1
+
+
+def goes_on(nf, exosim, count):
+    """The next start ends Perfect."""
+    exosim.ask("/profile", {"errors_max": 10})
+    nf.run("batch", "start", "pilot", "--wait")
+    total = watch.perfect(nf)
+    assert total["same"] == count, total
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["start", "run"])
+def test_one_signal_drains(nightferry, dovecot, exosim_for, command, number):
+    _, _, exosim = world(nightferry, dovecot, exosim_for)
+    if command == "run":
+        nightferry.run("batch", "start", "pilot")
+        process = nightferry.start("run")
+    else:
+        process = nightferry.start("batch", "start", "pilot", "--wait")
+    watch.wait_for(lambda: watch.appended(exosim) > 20)
+    start = time.monotonic()
+    os.killpg(process.pid, number)           # as a terminal does it
+    result = nightferry.finish(process, 20)
+    took = time.monotonic() - start
+    assert took < 4, took
+    assert result.code == (STOPPED if command == "start" else 0), result
+    if command == "start":
+        assert "goes on where it stopped" in result.out, result
+    row = watch.users(nightferry)["alice"]
+    assert row["state"] in ("Queued", "Stopped") and row["counts"]["in_doubt"] == 0 and 20 <= row["counts"]["copied"] < 250, row
+    assert row["counts"]["copied"] == sent(exosim)
+    goes_on(nightferry, exosim, 250)
+    assert sent(exosim) == 250, "nothing was sent twice"
+
+
+def test_a_silent_destination_does_not_hold_the_drain(nightferry, dovecot, exosim_for):
+    """It took a message and says nothing any more; one signal must not wait for its time to run out. In doubt afterwards, and settled."""
+    _, _, exosim = world(nightferry, dovecot, exosim_for, count=60, slow_ms=0)
+    exosim.ask("/fault", {"kind": "hang_after_commit", "nth": 20})
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    watch.wait_for(lambda: watch.appended(exosim) >= 20)
+    time.sleep(0.5)
+    start = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    result = nightferry.finish(process, 60)
+    took = time.monotonic() - start
+    assert took < 12, took
+    assert result.code == STOPPED, result
+    goes_on(nightferry, exosim, 60)
+
+
+def test_twice_stops_at_once(nightferry, dovecot, exosim_for):
+    _, _, exosim = world(nightferry, dovecot, exosim_for, count=60, slow_ms=0)
+    exosim.ask("/fault", {"kind": "hang_after_commit", "nth": 20})
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    watch.wait_for(lambda: watch.appended(exosim) >= 20)
+    time.sleep(0.3)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    result = nightferry.finish(process, 20)
+    took = time.monotonic() - start
+    assert took < 2, took
+    assert result.code == STOPPED, result
+    goes_on(nightferry, exosim, 60)
+
+
+def test_stop_from_another_terminal(nightferry, dovecot, exosim_for):
+    _, _, exosim = world(nightferry, dovecot, exosim_for, ("alice", "bob"))
+    engine = nightferry.start("run")
+    watch.worker(engine)
+    assert "takes it up" in nightferry.run("batch", "start", "pilot").out
+    watch.wait_for(lambda: watch.appended(exosim) > 20)
+    # one mailbox first, then the whole batch
+    start = time.monotonic()
+    nightferry.run("user", "stop", "pilot", "bob")
+    watch.wait_for(lambda: watch.users(nightferry)["bob"]["state"] == "Stopped")
+    assert time.monotonic() - start < 2
+    assert watch.users(nightferry)["alice"]["state"] == "Syncing"
+    start = time.monotonic()
+    nightferry.run("batch", "stop", "pilot")
+    watch.wait_for(lambda: watch.status(nightferry)["state"] == "Stopped")
+    took = time.monotonic() - start
+    assert took < 2, took
+    count = watch.appended(exosim)
+    time.sleep(0.5)
+    assert watch.appended(exosim) == count and engine.poll() is None
+    nightferry.run("batch", "start", "pilot", "--wait")
+    assert watch.perfect(nightferry)["same"] == 500 and sent(exosim) == 500
+    engine.terminate()
+    assert nightferry.finish(engine, 20).code == 0
+
+
+def test_crashed_worker_is_started_again(nightferry, dovecot, exosim_for):
+    _, _, exosim = world(nightferry, dovecot, exosim_for)
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    watch.wait_for(lambda: watch.appended(exosim) > 20)
+    first = watch.worker(process)
+    os.kill(first, signal.SIGSEGV)
+    result = nightferry.finish(process, 60)
+    assert result.code == 0 and "started again" in result.err, result
+    assert watch.perfect(nightferry)["same"] == 250
+
+
+def test_parent_killed_takes_the_worker_along(nightferry, dovecot, exosim_for):
+    _, _, exosim = world(nightferry, dovecot, exosim_for, count=120)
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    watch.wait_for(lambda: watch.appended(exosim) > 20)
+    worker = watch.worker(process)
+    process.kill()
+    watch.wait_for(lambda: not os.path.exists(f"/proc/{worker}"), 3)
+    nightferry.finish(process)
+    goes_on(nightferry, exosim, 120)
+
+
+def test_mailbox_that_crashes_the_engine_each_time(nightferry, dovecot, exosim_for):
+    """Its third crash, the last one alone, makes it Failed; the others go on without it."""
+    names = ("alice", "bob", "carol")
+    _, _, exosim = world(nightferry, dovecot, exosim_for, names, count=100)
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    crashes = 0
+    end = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < end:
+        if crashes < 3 and watch.users(nightferry)["bob"]["state"] in ("Validating", "Syncing"):
+            pid = watch.worker(process)
+            os.kill(pid, signal.SIGSEGV)
+            crashes += 1
+            # what the dead one left in the state is not news: wait for the next engine's claim
+            watch.wait_for(lambda: process.poll() is not None or watch.worker(process) != pid)
+            time.sleep(0.3)
+        time.sleep(0.05)
+    result = nightferry.finish(process, 20)
+    rows = watch.users(nightferry)
+    assert crashes == 3 and result.code == 1, result
+    assert rows["bob"]["state"] == "Failed" and "crashed three times" in rows["bob"]["error"], rows
+    assert rows["alice"]["state"] == rows["carol"]["state"] == "Synced", rows
+    goes_on(nightferry, exosim, 300)
