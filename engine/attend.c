@@ -129,6 +129,7 @@ int attend_batch(struct cli *c, const struct batch *b, struct err *err)
 	snprintf(lock_path, sizeof lock_path, "%s.lock", c->state);
 	if (progress_new(&p, c->store, b->id, c->json, err))
 		return -1;
+	progress_watch(p, &stopped);
 	for (bool again = true; again && !rc;) {
 		int pid = 0;
 		struct batch now;

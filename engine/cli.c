@@ -204,7 +204,7 @@ int cli_store_secret(struct cli *c, const char *option, const char *owner, int64
 	struct secret *s = NULL;
 	if (!path)
 		return 0;
-	if (secret_read_file(&s, path, err))
+	if (strcmp(name, "certificate") ? secret_read_file(&s, path, err) : secret_read_public(&s, path, err))
 		return err_wrap(err, "--%s", option);
 	int rc = secret_len(s) ? store_secret_put(c->store, owner, id, name, s, err)
 			       : err_set(err, ERR_USAGE, "--%s: the file %s is empty", option, path);

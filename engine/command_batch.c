@@ -200,7 +200,7 @@ static int change_passwords(struct cli *c, const struct batch *b, const char *pa
 	for (size_t i = 0; i < csv.n && !rc; i++)
 		rc = store_secret_put(c->store, "user", find_user(v, n, csv.users[i].source_user)->id, "password", csv.passwords[i], err);
 	if (!rc && !c->json)
-		printf("%zu passwords are changed. Next: nightferry batch start %s\n", csv.n, b->name);
+		printf("%zu %s changed; nightferry batch start tries those again that failed.\n", csv.n, csv.n == 1 ? "password is" : "passwords are");
 	free(v);
 	csv_done(&csv);
 	warn_readable(path);

@@ -18,10 +18,11 @@ struct doctor { struct cli *c; json_t *lines; bool sick; };
 
 static void say(struct doctor *d, const char *what, bool ok, const char *text)
 {
+	char column[22 * 5];
 	d->sick |= !ok;
 	json_array_append_new(d->lines, json_pack("{s:s,s:b,s:s}", "what", what, "ok", (int)ok, "text", text));
 	if (!d->c->json)
-		printf("%s  %-22s %s\n", ok ? "ok  " : "FAIL", what, text);
+		printf("%s  %s %s\n", ok ? "ok  " : "FAIL", cli_pad(what, 22, column, sizeof column), text);
 }
 
 static void look_at_machine(struct doctor *d)

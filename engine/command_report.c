@@ -71,8 +71,8 @@ static int report_item(struct report *r, const struct user *u, const struct fold
 	json_array_append_new(list, json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s}", "folder", f ? f->name : "", "uid",
 		(json_int_t)it->uid, "state", item_state_name(it->state), "received", at, "from", from, "subject", subject, "message_id", message_id, "size", (json_int_t)it->size, "kind", err_kind_name(it->error_kind), "reason", it->error));
 	if (!r->c->json && r->shown++ < 100)
-		printf("    %s: folder %s, UID %s, %s, %s octets, from %.60s, \"%.60s\"\n        %s\n", item_state_name(it->state),
-			f ? f->name : "?", uid, at, size, from, subject, it->error);
+		printf("    %s: folder %s, UID %s, %s, %s octets%s%.60s%s%.60s%s\n        %s\n", item_state_name(it->state), f ? f->name : "?", uid,
+			at, size, from[0] ? ", from " : "", from, subject[0] ? ", \"" : "", subject, subject[0] ? "\"" : "", it->error);
 	return 0;
 }
 
@@ -292,6 +292,9 @@ static int run_verify(struct cli *c, struct err *err)
 		printf("Verification of %s: %s. %llu at the source, %llu the same at the destination, %llu missing, %llu duplicate, %llu altered.\n",
 			b.name, verdict, (unsigned long long)x.total.source, (unsigned long long)x.total.same,
 			(unsigned long long)x.total.missing, (unsigned long long)x.total.duplicate, (unsigned long long)x.total.altered);
+	if (!c->json && !b.skips_acknowledged && x.total.refused + x.total.skipped && strcmp(verdict, "Good") != 0)
+		printf("%llu were left out and nobody acknowledged that: nightferry batch report %s, nightferry batch set %s --acknowledge-skips, "
+		       "then verify again.\n", (unsigned long long)(x.total.refused + x.total.skipped), b.name, b.name);
 	return strcmp(verdict, "Perfect") && strcmp(verdict, "Good") ? EXIT_NOT_GOOD : EXIT_DONE;
 }
 

@@ -268,8 +268,10 @@ static int refuse_absent(struct doubt *d, struct err *err)
 	return 0;
 }
 
-/* last: what is absent is refused instead of sent again. look_only: nothing is sent again now. *resent: messages that were handed over again. */
-static int settle_folder(struct job *j, struct route_folder *f, bool last, bool look_only, size_t *resent, struct err *err)
+/* round: how often this was done before in a row. At the last what is absent is refused instead of sent again; from the second on messages are sent
+   one at a time, so that one which costs the connection takes no other with it. look_only: nothing is sent again now. *resent: messages that were
+   handed over again. */
+static int settle_folder(struct job *j, struct route_folder *f, unsigned round, bool look_only, size_t *resent, struct err *err)
 {
 	struct doubt d = {.j = j, .f = f};
 	struct pull_meta *absent = NULL;
@@ -292,12 +294,14 @@ static int settle_folder(struct job *j, struct route_folder *f, bool last, bool 
 		goto out;
 	}
 	if (record_found(&d, &found, err) || record_gone(&d, err) ||
-		(last ? refuse_absent(&d, err) : withdraw_absent(&d, absent, &n_absent, err)))
+		(round == JOB_ITEM_TRIES ? refuse_absent(&d, err) : withdraw_absent(&d, absent, &n_absent, err)))
 		goto out;
 	failpoint_hit(FP_SETTLE_AFTER_COMMIT);
 	atomic_store(&f->doubts, 0);
 	log_line(LOG_INFO, "mailbox %s, folder %s: of %zu messages in doubt %zu had arrived", j->user.address, f->mapping->path, d.n, found);
+	f->one_by_one = round > 0;
 	rc = n_absent && !look_only ? pass_again(j, f, absent, n_absent, err) : 0;
+	f->one_by_one = false;
 	*resent += n_absent;
 out:
 	free(absent);
@@ -308,7 +312,7 @@ out:
 int doubt_settle_folder(struct job *j, struct route_folder *f, struct err *err)
 {
 	size_t resent = 0;
-	return settle_folder(j, f, false, true, &resent, err);
+	return settle_folder(j, f, 0, true, &resent, err);
 }
 
 int doubt_settle(struct job *j, struct err *err)
@@ -316,7 +320,7 @@ int doubt_settle(struct job *j, struct err *err)
 	for (unsigned round = 0; round <= JOB_ITEM_TRIES; round++) {
 		size_t resent = 0;
 		for (size_t i = 0; i < j->list.n; i++)
-			if (j->folders[i].opened && settle_folder(j, &j->folders[i], round == JOB_ITEM_TRIES, false, &resent, err))
+			if (j->folders[i].opened && settle_folder(j, &j->folders[i], round, false, &resent, err))
 				return -1;
 		if (!resent)
 			return 0;

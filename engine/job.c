@@ -252,11 +252,13 @@ static int walk_folders(struct job *j, struct err *err)
 			return -1;
 		if (doubt_settle(j, err))
 			return -1;
-		for (size_t i = 0; i < j->list.n; i++)
-			if (atomic_exchange(&j->folders[i].unfinished, false)) {
-				j->folders[i].finished = false;
-				again = true;
-			}
+		for (size_t i = 0; i < j->list.n; i++) {
+			struct route_folder *f = &j->folders[i];
+			if (atomic_exchange(&f->unfinished, false))
+				f->finished = false;
+			/* Also what was to be sent again after a doubt and could not be fetched. */
+			again |= f->opened && !f->finished && !f->failed;
+		}
 	}
 	if (again)
 		return err_set(err, ERR_CHANGED, "the source's folders kept changing while they were read");

@@ -38,6 +38,7 @@ struct route_folder {
 	uint32_t suspect_uid;             /* was being fetched when the connection broke in cautious mode */
 	unsigned suspect_strikes;
 	unsigned cautious;                /* so many messages are fetched one at a time yet */
+	bool one_by_one;                  /* what is handed over now is put one at a time: a connection was lost with it before */
 	/* below: guarded by job.lock, putters use them */
 	struct folder_ref ref;
 	bool dead;                        /* cannot be written: its messages are set aside */

@@ -143,6 +143,7 @@ static int add_to_group(struct walk *w, struct mail **m, struct err *err)
 		return err_set(err, ERR_MEMORY, "no memory for a message");
 	p->mail = *m;
 	p->folder = w->f;
+	p->alone = w->f->one_by_one;
 	*m = NULL;
 	*w->group_end = p;
 	w->group_end = &p->next;

@@ -12,11 +12,13 @@
 #define PLAIN_MS 5000        /* between plain lines */
 #define RATE_MS 10000        /* the rate is over so long */
 #define SAMPLES 32
+#define STOPPING "Finishing what is in flight; Ctrl-C again stops at once."
 
 struct progress {
 	struct store *store;     /* borrowed */
 	int64_t batch_id;
-	bool quiet, terminal;
+	bool quiet, terminal, said_stopping;
+	const bool *stopping;    /* borrowed; NULL: nobody tells */
 	unsigned drawn;          /* lines to go up before drawing again */
 	int64_t began_ms, plain_ms;
 	struct { int64_t at_ms; uint64_t bytes, messages; } samples[SAMPLES];
@@ -39,6 +41,11 @@ int progress_new(struct progress **out, struct store *store, int64_t batch_id, b
 	return 0;
 }
 
+void progress_watch(struct progress *p, const bool *stopping)
+{
+	p->stopping = stopping;
+}
+
 void progress_free(struct progress **p)
 {
 	free(*p);
@@ -59,13 +66,13 @@ static void rates(struct progress *p, const struct user_counts *c, double *bytes
 	}
 	p->samples[p->n_samples].at_ms = now;
 	p->samples[p->n_samples].bytes = c->copied_bytes;
-	p->samples[p->n_samples++].messages = c->copied;
+	p->samples[p->n_samples++].messages = handled(c);
 	size_t first = 0;
 	while (first + 1 < p->n_samples && now - p->samples[first].at_ms > RATE_MS)
 		first++;
 	double s = (double)(now - p->samples[first].at_ms) / 1000;
 	*bytes_per_s = s > 0 ? (double)(c->copied_bytes - p->samples[first].bytes) / s : 0;
-	*messages_per_s = s > 0 ? (double)(c->copied - p->samples[first].messages) / s : 0;
+	*messages_per_s = s > 0 ? (double)(handled(c) - p->samples[first].messages) / s : 0;
 }
 
 static void bar(uint64_t done, uint64_t all, char *out, size_t width)
@@ -133,6 +140,10 @@ static void draw(struct progress *p, const struct batch_summary *s, const struct
 	short_text(s, bps, mps, text, sizeof text);
 	printf("\033[2K%.*s\n\033[J", width - 1, text);
 	p->drawn++;
+	if (n && p->stopping && *p->stopping) {
+		printf("%.*s\n", width - 1, STOPPING);
+		p->drawn++;
+	}
 	fflush(stdout);
 }
 
@@ -140,6 +151,11 @@ static void print_plain(struct progress *p, const struct batch_summary *s, doubl
 {
 	char text[512];
 	int64_t now = clock_mono_ms();
+	if (!last && p->stopping && *p->stopping && !p->said_stopping) {
+		p->said_stopping = true;
+		puts(STOPPING);
+		fflush(stdout);
+	}
 	if (!last && (now - p->plain_ms < PLAIN_MS || !s->counts.found))
 		return;
 	p->plain_ms = now;

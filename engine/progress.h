@@ -11,6 +11,8 @@ struct progress;
 /* json: nothing is printed. */
 int progress_new(struct progress **out, struct store *store, int64_t batch_id, bool quiet, struct err *err);
 void progress_tick(void *progress, bool last); /* as struct supervisor_conf wants it */
+/* *stopping: somebody asked to stop meanwhile; borrowed. Said as soon as it is seen. */
+void progress_watch(struct progress *p, const bool *stopping);
 void progress_free(struct progress **p);
 
 /* One line for a user: state, counts, share done, and what is wrong. */

@@ -91,9 +91,6 @@ static int watch(const struct supervisor_conf *conf, pid_t pid, const sigset_t *
 			conf->tick(conf->ctx, false);
 		int sig = sigtimedwait(set, NULL, &tick);
 		if (sig == SIGINT || sig == SIGTERM || sig == SIGHUP) {
-			/* With a log of its own the worker cannot tell the person. */
-			if (conf->log_path && isatty(STDERR_FILENO))
-				fputs(*stopped ? "Stopping at once.\n" : "Finishing what is in flight; Ctrl-C again stops at once.\n", stderr);
 			*stopped = true;
 			kill(pid, SIGTERM);
 		}

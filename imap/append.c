@@ -293,10 +293,12 @@ int append_mails(struct conn *c, const char *mailbox, struct append_item *v, siz
 	int rc = session_quote(mailbox, quoted, sizeof(quoted), err);
 	if (rc == 0 && !(s.ring = calloc(window_items, sizeof(*s.ring))))
 		rc = err_set(err, ERR_MEMORY, "out of memory for a window");
+	session_mute_counts(c, true);
 	if (rc == 0)
 		rc = send_all(&s, err);
 	if (rc < 0 && err->kind == ERR_LOST)
 		read_last_answers(&s);
+	session_mute_counts(c, false);
 	const struct err *why = rc < 0 ? err : s.halted ? &s.why_halted : NULL;
 	for (size_t i = 0; why && i < n; i++)
 		if ((v[i].result == APPEND_NOT_SENT || v[i].result == APPEND_IN_DOUBT) &&

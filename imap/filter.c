@@ -17,6 +17,7 @@ struct filter {
 	uint64_t literal; /* octets still to pass */
 	uint64_t kept;    /* octets that libetpan keeps in memory for this command */
 	bool streams_bodies;
+	bool mutes_counts;
 	struct repair_context context;
 	struct repair_status answer, bye, alert;
 	const char *error;
@@ -172,6 +173,18 @@ static int finish_line(struct filter *f)
 	return 1;
 }
 
+/* "* 17 EXISTS" and "* 1 RECENT". */
+static bool is_count(const struct buf *line)
+{
+	const char *p = line->data, *end = p + line->len;
+	if (line->len < 9 || p[0] != '*' || p[1] != ' ')
+		return false;
+	for (p += 2; p < end && isdigit((unsigned char)*p); p++)
+		;
+	size_t left = (size_t)(end - p);
+	return left >= 7 && (!memcmp(p, " EXISTS", 7) || !memcmp(p, " RECENT", 7)) && (left == 7 || (left == 8 && p[7] == '\r'));
+}
+
 /* Collects input up to the line's end. 1: a line is ready. 0: more input is needed. */
 static int next_line(struct filter *f)
 {
@@ -185,7 +198,7 @@ static int next_line(struct filter *f)
 		f->at += n + (newline != NULL);
 		if (!newline)
 			break;
-		int whole = finish_line(f);
+		int whole = f->mutes_counts && !f->context.continued && is_count(&f->line) ? 0 : finish_line(f);
 		if (whole < 0)
 			return -1;
 		if (whole) {
@@ -253,6 +266,11 @@ void filter_begin(struct filter *f, bool streams_bodies)
 {
 	f->kept = 0;
 	f->streams_bodies = streams_bodies;
+}
+
+void filter_mute_counts(struct filter *f, bool on)
+{
+	f->mutes_counts = on;
 }
 
 bool filter_is_empty(const struct filter *f)

@@ -31,6 +31,9 @@ void filter_skipped(struct filter *f, size_t n);
 
 /* A command's answer begins: the count of kept octets starts anew. streams_bodies: message bodies go to a handler and are not kept. */
 void filter_begin(struct filter *f, bool streams_bodies);
+/* While messages are put into the selected folder each brings "* n EXISTS" and "* n RECENT", which nobody reads: on drops them here, before
+   they are mended and parsed. */
+void filter_mute_counts(struct filter *f, bool on);
 /* True when nothing is buffered: no octet came after the last line that was given (STARTTLS). */
 bool filter_is_empty(const struct filter *f);
 const char *filter_error(const struct filter *f); /* NULL: none */

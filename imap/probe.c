@@ -8,6 +8,7 @@
 #include "imap/tls.h"
 
 #include <stdarg.h>
+#include <strings.h>
 
 #define EXPIRY_WARNING_DAYS 21
 #define FETCHED_OCTETS 65536

@@ -23,6 +23,11 @@ mailimap *session_imap(struct conn *c)
 	return c->imap;
 }
 
+void session_mute_counts(struct conn *c, bool on)
+{
+	filter_mute_counts(net_filter(c->net), on);
+}
+
 void session_kill(struct conn *c)
 {
 	c->is_dead = true;

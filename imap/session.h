@@ -32,6 +32,8 @@ int session_refusal(struct conn *c, enum reply reply, struct err *err, const cha
 bool session_appenduid(const struct conn *c, uint32_t *uidvalidity, uint32_t *uid);
 /* mailbox as an IMAP quoted string or literal-safe form; ERR_FOLDER for CR, LF, NUL. */
 int session_quote(const char *raw_name, char *out, size_t size, struct err *err);
+/* Drops the counts that a server tells for each APPEND into the selected folder (filter_mute_counts). */
+void session_mute_counts(struct conn *c, bool on);
 /* Marks the connection unusable. */
 void session_kill(struct conn *c);
 

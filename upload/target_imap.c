@@ -241,10 +241,11 @@ int target_imap_parse_id(const struct folder_ref *f, const char *id, uint32_t *u
 
 int target_imap_select(struct target_imap *t, const struct folder_ref *f, bool again, struct err *err)
 {
-	if (again || !t->selected || strcmp(t->selected, f->id) != 0) {
+	if (again || t->stale || !t->selected || strcmp(t->selected, f->id) != 0) {
 		target_imap_unselect(t);
 		if (mailbox_select(t->conn, f->id, &t->uidvalidity, &t->uidnext, &t->exists, err))
 			return err_wrap(err, "%s", f->path ? f->path : f->id);
+		t->stale = false;
 		t->selected = strdup(f->id);
 		if (!t->selected)
 			return err_set(err, ERR_MEMORY, "no memory for a folder's name");

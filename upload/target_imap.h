@@ -30,6 +30,7 @@ struct target_imap {
 	unsigned refusals;    /* commands that were refused in this session */
 
 	char *selected;                        /* owned: raw name; NULL: none */
+	bool stale; /* messages were put into it since */
 	uint32_t uidvalidity, uidnext, exists; /* of selected, when it was selected */
 
 	struct known_folder *known; /* owned, sorted by key */

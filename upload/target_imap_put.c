@@ -96,7 +96,7 @@ static int put_group(struct target_imap *t, const struct folder_ref *f, struct p
 	uint64_t window = t->conf->window_bytes ? t->conf->window_bytes : GROUP_BYTES;
 	size_t in_flight = t->conf->window_items ? t->conf->window_items : GROUP_ITEMS;
 	int rc = append_mails(t->conn, f->id, items, n, window, in_flight, err);
-	target_imap_unselect(t); /* what was selected does not know the new messages */
+	t->stale = true; /* what was selected does not know the new messages */
 	unsigned refused = 0;
 	for (size_t i = 0; i < n; i++) {
 		take_result(&v[i], &items[i]);
@@ -337,6 +337,18 @@ static int note_uidnext(struct target_imap *t, const struct folder_ref *f, uint3
 	return 0;
 }
 
+/* Dovecot opens and reads a folder anew for each APPEND unless it is the selected one: 3,000 APPENDs took 7.8 s selected and 21.5 s not. What fails
+   here shows at the APPEND itself. */
+static void open_folder(struct target_imap *t, const struct folder_ref *f)
+{
+	struct err ignored = ERR_INIT;
+	struct imap_work w;
+	if (t->selected && strcmp(t->selected, f->id) == 0)
+		return;
+	if (target_imap_begin(t, 0, 1, &w, &ignored) == 0)
+		target_imap_end(t, &w, target_imap_select(t, f, false, &ignored), 1, &ignored);
+}
+
 /* from 0: the server promised APPENDUID, so nothing was noted before. If it broke the promise it is not believed again. */
 static void complete_ids(struct target_imap *t, const struct folder_ref *f, uint32_t from, struct put_item *v,
 			 size_t n)
@@ -370,6 +382,8 @@ int target_imap_put(struct target *base, const struct folder_ref *f, struct put_
 	bool tells = t->conn && !t->no_appenduid && conn_has_capability(t->conn, "UIDPLUS");
 	if (!tells)
 		note_uidnext(t, f, &from, &in_the_way);
+	else
+		open_folder(t, f);
 	while (done < n && in_the_way.kind == ERR_NONE) {
 		uint64_t bytes;
 		size_t k = group_size(t, v + done, n - done, &bytes);

@@ -92,7 +92,7 @@ static void drop_line_end(struct secret *s)
 	s->bytes[s->len] = '\0';
 }
 
-int secret_read_file(struct secret **out, const char *path, struct err *err)
+static int read_file(struct secret **out, const char *path, bool public, struct err *err)
 {
 	*out = NULL;
 	bool is_stdin = strcmp(path, "-") == 0;
@@ -101,7 +101,7 @@ int secret_read_file(struct secret **out, const char *path, struct err *err)
 	struct secret *whole = NULL;
 	if (fd < 0)
 		return err_set(err, ERR_USAGE, "%s cannot be opened: %s", path, strerror(errno));
-	if (!is_stdin && check_rights(fd, path, err) < 0)
+	if (!is_stdin && !public && check_rights(fd, path, err) < 0)
 		goto out;
 	whole = allocate(FILE_MOST + 1);
 	if (!whole) {
@@ -109,6 +109,8 @@ int secret_read_file(struct secret **out, const char *path, struct err *err)
 		goto out;
 	}
 	if (read_into(whole, fd, is_stdin, name, err) < 0)
+		goto out;
+	if (!is_stdin && public && memmem(whole->bytes, whole->len, "PRIVATE KEY", 11) && check_rights(fd, path, err) < 0)
 		goto out;
 	drop_line_end(whole);
 	if (whole->len == 0) {
@@ -122,6 +124,16 @@ out:
 	if (!is_stdin)
 		close(fd);
 	return rc;
+}
+
+int secret_read_file(struct secret **out, const char *path, struct err *err)
+{
+	return read_file(out, path, false, err);
+}
+
+int secret_read_public(struct secret **out, const char *path, struct err *err)
+{
+	return read_file(out, path, true, err);
 }
 
 const char *secret_bytes(const struct secret *s)

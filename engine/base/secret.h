@@ -14,6 +14,8 @@ struct secret *secret_copy(const struct secret *s);
 /* Reads a file (0600 expected: others' read right is ERR_USAGE unless the file is not a regular one), one trailing
    line end dropped, at most 64 KiB. path "-" reads standard input's first line. */
 int secret_read_file(struct secret **out, const char *path, struct err *err);
+/* The same for what may be public, such as a certificate: others may read it unless it holds a private key. */
+int secret_read_public(struct secret **out, const char *path, struct err *err);
 /* Borrowed; NUL-terminated for convenience. The caller never stores, logs or prints it. */
 const char *secret_bytes(const struct secret *s);
 size_t secret_len(const struct secret *s);
