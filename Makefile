@@ -200,7 +200,8 @@ $(B)/bench/throttle: $(call obj,$(wildcard tests/bench/throttle*.c) upload/exosi
 install: all
 	install -D -m 755 $(B)/nightferry $(DESTDIR)$(PREFIX)/bin/nightferry
 	install -D -m 755 $(B)/exosim $(DESTDIR)$(PREFIX)/bin/exosim
-	install -D -m 644 nightferry.1 $(DESTDIR)$(PREFIX)/share/man/man1/nightferry.1
+	install -D -m 644 engine/nightferry.1 $(DESTDIR)$(PREFIX)/share/man/man1/nightferry.1
+	install -D -m 644 upload/exosim/exosim.1 $(DESTDIR)$(PREFIX)/share/man/man1/exosim.1
 
 clean: # what was downloaded stays: `make all` after it needs no network
 	@[ ! -d $(B) ] || find $(B) -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +

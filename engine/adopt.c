@@ -17,6 +17,7 @@ struct adopt {
 	struct existing found[FOUND];
 	struct { char id[200]; uint8_t sha256[32]; uint8_t canon[CANON_BYTES]; bool has_canon; } seen[SEEN];
 	size_t next_seen;
+	int64_t folder;      /* whose messages were seen: other folders may have the same ids */
 };
 
 void adopt_done(struct job *j)
@@ -211,6 +212,10 @@ static int adopt_existing(struct job *j, struct route_folder *f, const struct ma
 {
 	if (!j->adopt && !(j->adopt = calloc(1, sizeof *j->adopt)))
 		return err_set(err, ERR_MEMORY, "no memory to compare with what is at the destination");
+	if (j->adopt->folder != f->dest.id) {
+		memset(j->adopt->seen, 0, sizeof j->adopt->seen);
+		j->adopt->folder = f->dest.id;
+	}
 	uint8_t key[PRINT_KEY_BYTES];
 	size_t n = 0;
 	print_key(&m->print, key);

@@ -96,11 +96,12 @@ static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
 	}
 	c->out = json_pack("{s:s,s:s}", "batch", b->name, "state", batch_state_name(now.state));
 	json_t *users = json_array();
-	bool aside = false;
+	bool aside = false, passwords = false;
 	size_t shown = 0;
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(users, progress_user_json(&v[i]));
 		aside |= v[i].counts.skipped || v[i].counts.refused;
+		passwords |= v[i].state == USER_FAILED && v[i].error_kind == ERR_CREDENTIALS;
 		/* Of a large batch only what needs somebody. */
 		if (!c->json && (n <= 25 || v[i].error_kind != ERR_NONE) && shown++ < 50)
 			progress_print_user(&v[i]);
@@ -108,6 +109,8 @@ static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
 	json_object_set_new(c->out, "users", users);
 	if (!c->json) {
 		printf("Batch %s: %s%s\n", b->name, batch_state_name(now.state), stopped && is_busy(now.state) ? ", and no engine runs now" : "");
+		if (passwords && strncmp(b->name, "copy-", 5) != 0)
+			printf("New passwords: nightferry batch set %s --csv FILE; an administrator's: nightferry endpoint set. Then start it again.\n", b->name);
 		if (stopped)
 			printf("Stopped in good order. It goes on where it stopped: nightferry batch start %s --wait\n", b->name);
 		else if (aside)

@@ -91,8 +91,8 @@ static int run_create(struct cli *c, struct err *err)
 		rc = store_audit(c->store, "batch create", b.name, detail, err);
 	}
 	if (!rc && !c->json)
-		printf("Batch %s is created: %zu mailboxes from %s into %s (CSV: %s, separator \"%c\").\nNext: nightferry batch start %s --wait\n",
-			b.name, users.n, e.name, t.name, users.encoding, users.separator, b.name);
+		printf("Batch %s is created: %zu %s from %s into %s (CSV: %s, separator \"%c\").\nNext: nightferry batch start %s --wait\n",
+			b.name, users.n, users.n == 1 ? "mailbox" : "mailboxes", e.name, t.name, users.encoding, users.separator, b.name);
 	else if (!rc)
 		c->out = json_pack("{s:s,s:i,s:b}", "batch", b.name, "users", (int)users.n, "pilot", (int)b.pilot);
 	bool has_password = false;

@@ -24,7 +24,7 @@
 	{.name = "max-mailboxes", .arg = "N", .help = "mailboxes moved at once from this host (default 20)", .group = "Limits"},           \
 	{.name = "max-connections", .arg = "N", .help = "connections to this host in total (default 20)"},                                 \
 	{.name = "rate", .arg = "BYTES/s", .help = "most octets a second from this host, such as 2MB/s"},                                  \
-	{.name = "daily-bytes", .arg = "SIZE", .help = "most octets a day from one mailbox"},                                              \
+	{.name = "daily-bytes", .arg = "SIZE", .help = "most octets a day from one mailbox (stored, not enforced yet)"},                                              \
 	{.name = "timeout", .arg = "TIME", .help = "give a connection up after so long without an answer (default 90s)"},                  \
 	{.name = "retry-delay", .arg = "TIME", .help = "first pause before a try again, doubled each time (default 500ms)"},               \
 	{.name = "skip-test", .help = "save without a test that passed; stays visible", .group = "Test"}

@@ -292,7 +292,7 @@ static int run_verify(struct cli *c, struct err *err)
 		printf("Verification of %s: %s. %llu at the source, %llu the same at the destination, %llu missing, %llu duplicate, %llu altered.\n",
 			b.name, verdict, (unsigned long long)x.total.source, (unsigned long long)x.total.same,
 			(unsigned long long)x.total.missing, (unsigned long long)x.total.duplicate, (unsigned long long)x.total.altered);
-	if (!c->json && !b.skips_acknowledged && x.total.refused + x.total.skipped && strcmp(verdict, "Good") != 0)
+	if (!c->json && !b.skips_acknowledged && x.total.refused && !strcmp(verdict, "Investigate"))
 		printf("%llu were left out and nobody acknowledged that: nightferry batch report %s, nightferry batch set %s --acknowledge-skips, "
 		       "then verify again.\n", (unsigned long long)(x.total.refused + x.total.skipped), b.name, b.name);
 	return strcmp(verdict, "Perfect") && strcmp(verdict, "Good") ? EXIT_NOT_GOOD : EXIT_DONE;

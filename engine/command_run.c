@@ -7,6 +7,7 @@
 #include "engine/pool.h"
 #include "engine/supervisor.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,8 +152,18 @@ static const struct option_spec run_specs[] = {
 	{.name = "worker", .arg = "PID", .help = NULL}, {.name = "worker-batch", .arg = "ID", .help = NULL},
 	{.name = "crashed", .help = NULL}, {0}};
 
+/* Bodies come and go in every thread: few arenas, and large blocks of their own that go back to the system at once, keep the process
+   at what it uses now instead of at the sum of what each thread ever used. */
+static void keep_memory_small(void)
+{
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+}
+
 static int run_worker(struct cli *c, struct err *err)
 {
+	keep_memory_small();
 	uint64_t parent = 0, batch = 0;
 	const char *b = option_get(&c->opt, "worker-batch");
 	if (option_parse_uint("--worker", option_get(&c->opt, "worker"), 0, INT32_MAX, &parent, err) ||

@@ -11,7 +11,9 @@
 #define QUEUE_BYTES ((uint64_t)4 * 1024 * 1024)
 #define BACK_OFF_FIRST_MS 500
 #define BACK_OFF_MOST_MS 60000
+#define BACK_OFF_THROTTLED_MS (15 * 60 * 1000) /* a server that throttles and does not say for how long */
 #define RETRY_USER_S 300        /* a mailbox that failed for a passing reason is tried again after this, times its tries */
+#define RETRY_FOLDER 3          /* so often by itself, where a folder is the reason and nothing more was moved: a person must look */
 #define ROUNDS 6                /* passes over folders whose UIDVALIDITY changed or whose messages were withdrawn */
 
 void job_fail(struct job *j, const struct err *why)
@@ -35,10 +37,11 @@ int job_back_off(struct job *j, unsigned n, const struct err *why, struct err *e
 {
 	unsigned first = j->source_login.endpoint.retry_ms;
 	int64_t ms = first ? first : BACK_OFF_FIRST_MS;
-	for (unsigned i = 1; i < n && ms < BACK_OFF_MOST_MS; i++)
+	int64_t most = why && why->kind == ERR_THROTTLED ? BACK_OFF_THROTTLED_MS : BACK_OFF_MOST_MS;
+	for (unsigned i = 1; i < n && ms < most; i++)
 		ms *= 2;
-	if (ms > BACK_OFF_MOST_MS)
-		ms = BACK_OFF_MOST_MS;
+	if (ms > most)
+		ms = most;
 	if (why && why->retry_after_ms > ms)
 		ms = why->retry_after_ms;
 	clock_sleep_ms(ms, stop_fd(j->stop, STOP_DRAIN));
@@ -62,7 +65,7 @@ static int note_sign_in(struct job *j, bool ok, struct err *why)
 
 int job_source(struct job *j, struct err *err)
 {
-	while (!j->source) {
+	for (unsigned tries = 1; !j->source; tries++) {
 		if (job_is_over(j))
 			return err_set(err, ERR_STOPPED, "stopped");
 		*err = ERR_INIT;
@@ -81,7 +84,7 @@ int job_source(struct job *j, struct err *err)
 			return -1;
 		log_err(LOG_INFO, err, "mailbox %s: the source will be tried again", j->user.source_user);
 		struct err why = *err;
-		if (job_back_off(j, j->source_failures, &why, err))
+		if (job_back_off(j, tries > j->source_failures ? tries : j->source_failures, &why, err))
 			return -1;
 	}
 	return 0;
@@ -381,10 +384,12 @@ static void finish(struct job *j, int rc, struct err *err)
 		*err = j->fatal;
 	}
 	pthread_mutex_unlock(&j->lock);
-	struct err late = ERR_INIT;
-	if (store_flush(s, &late) && !rc) {
+	struct err late = ERR_INIT, trouble;
+	int flushed = store_flush(s, &late);
+	store_trouble(s, j->user.id, &trouble); /* taken in any case: it is not the next run's */
+	if (!rc && (flushed || trouble.kind != ERR_NONE)) {
 		rc = -1;
-		*err = late;
+		*err = flushed ? late : trouble;
 	}
 	failpoint_hit(FP_USER_BEFORE_FINISH);
 	enum user_state state = j->user.completing ? USER_COMPLETED : USER_SYNCED;
@@ -402,7 +407,7 @@ static void finish(struct job *j, int rc, struct err *err)
 		int64_t wait = RETRY_USER_S * (int64_t)(j->user.tries + 1);
 		if (err->retry_after_ms > wait * 1000)
 			wait = err->retry_after_ms / 1000 + 1;
-		if (act == ACT_RETRY || act == ACT_WAIT || act == ACT_SKIP_FOLDER)
+		if (act == ACT_RETRY || act == ACT_WAIT || (act == ACT_SKIP_FOLDER && j->user.tries < RETRY_FOLDER))
 			retry_at = clock_wall_s() + wait;
 	}
 	struct err why = *err;
@@ -447,7 +452,11 @@ void job_run(struct work *work, const struct user *user, struct stop *stop)
 {
 	struct job *j = calloc(1, sizeof *j);
 	if (!j) {
-		log_line(LOG_ERROR, "mailbox %s: no memory", user->source_user);
+		struct err none = ERR_INIT, late = ERR_INIT;
+		err_set(&none, ERR_MEMORY, "no memory for another mailbox");
+		log_err(LOG_ERROR, &none, "mailbox %s", user->source_user);
+		if (store_user_state(work->store, user->id, user->lease_epoch, USER_QUEUED, &none, clock_wall_s() + 60, &late))
+			log_err(LOG_ERROR, &late, "mailbox %s: its state could not be saved", user->source_user);
 		return;
 	}
 	j->work = work;

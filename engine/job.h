@@ -41,7 +41,7 @@ struct route_folder {
 	bool one_by_one;                  /* what is handed over now is put one at a time: a connection was lost with it before */
 	/* below: guarded by job.lock, putters use them */
 	struct folder_ref ref;
-	bool dead;                        /* cannot be written: its messages are set aside */
+	_Atomic bool dead;                /* cannot be written: its messages are set aside */
 	_Atomic bool unfinished;          /* messages were placed, and their flags were not stored */
 	_Atomic unsigned doubts;          /* items left in doubt in this run */
 	_Atomic int64_t doubt_at_ms;      /* mono clock of the last one */

@@ -10,6 +10,7 @@
 
 #define RUN_ITEMS 256
 #define RUN_BYTES ((uint64_t)2 * 1024 * 1024)
+#define CULPRITS 3 /* more in a row, and nothing placed between: it is the destination and not the messages */
 _Static_assert(sizeof ((struct parcel *)0)->key == PRINT_KEY_BYTES, "a parcel carries the key");
 
 struct putter {
@@ -18,7 +19,8 @@ struct putter {
 	struct target *target;  /* owned; NULL between connections */
 	struct put_item *items; /* owned; RUN_ITEMS */
 	struct item *records;   /* owned; RUN_ITEMS */
-	unsigned failures;      /* connections lost in a row */
+	unsigned failures;      /* connections lost and requests to come again, in a row */
+	unsigned culprits;      /* messages set aside in a row because the destination fails with them */
 };
 
 void putter_fill_item(const struct route_folder *f, const struct mail *m, enum item_state state, const uint8_t *key, struct item *out)
@@ -97,18 +99,23 @@ static void give_up(struct putter *p, struct parcel **run, const struct err *why
 	parcel_queue_done_with(p->j->queue, n);
 }
 
-/* What the destination's refusal of one item means: 1: set the item aside, 0: put it again, -1: the mailbox ends. */
-static int judge(struct parcel *q, const struct put_item *it)
+/* What the destination's refusal of one item means: 1: set the item aside, 0: put it again, -1: the mailbox ends. Only a message that was put by itself
+   can be to blame for a lost connection or a busy server: those beside it were not even looked at. */
+static int judge(struct putter *p, struct parcel *q, const struct put_item *it, bool alone)
 {
 	switch (err_action(it->err.kind)) {
 	case ACT_SKIP_MESSAGE:
 		return 1;
 	case ACT_SKIP_FOLDER:
-		return q->folder->dead || ++q->tries >= 2 ? 1 : 0; /* the folder is made again once */
+		return atomic_load(&q->folder->dead) || ++q->remakes >= 2 ? 1 : 0; /* the folder is made again once */
 	case ACT_WAIT:
 		return 0;
 	case ACT_RETRY:
-		return ++q->tries >= JOB_ITEM_TRIES ? 1 : 0;
+		if (!alone || ++q->tries < JOB_ITEM_TRIES || p->culprits >= CULPRITS)
+			return 0;
+		p->culprits++;
+		p->failures = 0;
+		return 1;
 	case ACT_DRAIN:
 	case ACT_STOP_MAILBOX:
 	case ACT_PAUSE_ENDPOINT:
@@ -118,7 +125,7 @@ static int judge(struct parcel *q, const struct put_item *it)
 	return -1;
 }
 
-struct outcome { size_t placed, aside; bool remake_folder, again; struct err fatal; };
+struct outcome { size_t placed, aside; bool remake_folder; struct err fatal, busy; };
 
 static void record(struct putter *p, struct parcel *run, size_t n, bool *settled, struct outcome *o)
 {
@@ -146,7 +153,7 @@ static void record(struct putter *p, struct parcel *run, size_t n, bool *settled
 			break;
 		case PUT_NOT_SENT:
 		case PUT_REFUSED: {
-			int verdict = it->err.kind == ERR_NONE ? 0 : judge(q, it);
+			int verdict = it->err.kind == ERR_NONE ? 0 : judge(p, q, it, n == 1);
 			if (verdict < 0 && o->fatal.kind == ERR_NONE)
 				o->fatal = it->err;
 			if (verdict > 0) {
@@ -157,38 +164,14 @@ static void record(struct putter *p, struct parcel *run, size_t n, bool *settled
 				o->aside++;
 				settled[i] = true;
 			} else {
-				o->again = true;
 				o->remake_folder |= err_action(it->err.kind) == ACT_SKIP_FOLDER;
+				if (o->busy.kind == ERR_NONE && err_action(it->err.kind) == ACT_RETRY)
+					o->busy = it->err;
 			}
 			break;
 		}
 		}
 	}
-}
-
-/* The folder went away under us: made again, once; a folder that cannot be made is dead and its messages are set aside. */
-static void remake_folder(struct putter *p, struct route_folder *f)
-{
-	struct err err = ERR_INIT;
-	struct folder_ref ref = {0};
-	struct dest_folder dest = {0};
-	bool changed;
-	struct job *j = p->j;
-	int rc = p->target ? p->target->ops->folder(p->target, f->mapping->path, &ref, &err) : -1;
-	if (!rc)
-		rc = store_dest_folder(j->work->store, j->user.id, j->user.lease_epoch, &ref, &dest, &changed, &err);
-	pthread_mutex_lock(&j->lock);
-	if (!rc) {
-		folder_ref_done(&f->ref);
-		f->ref = ref;
-	} else {
-		folder_ref_done(&ref);
-		f->dead = true;
-	}
-	pthread_mutex_unlock(&j->lock);
-	dest_folder_done(&dest);
-	log_line(LOG_WARN, "mailbox %s: destination folder %s %s", j->user.address, f->mapping->path,
-		rc ? "is gone and cannot be made" : "was made again");
 }
 
 /* Opens the target if need be. 0: ready; 1: try again; -1: the mailbox ends (err). */
@@ -204,6 +187,59 @@ static int ensure_target(struct putter *p, struct err *err)
 	log_err(LOG_INFO, err, "mailbox %s: the destination will be tried again", p->j->user.address);
 	struct err why = *err;
 	return job_back_off(p->j, p->failures, &why, err) ? -1 : 1;
+}
+
+/* 0: *ref is filled, or the folder cannot be made (its path is NULL); -1: the mailbox ends. */
+static int make_again(struct putter *p, struct route_folder *f, struct folder_ref *ref, struct err *err)
+{
+	for (unsigned tries = 1;; tries++) {
+		int rc;
+		while ((rc = ensure_target(p, err)) > 0)
+			;
+		if (rc < 0)
+			return -1;
+		if (!p->target->ops->folder(p->target, f->mapping->path, ref, err))
+			return 0;
+		enum err_action act = err_action(err->kind);
+		if (act == ACT_SKIP_FOLDER || act == ACT_SKIP_MESSAGE)
+			return 0;
+		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
+			return -1;
+		p->target->ops->close(&p->target);
+		struct err why = *err;
+		if (job_back_off(p->j, tries, &why, err))
+			return -1;
+	}
+}
+
+/* The folder went away under us: made again, once; a folder that cannot be made is dead and its messages are set aside. */
+static int remake_folder(struct putter *p, struct route_folder *f, struct err *err)
+{
+	struct folder_ref ref = {0};
+	struct dest_folder dest = {0};
+	bool changed;
+	struct job *j = p->j;
+	if (make_again(p, f, &ref, err))
+		return err_wrap(err, "destination folder %s", f->mapping->path);
+	bool made = ref.path != NULL;
+	if (made && store_dest_folder(j->work->store, j->user.id, j->user.lease_epoch, &ref, &dest, &changed, err)) {
+		folder_ref_done(&ref);
+		return -1;
+	}
+	pthread_mutex_lock(&j->lock);
+	if (made) {
+		folder_ref_done(&f->ref);
+		f->ref = ref;
+	} else {
+		atomic_store(&f->dead, true);
+	}
+	pthread_mutex_unlock(&j->lock);
+	dest_folder_done(&dest);
+	if (made)
+		log_line(LOG_WARN, "mailbox %s: destination folder %s was made again", j->user.address, f->mapping->path);
+	else
+		log_err(LOG_WARN, err, "mailbox %s: destination folder %s is gone and cannot be made", j->user.address, f->mapping->path);
+	return 0;
 }
 
 static size_t load_items(struct putter *p, struct parcel *run, size_t most)
@@ -236,11 +272,12 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 	struct folder_ref ref;
 	struct route_folder *f = (*run)->folder;
 	bool settled[RUN_ITEMS];
-	struct outcome o = {.fatal = ERR_INIT};
+	struct outcome o = {.fatal = ERR_INIT, .busy = ERR_INIT};
 	if (job_copy_ref(j, f, &ref, err))
 		return -1;
 	/* After a lost connection one at a time: a message that kills the session is found and takes no other with it. */
-	size_t most = p->failures > 1 ? 1 : j->ops->max_batch < RUN_ITEMS ? j->ops->max_batch : RUN_ITEMS;
+	bool careful = p->failures || p->culprits || (*run)->alone;
+	size_t most = careful ? 1 : j->ops->max_batch < RUN_ITEMS ? j->ops->max_batch : RUN_ITEMS;
 	size_t n = load_items(p, *run, most);
 	struct parcel *rest = split(*run, n);
 	struct err why = ERR_INIT;
@@ -258,27 +295,30 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 		end = &(*end)->next;
 	*end = rest;
 	if (o.placed)
-		p->failures = 0;
+		p->failures = p->culprits = 0;
 	if (saved)
 		return -1;
 	if (o.fatal.kind != ERR_NONE) {
 		*err = o.fatal;
 		return err_wrap(err, "folder %s", f->source->name);
 	}
-	if (rc) {
+	bool busy = !rc && !o.placed && o.busy.kind != ERR_NONE; /* the session is well, the server asks to come again */
+	if (rc)
 		p->target->ops->close(&p->target);
+	if (busy)
+		why = o.busy;
+	if (rc || busy) {
 		enum err_action act = err_action(why.kind);
 		*err = why;
 		if (act != ACT_RETRY && act != ACT_WAIT && act != ACT_SKIP_FOLDER && act != ACT_SKIP_MESSAGE)
 			return -1;
 		if (act != ACT_WAIT && ++p->failures >= JOB_TRIES)
 			return err_wrap(err, "target %s", j->target_login.row.name);
-		log_err(LOG_INFO, &why, "mailbox %s: the destination's connection ended", j->user.address);
-		return job_back_off(j, p->failures, act == ACT_WAIT ? &why : NULL, err);
+		log_err(LOG_INFO, &why, "mailbox %s: the destination will be tried again", j->user.address);
+		if (job_back_off(j, p->failures, &why, err))
+			return -1;
 	}
-	if (o.remake_folder)
-		remake_folder(p, f);
-	return 0;
+	return o.remake_folder ? remake_folder(p, f, err) : 0;
 }
 
 static void put_run(struct putter *p, struct parcel *run)

@@ -133,7 +133,7 @@ int store_existing_find(struct store *s, int64_t dest_folder_id, const uint8_t k
 int store_carry(struct store *s, int64_t user_id, int64_t epoch, const struct generation *g, const struct item *item, bool *carried, struct err *err);
 
 /* --- walking, for reports and verification; rows by keyset, bounded memory --- */
-struct folder_row { int64_t generation_id, dest_folder_id; char name[MODEL_TEXT]; char path[MODEL_TEXT]; uint32_t uidvalidity; bool current; struct user_counts counts; };
+struct folder_row { int64_t generation_id, dest_folder_id; char name[MODEL_TEXT]; char path[MODEL_PATH]; uint32_t uidvalidity; bool current; struct user_counts counts; };
 /* The folder's name as the source wrote it; yours to free(). */
 int store_generation_raw(struct store *s, int64_t generation_id, char **raw, struct err *err);
 int store_folders(struct store *s, int64_t user_id, struct folder_row **out, size_t *n, struct err *err); /* free() */

@@ -2,6 +2,7 @@
 #include "engine/store_parts.h"
 
 #include "engine/base/clock.h"
+#include "engine/base/utf8.h"
 
 #define AUDIT_ROWS ((size_t)100000)
 #define NOTES ((size_t)2000) /* a user; a hostile source must not fill the state with them */
@@ -119,6 +120,7 @@ int store_note(struct store *s, int64_t user_id, const char *kind, const char *t
 	a->user_id = user_id;
 	snprintf(a->kind, sizeof(a->kind), "%s", kind);
 	snprintf(a->text, sizeof(a->text), "%s", text);
+	utf8_mend(a->text); /* names in it were cut */
 	struct step step = {.run = note_step,
 			    .arg = a,
 			    .drop = free,

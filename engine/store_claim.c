@@ -3,6 +3,7 @@
 #include "engine/store_parts.h"
 
 #include "engine/base/clock.h"
+#include "engine/base/utf8.h"
 #include "engine/verb.h"
 
 #define CRASHES_ALONE 2 /* from then on it runs alone */
@@ -177,6 +178,8 @@ static int look_leases(struct db *db, bool *any, bool *alone, struct err *err)
 	"WHERE b.state IN (?3, ?4) AND (?1 = 0 OR b.id = ?1) AND e.paused_at = 0 AND due IS NOT NULL "       \
 	"AND (b.max_mailboxes = 0 OR b.max_mailboxes > " HELD_WHERE(                                         \
 		"o.id = b.id") ") "                                                                          \
+			       "AND (e.max_connections = 0 OR e.max_connections > " HELD_WHERE(              \
+				       "o.endpoint_id = e.id") ") " /* a job has one connection to its source */ \
 			       "AND (e.max_mailboxes = 0 OR e.max_mailboxes > " HELD_WHERE(                  \
 				       "o.endpoint_id = e.id") ") "                                          \
 							       "AND (t.max_mailboxes = 0 OR "                \
@@ -447,6 +450,7 @@ int store_user_now(struct store *s, int64_t user_id, int64_t epoch, const char *
 	a->user_id = user_id;
 	a->epoch = epoch;
 	snprintf(a->folder, sizeof(a->folder), "%s", folder ? folder : "");
+	utf8_trim(a->folder);
 	struct step step = {.run = now_step,
 			    .arg = a,
 			    .drop = free,

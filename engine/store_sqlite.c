@@ -2,6 +2,7 @@
 #include "engine/store_parts.h"
 
 #include "engine/base/clock.h"
+#include "engine/base/utf8.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -359,11 +360,14 @@ void get_text(struct query *q, char *out, size_t size)
 	const char *text = (const char *)sqlite3_column_text(q->st, q->col);
 	size_t n = text ? (size_t)sqlite3_column_bytes(q->st, q->col) : 0;
 	q->col++;
-	if (n > size - 1)
+	bool cut = n > size - 1;
+	if (cut)
 		n = size - 1;
 	if (n > 0)
 		memcpy(out, text, n);
 	out[n] = '\0';
+	if (cut)
+		utf8_trim(out); /* half a character would void a whole line of JSON */
 }
 
 size_t get_blob_view(struct query *q, const void **out)

@@ -1,5 +1,6 @@
 #include "engine/verify.h"
 
+#include "engine/base/utf8.h"
 #include "engine/login.h"
 #include "imap/pull.h"
 
@@ -52,7 +53,7 @@ static int by_id(const void *a, const void *b)
 
 static struct mark *find_id(const struct check *c, const char *id)
 {
-	struct mark want;
+	struct mark want = {0};
 	snprintf(want.id, sizeof want.id, "%s", tail(id));
 	return c->n_marks ? bsearch(&want, c->marks, c->n_marks, sizeof want, by_id) : NULL;
 }
@@ -65,6 +66,7 @@ static void trouble(struct check *c, const char *what, uint32_t uid, const char 
 		snprintf(c->out->first_trouble, sizeof c->out->first_trouble, "folder %s, UID %u: %s", c->f->name, uid, what);
 	else
 		snprintf(c->out->first_trouble, sizeof c->out->first_trouble, "destination folder %s, message %s: %s", c->f->path, id, what);
+	utf8_mend(c->out->first_trouble);
 }
 
 /* --- what the store says ------------------------------------------------------------------------ */
@@ -297,6 +299,10 @@ static int walk_destination(struct check *c, const struct folder_row *row, struc
 			if (!rc)
 				rc = m ? compare_content(c, &ref, page[i].id, m, err)
 				       : judge_foreign(c, &ref, row->dest_folder_id, &page[i], err);
+			if (m && rc && err->kind == ERR_GONE) { /* a person removed it between the list and the look */
+				m->seen = false;
+				rc = 0;
+			}
 			fingerprint_done(&page[i].print);
 		}
 		if (rc)
@@ -364,6 +370,7 @@ static int check_folder(struct check *c, const struct folder_row *row, struct er
 	memset(c->f, 0, sizeof *c->f);
 	snprintf(c->f->name, sizeof c->f->name, "%s", row->name);
 	snprintf(c->f->path, sizeof c->f->path, "%s", row->path);
+	utf8_trim(c->f->path);
 	if (store_generation_raw(c->w->store, row->generation_id, &raw, err) || load_marks(c, row->generation_id, err)) {
 		free(raw);
 		return -1;

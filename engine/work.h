@@ -23,7 +23,7 @@ struct work {
 };
 
 /* Octets of message bodies in memory at once, over all mailboxes; larger messages are in unlinked files. */
-#define WORK_MEMORY_BYTES ((uint64_t)12 * 1024 * 1024)
+#define WORK_MEMORY_BYTES ((uint64_t)8 * 1024 * 1024)
 
 int work_init(struct work *w, struct store *store, struct stop *stop, struct err *err);
 void work_done(struct work *w);

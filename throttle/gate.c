@@ -2,6 +2,8 @@
    its gate's eventfd and its stop token, at most until the time its leaf can go on by itself; whoever changes something grants
    for all and wakes those it granted. The eventfds are written under the lock: a gate cannot vanish meanwhile, and an eventfd
    never blocks. Nothing is written when nobody waits. */
+#include "throttle/gate.h"
+
 #include "engine/base/clock.h"
 #include "throttle/admit.h"
 

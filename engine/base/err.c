@@ -19,19 +19,6 @@ static const struct {
 };
 _Static_assert(sizeof(kinds) / sizeof(kinds[0]) == ERR_KINDS_END, "one row a kind");
 
-/* Drops a character that the end of the room cut in two. */
-static void trim_partial(char *text)
-{
-	size_t len = strlen(text), back = 0;
-	while (back < 3 && back < len && ((unsigned char)text[len - 1 - back] & 0xc0) == 0x80)
-		back++;
-	if (back >= len)
-		return;
-	const char *lead = text + len - 1 - back;
-	if ((unsigned char)*lead >= 0xc0 && utf8_length(lead, back + 1) == 0)
-		text[len - 1 - back] = '\0';
-}
-
 /* Cut to size, printable: one line of UTF-8 whatever came in. Blanks at both ends go. */
 static void copy_printable(char *out, size_t size, const char *in, size_t n)
 {
@@ -74,7 +61,7 @@ int err_set(struct err *err, enum err_kind kind, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	trim_partial(text);
+	utf8_trim(text);
 	err_clear(err);
 	err->kind = kind;
 	memcpy(err->text, text, sizeof(text));
@@ -90,7 +77,7 @@ int err_wrap(struct err *err, const char *fmt, ...)
 	va_end(ap);
 	size_t len = strlen(text);
 	snprintf(text + len, sizeof(text) - len, ": %s", err->text);
-	trim_partial(text);
+	utf8_trim(text);
 	memcpy(err->text, text, sizeof(text));
 	return -1;
 }
@@ -107,7 +94,7 @@ void err_hint(struct err *err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(hint, sizeof(hint), fmt, ap);
 	va_end(ap);
-	trim_partial(hint);
+	utf8_trim(hint);
 	memcpy(err->hint, hint, sizeof(hint));
 }
 

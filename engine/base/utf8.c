@@ -1,6 +1,8 @@
 /* Decoding by the table of RFC 3629, section 4. */
 #include "engine/base/utf8.h"
 
+#include <string.h>
+
 size_t utf8_decode(const char *p, size_t n, uint32_t *character)
 {
 	if (n == 0)
@@ -50,6 +52,29 @@ size_t utf8_encode(uint32_t c, char out[4])
 	static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
 	out[0] = (char)(lead[n] | c);
 	return n;
+}
+
+void utf8_trim(char *text)
+{
+	size_t len = strlen(text), back = 0;
+	while (back < 3 && back < len && ((unsigned char)text[len - 1 - back] & 0xc0) == 0x80)
+		back++;
+	if (back >= len)
+		return;
+	const char *lead = text + len - 1 - back;
+	if ((unsigned char)*lead >= 0xc0 && utf8_length(lead, back + 1) == 0)
+		text[len - 1 - back] = '\0';
+}
+
+void utf8_mend(char *text)
+{
+	size_t n = strlen(text);
+	for (size_t i = 0; i < n;) {
+		size_t octets = utf8_length(text + i, n - i);
+		if (octets == 0)
+			text[i] = '?';
+		i += octets ? octets : 1;
+	}
 }
 
 bool utf8_is_valid(const char *p, size_t n)

@@ -12,6 +12,10 @@ size_t utf8_length(const char *p, size_t n);
 size_t utf8_decode(const char *p, size_t n, uint32_t *character);
 /* Writes 1..4 octets, no NUL; 0 for what is no character. */
 size_t utf8_encode(uint32_t character, char out[4]);
+/* Drops a character that the end of the room cut in two. */
+void utf8_trim(char *text);
+/* What is no character becomes '?', octet by octet: for text that was cut somewhere in it. */
+void utf8_mend(char *text);
 bool utf8_is_valid(const char *p, size_t n);
 
 #endif

@@ -84,7 +84,8 @@ static uint64_t message_bytes(enum size_mix mix, uint64_t *s)
 
 static bool ends_before(const struct world *w, unsigned a, unsigned b)
 {
-	return w->task[a].end_ms < w->task[b].end_ms || (w->task[a].end_ms == w->task[b].end_ms && a < b);
+	const int64_t x = w->task[a].end_ms, y = w->task[b].end_ms;
+	return x != y ? x < y : a < b;
 }
 
 static void heap_push(struct world *w, unsigned worker)

@@ -97,7 +97,7 @@ def test_a_destination_that_asks_to_come_again(nightferry, dovecot, exosim_for, 
     source, behind, exosim = prepare(nightferry, dovecot, exosim_for, 100)
     ferry.add_endpoint(nightferry, source, "alice", extra=("--retry-delay", "100ms"))
     ferry.add_batch(nightferry, [("alice", "pw-alice", "alice@contoso.example")])
-    exosim.ask("/fault", {"kind": "refuse", "text": "NO Server Unavailable.", "nth": 10, "count": 4})
+    exosim.ask("/fault", {"kind": "refuse", "text": "NO Server Unavailable.", "nth": 10, "count": 30})
     nightferry.run("batch", "start", "pilot", "--wait")
     counts = ferry.user_counts(nightferry)["alice"]
     assert counts["refused"] == 0 and counts["copied"] == 100, counts
@@ -131,14 +131,14 @@ def test_source_lost_while_messages_are_in_doubt(nightferry, dovecot, exosim_for
     compare_mailboxes((source, "alice"), (behind, "alice@contoso.example"))
 
 
-def test_one_message_that_the_destination_cannot_bear(nightferry, dovecot):
-    """It alone is set aside; those that were in flight with it arrive."""
+def test_messages_that_the_destination_cannot_bear(nightferry, dovecot):
+    """They alone are set aside; those that were in flight with it arrive."""
     source, behind = dovecot(["alice"]), dovecot(["alice@contoso.example"], special_use=False)
     box = source.maildir("alice")
     for i in range(300):
         box.add(corpus.made(i), date=1_000_000_000 + i)
-        if i == 20:
-            box.add(b"From: a@example.org\r\nSubject: bad\r\nMessage-ID: <bad@example.org>\r\n\r\nEVIL-OCTETS\r\n", date=1_000_000_020)
+        if i in (20, 40):
+            box.add(b"From: a@example.org\r\nSubject: bad\r\nMessage-ID: <bad%d@example.org>\r\n\r\nEVIL-OCTETS\r\n" % i, date=1_000_000_020)
     tap = Tap(behind.port, b"EVIL-OCTETS")
     ferry.add_endpoint(nightferry, source, "alice", extra=("--retry-delay", "100ms"))
     nightferry.run("target", "create", "other", "--kind", "imap", "--host", "localhost", "--port", tap.port, "--tls", "none", "--test-user",
@@ -148,6 +148,6 @@ def test_one_message_that_the_destination_cannot_bear(nightferry, dovecot):
     nightferry.run("batch", "start", "pilot", "--wait", code=(0, 2))
     tap.stop()
     counts = ferry.user_counts(nightferry)["alice"]
-    assert counts["refused"] == 1 and counts["copied"] == 300 and counts["in_doubt"] == 0, counts
+    assert counts["refused"] == 2 and counts["copied"] == 300 and counts["in_doubt"] == 0, counts
     report = nightferry.run("batch", "report", "pilot", "--json").out
     assert re.search(r'"subject": *"bad"', report)
