@@ -55,7 +55,7 @@ below_upload := upload imap throttle base
 below_exosim := exosim upload imap throttle base
 below_engine := engine upload imap throttle base
 
-.PHONY: all deps demo check format lint unit fuzz-replay contract system crash check-san fuzz bench bench-throttle install clean distclean
+.PHONY: all deps demo check format lint unit fuzz-replay contract system crash check-san clang fuzz bench bench-throttle install clean distclean
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -93,7 +93,8 @@ $(B)/exosim: $(call archives,$(below_exosim))
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--whole-archive $< -Wl,--no-whole-archive $(filter-out $<,$^) -lmicrohttpd $(LIBS)
 
 # The same programs with failpoints (the crash tests), and with sanitizers. The variables' names are told to the inner make.
-variant = +@$(MAKE) B=$(B)/$(1) $(2)
+make_variant = $(MAKE) B=$(B)/$(1) $(2)
+variant = +@$(make_variant)
 $(B)/fp/nightferry: FORCE
 	$(call variant,fp,CFLAGS="$(CFLAGS) -DNF_FAILPOINTS") $(B)/fp/nightferry
 FORCE:
@@ -164,12 +165,18 @@ check: deps
 	+@failed=; for s in $(SUITES); do echo "==== $$s"; $(MAKE) $$s || failed="$$failed $$s"; done; \
 		$(PYTHON) tests/summary.py $(B)/results $(SUITES) --failed "$$failed"
 
-# Unit tests, the fuzz corpora and a selection of system tests (marked "san") under ASan+UBSan and under TSan.
+# Unit tests, the fuzz corpora and a selection of system tests (marked "san") under ASan+UBSan and under TSan. All run to their end.
+san_system = NF_BIN=$(B)/$(1)/nightferry NF_EXOSIM=$(B)/$(1)/exosim $(call pytest,$(1),-m san tests/system)
 check-san: deps
-	+$(call variant,asan,$(ASAN)) all unit fuzz-replay
-	NF_BIN=$(B)/asan/nightferry NF_EXOSIM=$(B)/asan/exosim $(call pytest,asan,-m san tests/system)
-	+$(call variant,tsan,$(TSAN)) all unit
-	NF_BIN=$(B)/tsan/nightferry NF_EXOSIM=$(B)/tsan/exosim $(call pytest,tsan,-m san tests/system)
+	+@failed=; $(call make_variant,asan,$(ASAN)) all unit fuzz-replay || failed+=" asan"; \
+		$(call san_system,asan) || failed+=" asan-system"; \
+		$(call make_variant,tsan,$(TSAN)) all unit || failed+=" tsan"; \
+		$(call san_system,tsan) || failed+=" tsan-system"; \
+		echo "check-san: failed:$${failed:- nothing}"; [ -z "$$failed" ]
+
+# The other compiler, warnings are errors.
+clang: deps-build-fuzz
+	$(call variant,clang,CC=clang) all $(UNIT_BIN:$(B)/%=$(B)/clang/%)
 
 deps:
 	@tests/deps.sh build test lint

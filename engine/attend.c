@@ -96,6 +96,8 @@ static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
 	}
 	c->out = json_pack("{s:s,s:s}", "batch", b->name, "state", batch_state_name(now.state));
 	json_t *users = json_array();
+	char word[MODEL_NAME + 2];
+	cli_word(b->name, word, sizeof word);
 	bool aside = false, passwords = false;
 	size_t shown = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -110,13 +112,13 @@ static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
 	if (!c->json) {
 		printf("Batch %s: %s%s\n", b->name, batch_state_name(now.state), stopped && is_busy(now.state) ? ", and no engine runs now" : "");
 		if (passwords && strncmp(b->name, "copy-", 5) != 0)
-			printf("New passwords: nightferry batch set %s --csv FILE; an administrator's: nightferry endpoint set. Then start it again.\n", b->name);
+			printf("New passwords: nightferry batch set %s --csv FILE; an administrator's: nightferry endpoint set. Then start it again.\n", word);
 		if (stopped)
-			printf("Stopped in good order. It goes on where it stopped: nightferry batch start %s --wait\n", b->name);
+			printf("Stopped in good order. It goes on where it stopped: nightferry batch start %s --wait\n", word);
 		else if (aside)
-			printf("Some items were left out: nightferry batch report %s\n", b->name);
+			printf("Some items were left out: nightferry batch report %s\n", word);
 		else if (now.state == BATCH_SYNCED)
-			printf("Next: nightferry batch verify %s\n", b->name);
+			printf("Next: nightferry batch verify %s\n", word);
 	}
 	free(v);
 }

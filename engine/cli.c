@@ -267,6 +267,12 @@ const char *cli_pad(const char *text, int columns, char *out, size_t size)
 	return strncmp(cli_column(text, columns, out, size), text, strlen(text)) ? text : out;
 }
 
+const char *cli_word(const char *name, char *out, size_t size)
+{
+	snprintf(out, size, strpbrk(name, " &;()#!") ? "\"%s\"" : "%s", name);
+	return out;
+}
+
 const char *cli_bytes(uint64_t n, char *out, size_t size)
 {
 	static const char *const unit[] = {"B", "kB", "MB", "GB", "TB"};

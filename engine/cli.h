@@ -76,6 +76,8 @@ const char *cli_time(int64_t wall_s, char *out, size_t size);      /* "never" fo
 const char *cli_column(const char *text, int columns, char *out, size_t size);
 /* The same, never cut: text itself where it is wider. */
 const char *cli_pad(const char *text, int columns, char *out, size_t size);
+/* name as it is typed in a command: in quotes where it holds a blank; size at least MODEL_NAME + 2 */
+const char *cli_word(const char *name, char *out, size_t size);
 const char *cli_bytes(uint64_t n, char *out, size_t size);         /* "12.4 MB" */
 
 #endif

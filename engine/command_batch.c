@@ -90,9 +90,10 @@ static int run_create(struct cli *c, struct err *err)
 		snprintf(detail, sizeof detail, "%zu users, endpoint %s, target %s", users.n, e.name, t.name);
 		rc = store_audit(c->store, "batch create", b.name, detail, err);
 	}
+	char word[MODEL_NAME + 2];
 	if (!rc && !c->json)
 		printf("Batch %s is created: %zu %s from %s into %s (CSV: %s, separator \"%c\").\nNext: nightferry batch start %s --wait\n",
-			b.name, users.n, users.n == 1 ? "mailbox" : "mailboxes", e.name, t.name, users.encoding, users.separator, b.name);
+			b.name, users.n, users.n == 1 ? "mailbox" : "mailboxes", e.name, t.name, users.encoding, users.separator, cli_word(b.name, word, sizeof word));
 	else if (!rc)
 		c->out = json_pack("{s:s,s:i,s:b}", "batch", b.name, "users", (int)users.n, "pilot", (int)b.pilot);
 	bool has_password = false;

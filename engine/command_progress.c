@@ -45,12 +45,13 @@ static const char *next_step(const struct batch *b, bool engine)
 static void print_next(const struct batch *b, bool engine)
 {
 	const char *step = next_step(b, engine);
+	char word[MODEL_NAME + 2];
 	if (!step)
 		return;
 	printf("Next: ");
 	for (; *step; step++)
 		if (*step == '@')
-			printf(strchr(b->name, ' ') ? "\"%s\"" : "%s", b->name);
+			fputs(cli_word(b->name, word, sizeof word), stdout);
 		else
 			putchar(*step);
 	puts("");

@@ -20,7 +20,7 @@ static const struct option_spec report_specs[] = {
 	{0}};
 static const struct option_spec verify_specs[] = {
 	{.name = "user", .arg = "USER", .help = "only this mailbox"},
-	{.name = "quick", .help = "compare presence and header values only; nothing is read back"},
+	{.name = "quick", .help = "compare presence and header values only; nothing is read back, and the verdict is not kept"},
 	{0}};
 
 /* --- report ------------------------------------------------------------------------------------- */
@@ -275,6 +275,7 @@ static int run_verify(struct cli *c, struct err *err)
 	for (size_t i = 0; i < n; i++)
 		any |= v[i].started_at > 0;
 	struct verification x = {.c = c, .b = &b, .work = &work, .quick = option_is_given(&c->opt, "quick"), .users = json_array()};
+	char word[MODEL_NAME + 2];
 	int rc = any ? 0 : err_set(err, ERR_CONFLICT, "batch %s was not started yet: there is nothing to compare", b.name);
 	if (who)
 		rc = verify_one(&x, &one, err);
@@ -286,7 +287,7 @@ static int run_verify(struct cli *c, struct err *err)
 	stop_free(&stop);
 	const char *verdict = x.failed ? "Investigate" : verify_verdict(&x.total, b.skips_acknowledged);
 	c->out = json_pack("{s:s,s:s,s:i,s:o}", "batch", b.name, "verdict", verdict, "not_verified", (int)x.failed, "users", x.users);
-	if (rc || (!who && store_verdict(c->store, b.id, verdict, err)))
+	if (rc || (!who && !x.quick && store_verdict(c->store, b.id, verdict, err)))
 		return -1;
 	if (!c->json)
 		printf("Verification of %s: %s. %llu at the source, %llu the same at the destination, %llu missing, %llu duplicate, %llu altered.\n",
@@ -294,7 +295,7 @@ static int run_verify(struct cli *c, struct err *err)
 			(unsigned long long)x.total.missing, (unsigned long long)x.total.duplicate, (unsigned long long)x.total.altered);
 	if (!c->json && !b.skips_acknowledged && x.total.refused && !strcmp(verdict, "Investigate"))
 		printf("%llu were left out and nobody acknowledged that: nightferry batch report %s, nightferry batch set %s --acknowledge-skips, "
-		       "then verify again.\n", (unsigned long long)(x.total.refused + x.total.skipped), b.name, b.name);
+		       "then verify again.\n", (unsigned long long)(x.total.refused + x.total.skipped), cli_word(b.name, word, sizeof word), word);
 	return strcmp(verdict, "Perfect") && strcmp(verdict, "Good") ? EXIT_NOT_GOOD : EXIT_DONE;
 }
 

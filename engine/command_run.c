@@ -40,15 +40,16 @@ static int check_pilot(struct cli *c, const struct batch *b, struct err *err)
 			return -1;
 		}
 		free(active);
+		char word[MODEL_NAME + 2];
 		bool aside = s.counts.skipped || s.counts.refused;
 		bool good = !strcmp(p->verdict, "Perfect") || !strcmp(p->verdict, "Good");
 		if (p->state != BATCH_SYNCED && p->state != BATCH_COMPLETED)
 			snprintf(why, sizeof why, "%s is %s", p->name, batch_state_name(p->state));
 		else if (aside && !p->skips_acknowledged)
 			snprintf(why, sizeof why, "%s left items out that nobody acknowledged: nightferry batch report %s, then batch set %s "
-				"--acknowledge-skips", p->name, p->name, p->name);
+				"--acknowledge-skips", p->name, cli_word(p->name, word, sizeof word), word);
 		else if (!good)
-			snprintf(why, sizeof why, "%s is not verified as Good: nightferry batch verify %s", p->name, p->name);
+			snprintf(why, sizeof why, "%s is not verified as Good: nightferry batch verify %s", p->name, cli_word(p->name, word, sizeof word));
 		else
 			clean = true;
 	}

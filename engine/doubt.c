@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ROUNDS (1 + JOB_ITEM_TRIES) /* of sending again: once together, then one at a time */
+
 struct doubt {               /* the items in doubt of one destination folder */
 	struct job *j;
 	struct route_folder *f;
@@ -155,6 +157,20 @@ static int fetch_canons(struct doubt *d, struct err *err)
 	return rc;
 }
 
+static int fetch_canons_with_retries(struct doubt *d, struct err *err)
+{
+	for (unsigned tries = 1; fetch_canons(d, err); tries++) {
+		enum err_action act = err_action(err->kind);
+		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
+			return err_wrap(err, "comparing what is in doubt in %s", d->f->mapping->path);
+		job_drop_source(d->j);
+		struct err why = *err;
+		if (job_back_off(d->j, tries, &why, err))
+			return -1;
+	}
+	return 0;
+}
+
 static bool needs_canon(const struct doubt *d)
 {
 	for (size_t i = 0; i < d->n; i++)
@@ -284,7 +300,7 @@ static int settle_folder(struct job *j, struct route_folder *f, unsigned round, 
 		goto out;
 	if (look(&d, err))
 		goto out;
-	if (needs_canon(&d) && (fetch_canons(&d, err) || look(&d, err)))
+	if (needs_canon(&d) && (fetch_canons_with_retries(&d, err) || look(&d, err)))
 		goto out;
 	for (size_t i = 0; i < d.n; i++) /* a second look that still cannot tell has no more to go by */
 		d.gone[i] |= d.pending[i].outcome == SETTLE_NEEDS_CANON;
@@ -294,7 +310,7 @@ static int settle_folder(struct job *j, struct route_folder *f, unsigned round, 
 		goto out;
 	}
 	if (record_found(&d, &found, err) || record_gone(&d, err) ||
-		(round == JOB_ITEM_TRIES ? refuse_absent(&d, err) : withdraw_absent(&d, absent, &n_absent, err)))
+		(round == ROUNDS ? refuse_absent(&d, err) : withdraw_absent(&d, absent, &n_absent, err)))
 		goto out;
 	failpoint_hit(FP_SETTLE_AFTER_COMMIT);
 	atomic_store(&f->doubts, 0);
@@ -317,7 +333,7 @@ int doubt_settle_folder(struct job *j, struct route_folder *f, struct err *err)
 
 int doubt_settle(struct job *j, struct err *err)
 {
-	for (unsigned round = 0; round <= JOB_ITEM_TRIES; round++) {
+	for (unsigned round = 0; round <= ROUNDS; round++) {
 		size_t resent = 0;
 		for (size_t i = 0; i < j->list.n; i++)
 			if (j->folders[i].opened && settle_folder(j, &j->folders[i], round, false, &resent, err))

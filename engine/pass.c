@@ -86,7 +86,11 @@ static int enter_generation(struct job *j, struct route_folder *f, uint32_t uidv
 	f->generation.dest_folder_id = f->dest.id;
 	f->opened = true;
 	/* What is in doubt of the older generation must be settled before its messages, under new UIDs, are compared with it. */
-	return f->generation.older_id ? doubt_settle_folder(j, f, err) : 0;
+	if (!f->generation.older_id)
+		return 0;
+	if (parcel_queue_drain(j->queue, err) || store_flush(j->work->store, err))
+		return -1;
+	return doubt_settle_folder(j, f, err);
 }
 
 int pass_open(struct job *j, struct route_folder *f, struct pull **out, struct folder_state *state, struct err *err)

@@ -135,7 +135,10 @@ static void record(struct putter *p, struct parcel *run, size_t n, bool *settled
 		struct put_item *it = &p->items[i];
 		struct item rec;
 		settled[i] = false;
-		switch (it->result) {
+		/* Accepted, but nobody knows as what: without an id it could be taken for another one that is in doubt, or be doubled by it. It is
+		   looked up with those. */
+		bool nameless = it->result == PUT_PLACED && !it->receipt.id[0];
+		switch (nameless ? PUT_IN_DOUBT : it->result) {
 		case PUT_PLACED:
 			/* With an error: it is there, but its \\Flagged is not; another walk over the folder finishes it. */
 			putter_fill_item(q->folder, q->mail, it->err.kind == ERR_NONE ? ITEM_DONE : ITEM_PLACED, q->key, &rec);

@@ -50,7 +50,7 @@ const char *print_show(const char *raw, char *out, size_t size)
 	char *valid = g_utf8_make_valid(decoded ? decoded : "", -1);
 	size_t n = 0;
 	for (const char *p = valid; *p;) {
-		size_t len = (size_t)(g_utf8_next_char(p) - p);
+		size_t len = (size_t)g_utf8_skip[(unsigned char)*p];
 		if (n + len >= size)
 			break;
 		bool control = (unsigned char)*p < 32 || *p == 127;

@@ -85,8 +85,8 @@ def test_a_destination_that_drops_again_and_again(nightferry, dovecot, exosim_fo
     source, behind, exosim = prepare(nightferry, dovecot, exosim_for, 150)
     ferry.add_endpoint(nightferry, source, "alice", extra=("--retry-delay", "100ms"))
     ferry.add_batch(nightferry, [("alice", "pw-alice", "alice@contoso.example")])
-    exosim.ask("/fault", {"kind": "drop", "probability": 0.05, "count": 0})
-    exosim.ask("/fault", {"kind": "drop_mid_literal", "probability": 0.03, "count": 0})
+    exosim.ask("/fault", {"kind": "drop", "probability": 0.03, "count": 0})
+    exosim.ask("/fault", {"kind": "drop_mid_literal", "probability": 0.02, "count": 0})
     nightferry.run("batch", "start", "pilot", "--wait")
     counts = ferry.user_counts(nightferry)["alice"]
     assert counts["refused"] == 0 and counts["copied"] == 150 and counts["in_doubt"] == 0, counts
@@ -94,13 +94,14 @@ def test_a_destination_that_drops_again_and_again(nightferry, dovecot, exosim_fo
 
 
 def test_a_destination_that_asks_to_come_again(nightferry, dovecot, exosim_for, compare_mailboxes):
-    source, behind, exosim = prepare(nightferry, dovecot, exosim_for, 100)
+    source, behind, exosim = prepare(nightferry, dovecot, exosim_for, 250)
     ferry.add_endpoint(nightferry, source, "alice", extra=("--retry-delay", "100ms"))
     ferry.add_batch(nightferry, [("alice", "pw-alice", "alice@contoso.example")])
-    exosim.ask("/fault", {"kind": "refuse", "text": "NO Server Unavailable.", "nth": 10, "count": 30})
+    for nth in (10, 90, 170):
+        exosim.ask("/fault", {"kind": "refuse", "text": "NO Server Unavailable.", "nth": nth})
     nightferry.run("batch", "start", "pilot", "--wait")
     counts = ferry.user_counts(nightferry)["alice"]
-    assert counts["refused"] == 0 and counts["copied"] == 100, counts
+    assert counts["refused"] == 0 and counts["copied"] == 250, counts
     compare_mailboxes((source, "alice"), (behind, "alice@contoso.example"))
 
 

@@ -85,7 +85,6 @@ SWITCHES = {
     "MIME is written anew": {"mime_recoded": 1, "message_id_added": 1},
     "no APPENDUID": {"appenduid": 0},
     "\\Flagged is lost on the way": {"append_flagged_kept": 0},
-    "\\Seen is lost on the way": {"append_seen_kept": 0},
     "few sessions": {"sessions_max": 2},
 }
 

@@ -1,0 +1,242 @@
+"""A destination that throttles, counts errors, revokes tokens, is full, loses a folder, or takes IMAP away, and users whose passwords are wrong:
+each has its outcome, is said in one line with what to do, and goes on when it is mended."""
+import json
+import time
+
+import ferry
+import pytest
+import watch
+from servers import corpus
+from servers.rawimap import RawImap
+
+ALICE = "alice@contoso.example"
+EVER = 0
+
+
+def world(nf, dovecot, exosim_for, names=("alice",), count=60, config=None, **kw):
+    source, behind = dovecot(list(names)), dovecot([f"{u}@contoso.example" for u in names], special_use=False)
+    exosim = exosim_for(behind, config=config or {})
+    for user in names:
+        for i in range(count):
+            source.maildir(user).add(corpus.made(i, message_id=i % 4 != 0), (("A",), ("B",))[i * 2 // count], ("\\Seen",), 1_000_000_000 + i)
+    watch.prepare(nf, source, exosim, names, **kw)
+    return source, behind, exosim
+
+
+def no_faults(exosim):
+    import urllib.request
+    request = urllib.request.Request(f"http://127.0.0.1:{exosim.admin}/fault", b"{}", method="DELETE")
+    urllib.request.urlopen(request, timeout=5).close()
+
+
+def start(nf, code=0, timeout=120):
+    return nf.run("batch", "start", "pilot", "--wait", code=code, timeout=timeout)
+
+
+@pytest.mark.parametrize("text", ["NO Request is throttled. Suggested Backoff Time: 700 milliseconds", "BAD Request is throttled. Suggested Backoff Time: 700 milliseconds",
+                                  None])
+def test_throttle_texts_fence_and_fail_nothing(nightferry, dovecot, exosim_for, text):
+    _, _, exosim = world(nightferry, dovecot, exosim_for)
+    for n in (5, 20, 33):
+        exosim.ask("/fault", {"kind": "throttle", "ms": 700, "nth": n, **({"text": text} if text else {})})
+    exosim.ask("/fault", {"kind": "throttle", "ms": 700, "nth": 4, "command": "SELECT", **({"text": text} if text else {})})
+    begun = time.monotonic()
+    start(nightferry)
+    assert time.monotonic() - begun > 1.4, "the fences were waited out"
+    counts = watch.users(nightferry)["alice"]["counts"]
+    assert counts["copied"] == 60 and counts["refused"] == 0, counts
+    state = exosim.ask("/state")["mailboxes"][ALICE]
+    assert state["while_fenced"] <= 2, state
+    watch.perfect(nightferry)
+
+
+def test_throttled_all_the_time_is_deferred_not_failed(nightferry, dovecot, exosim_for):
+    """A long fence: `stop` still acts at once, and no item is refused."""
+    _, _, exosim = world(nightferry, dovecot, exosim_for)
+    exosim.ask("/fault", {"kind": "throttle", "ms": 299961, "nth": 10})
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    watch.wait_for(lambda: watch.appended(exosim) >= 9)
+    time.sleep(1)
+    row = watch.users(nightferry)["alice"]
+    assert row["state"] == "Syncing" and row["counts"]["refused"] == 0, row
+    begun = time.monotonic()
+    process.terminate()
+    assert nightferry.finish(process, 20).code == 5
+    assert time.monotonic() - begun < 4
+
+
+def test_limits_of_the_service(nightferry, dovecot, exosim_for):
+    """Its own limits instead of single faults: so many APPENDs in a second, and it closes the connection each time."""
+    _, _, exosim = world(nightferry, dovecot, exosim_for, config={"switches": {"appends_max": 15, "appends_window": 1000, "backoff": 400}})
+    start(nightferry)
+    counts = watch.users(nightferry)["alice"]["counts"]
+    assert counts["copied"] == 60 and counts["refused"] == 0, counts
+    watch.perfect(nightferry)
+
+
+@pytest.mark.parametrize("text", ["NO Something odd. 99", "BAD Command Argument Error. 11"])
+def test_ten_errors_and_bye(nightferry, dovecot, exosim_for, text):
+    """Messages that are refused one after another: the session ends after ten, those are reported and all others arrive."""
+    _, _, exosim = world(nightferry, dovecot, exosim_for)
+    exosim.ask("/fault", {"kind": "refuse_message", "nth": 10, "count": 14, "text": text})
+    for _ in range(3):
+        if start(nightferry, code=None).code == 0:
+            break
+    row = watch.users(nightferry)["alice"]
+    counts = row["counts"]
+    assert row["state"] == "Synced" and counts["copied"] + counts["refused"] == 60, row
+    no_faults(exosim)
+    nightferry.run("batch", "sync", "pilot", "--wait")
+    assert watch.users(nightferry)["alice"]["counts"]["copied"] == 60
+    watch.perfect(nightferry)
+
+
+def test_token_revoked_in_mid_run(nightferry, dovecot, exosim_for):
+    _, _, exosim = world(nightferry, dovecot, exosim_for, count=150)
+    exosim.ask("/fault", {"kind": "slow", "ms": 10, "count": EVER})
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    watch.wait_for(lambda: watch.appended(exosim) > 30)
+    exosim.ask("/revoke", {})
+    exosim.ask("/fault", {"kind": "drop", "nth": 1})
+    assert nightferry.finish(process).code == 0
+    watch.perfect(nightferry)
+
+
+def test_short_lived_tokens(nightferry, dovecot, exosim_for):
+    _, _, exosim = world(nightferry, dovecot, exosim_for, config={"switches": {"token_life": 2}}, count=40)
+    exosim.ask("/fault", {"kind": "slow", "ms": 60, "count": EVER})
+    exosim.ask("/fault", {"kind": "drop", "nth": 20, "count": 2})
+    start(nightferry)
+    watch.perfect(nightferry)
+
+
+def test_token_service_away(nightferry, dovecot, exosim_for):
+    """It answers 503 for a while, then well again."""
+    _, _, exosim = world(nightferry, dovecot, exosim_for)
+    exosim.ask("/fault", {"kind": "token_error", "count": 2})
+    for _ in range(2):
+        if start(nightferry, code=None).code == 0:
+            break
+    watch.perfect(nightferry)
+
+
+def test_quota_full(nightferry, dovecot, exosim_for):
+    """Full: the mailbox is Failed with quota, the other one goes on; raised: `start` goes on."""
+    _, _, exosim = world(nightferry, dovecot, exosim_for, ("alice", "bob"))
+    exosim.ask("/fault", {"kind": "quota_full", "mailbox": ALICE, "nth": 20, "count": EVER})
+    result = start(nightferry, code=1)
+    rows = watch.users(nightferry)
+    assert rows["alice"]["state"] == "Failed" and rows["alice"]["error_kind"] == "quota", rows
+    assert rows["alice"]["retry_at"] == 0 and rows["alice"]["counts"]["refused"] == 0, "it is the person's to raise it"
+    assert "full" in rows["alice"]["error"] and "full" in result.out, rows
+    assert rows["bob"]["state"] == "Synced" and watch.status(nightferry)["state"] == "SyncedWithErrors"
+    no_faults(exosim)
+    start(nightferry)
+    watch.perfect(nightferry)
+
+
+def test_real_quota_at_a_plain_imap_destination(nightferry, dovecot):
+    source = dovecot(["alice"])
+    target = dovecot(["a@x.example"], quota_kb=60)
+    for i in range(40):
+        source.maildir("alice").add(corpus.made(i, size=4000))
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_imap_target(nightferry, target, "a@x.example", extra=("--settle-after", "300ms"))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", "a@x.example")], target="other")
+    start(nightferry, code=1)
+    row = watch.users(nightferry)["alice"]
+    assert row["state"] == "Failed" and row["error_kind"] == "quota" and 0 < row["counts"]["copied"] < 40, row
+
+
+def test_folder_deleted_in_mid_run(nightferry, dovecot, exosim_for):
+    """Somebody deletes the destination folder while it is filled: it is made again, what comes after goes there, and what went with it is told."""
+    _, behind, exosim = world(nightferry, dovecot, exosim_for)
+    exosim.ask("/fault", {"kind": "folder_gone", "folder": "A", "nth": 12})
+    for _ in range(2):
+        if start(nightferry, code=None).code == 0:
+            break
+    row = watch.users(nightferry)["alice"]
+    assert row["state"] == "Synced" and row["counts"]["copied"] == 60 and row["counts"]["refused"] == 0, row
+    verdict, total = ferry.verify(nightferry)
+    assert total["missing"] == 0 and total["gone"] >= 1 and total["same"] + total["gone"] == 60 and verdict in ("Good", "Investigate"), (verdict, total)
+
+
+@pytest.mark.parametrize("fault, kinds", [
+    ({"kind": "not_connected", "count": EVER}, ("mailbox", "rights", "busy")),
+    ({"kind": "refuse_signin", "count": EVER}, ("rights", "credentials", "mailbox")),
+])
+def test_imap_disabled_for_one_mailbox(nightferry, dovecot, exosim_for, fault, kinds):
+    """In the middle of it IMAP is taken from the mailbox: Failed with what to do; the other one goes on; given back: it goes on."""
+    _, _, exosim = world(nightferry, dovecot, exosim_for, ("alice", "bob"))
+    exosim.ask("/fault", {**fault, "mailbox": ALICE})
+    exosim.ask("/fault", {"kind": "drop", "mailbox": ALICE, "nth": 10})
+    result = start(nightferry, code=(1, 5, 77), timeout=180)
+    rows = watch.users(nightferry)
+    assert rows["alice"]["state"] == "Failed" and rows["alice"]["error_kind"] in kinds, rows
+    assert rows["bob"]["state"] == "Synced", rows
+    hint = rows["alice"]["error"]
+    assert "IMAP" in hint or "permission" in hint.lower(), hint
+    assert ALICE in result.out or "alice" in result.out
+    no_faults(exosim)
+    start(nightferry)
+    watch.perfect(nightferry)
+
+
+def test_service_is_away_for_a_while(nightferry, dovecot, exosim_for):
+    _, _, exosim = world(nightferry, dovecot, exosim_for, count=120)
+    exosim.ask("/fault", {"kind": "slow", "ms": 10, "count": EVER})
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    watch.wait_for(lambda: watch.appended(exosim) > 30)
+    exosim.kill()
+    time.sleep(1.5)
+    exosim.start()
+    assert nightferry.finish(process).code == 0
+    watch.perfect(nightferry)
+
+
+# ---- the source's sign-in breaker
+
+def test_three_wrong_passwords_pause_the_endpoint(nightferry, dovecot, exosim_for):
+    names = ("good", "bad1", "bad2", "bad3", "bad4")
+    source, behind = dovecot(list(names)), dovecot([f"{u}@contoso.example" for u in names], special_use=False)
+    exosim = exosim_for(behind)
+    for user in names:
+        source.maildir(user).add(corpus.made(1))
+    ferry.add_endpoint(nightferry, source, "good")
+    ferry.add_exchange(nightferry, exosim, "good@contoso.example", extra=("--settle-after", "300ms"))
+    ferry.add_batch(nightferry, [(u, "typed wrong", f"{u}@contoso.example") for u in names if u != "good"], extra=("--pilot", "--max-concurrent", "1"))
+    log_before = source.log()
+    result = start(nightferry, code=(77, 1, 5))
+    rows = watch.users(nightferry)
+    assert [rows[u]["state"] for u in ("bad1", "bad2", "bad3")] == ["Failed"] * 3, rows
+    assert all(rows[u]["error_kind"] == "credentials" and rows[u]["retry_at"] == 0 for u in ("bad1", "bad2", "bad3")), rows
+    assert rows["bad4"]["state"] == "Queued", "the fourth is not tried"
+    tried = source.log()[len(log_before):]
+    assert "bad3" in tried and "bad4" not in tried
+    said = rows["bad3"]["error"] + result.out
+    assert "paused" in said and "nightferry endpoint test src" in said, said
+    assert "paused" in nightferry.run("endpoint", "show", "src").out
+    assert "paused" in nightferry.run("batch", "status", "pilot").out
+    # a wrong one does not resume, a right one does
+    nightferry.run("endpoint", "test", "src", "--password-file", nightferry.secret_file("typed wrong again"), code=77)
+    assert json.loads(nightferry.run("endpoint", "show", "src", "--json").out)["paused_at"] > 0
+    nightferry.run("endpoint", "test", "src")
+    assert json.loads(nightferry.run("endpoint", "show", "src", "--json").out)["paused_at"] == 0
+    start(nightferry, code=(77, 1, 5))
+    assert "bad4" in source.log()[len(log_before):]
+
+
+def test_one_wrong_password_harms_nobody_else(nightferry, dovecot, exosim_for):
+    names = ("alice", "bob", "carol")
+    source, behind = dovecot(list(names)), dovecot([f"{u}@contoso.example" for u in names], special_use=False)
+    exosim = exosim_for(behind)
+    for user in names:
+        source.maildir(user).add(corpus.made(1))
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, "alice@contoso.example", extra=("--settle-after", "300ms"))
+    ferry.add_batch(nightferry, [(u, source.users[u] if u != "bob" else "wrong", f"{u}@contoso.example") for u in names])
+    result = start(nightferry, code=77)
+    rows = watch.users(nightferry)
+    assert [rows[u]["state"] for u in names] == ["Synced", "Failed", "Synced"], rows
+    assert "bob" in result.out and "credentials" in result.out
+    assert RawImap(source.port) is not None
