@@ -308,13 +308,13 @@ static int run_test(struct cli *c, struct err *err)
 
 static json_t *endpoint_json(const struct endpoint *e)
 {
-	return json_pack("{s:s,s:s,s:i,s:s,s:s,s:b,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:I,s:I,s:I,s:b,s:b,s:s}", "name", e->name, "host", e->host,
+	return json_pack("{s:s,s:s,s:i,s:s,s:s,s:b,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:I,s:I,s:I,s:b,s:b,s:s,s:I,s:s}", "name", e->name, "host", e->host,
 		"port", (int)e->port, "tls", tls_mode_name(e->tls), "ca_file", e->ca_file, "accept_any_certificate",
 		(int)e->accept_any_certificate, "auth", auth_method_name(e->auth), "provider", e->provider, "test_user", e->test_user,
 		"admin_user", e->admin_user, "login_template", e->login_template, "max_mailboxes", (int)e->max_mailboxes,
 		"max_connections", (int)e->max_connections, "bytes_per_s", (json_int_t)e->bytes_per_s, "bytes_per_day",
 		(json_int_t)e->bytes_per_day, "tested_at", (json_int_t)e->tested_at, "test_passed", (int)e->test_passed, "test_skipped",
-		(int)e->test_skipped, "test_text", e->test_text);
+		(int)e->test_skipped, "test_text", e->test_text, "paused_at", (json_int_t)e->paused_at, "paused_text", e->paused_text);
 }
 
 static const char *test_state(const struct endpoint *e)

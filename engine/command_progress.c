@@ -61,6 +61,7 @@ static int run_status(struct cli *c, struct err *err)
 {
 	struct batch b;
 	struct batch_summary s;
+	struct endpoint e;
 	struct user *active = NULL, *all = NULL;
 	size_t n_active = 0, n = 0;
 	char path[MODEL_PATH + 8], bytes[32], at[CLOCK_TEXT];
@@ -68,7 +69,7 @@ static int run_status(struct cli *c, struct err *err)
 	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) || store_batch_summary(c->store, b.id, &s, &active, &n_active, err))
 		return -1;
 	free(active);
-	if (store_user_list(c->store, b.id, &all, &n, err))
+	if (store_endpoint_by_id(c->store, b.endpoint_id, &e, err) || store_user_list(c->store, b.id, &all, &n, err))
 		return -1;
 	snprintf(path, sizeof path, "%s.lock", c->state);
 	bool engine = lock_is_held(path, &pid);
@@ -93,6 +94,10 @@ static int run_status(struct cli *c, struct err *err)
 			progress_print_user(&all[i]);
 	}
 	free(all);
+	json_object_set_new(c->out, "endpoint_paused", json_boolean(e.paused_at > 0));
+	if (!c->json && e.paused_at)
+		printf("Sign-ins at endpoint %s are paused: %s. Check the passwords, then: nightferry endpoint test %s\n", e.name, e.paused_text,
+			e.name);
 	if (!c->json)
 		print_next(&b, engine);
 	return EXIT_DONE;

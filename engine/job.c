@@ -201,6 +201,7 @@ static int plan_folders(struct job *j, struct err *err)
 		if (!folder_list(j->source, j->user.user_root[0] ? j->user.user_root : NULL, &j->list, &odd, err)) {
 			if (j->list.n)
 				break;
+			folder_list_done(&j->list);
 			err_set(err, ERR_PROTOCOL, "the source lists no folder at all, not even the INBOX");
 		}
 		err_wrap(err, "listing the folders");
@@ -407,7 +408,8 @@ static void finish(struct job *j, int rc, struct err *err)
 		int64_t wait = RETRY_USER_S * (int64_t)(j->user.tries + 1);
 		if (err->retry_after_ms > wait * 1000)
 			wait = err->retry_after_ms / 1000 + 1;
-		if (act == ACT_RETRY || act == ACT_WAIT || (act == ACT_SKIP_FOLDER && j->user.tries < RETRY_FOLDER))
+		if (act == ACT_RETRY || act == ACT_WAIT || (act == ACT_SKIP_FOLDER && j->user.tries < RETRY_FOLDER) ||
+			(act == ACT_STOP_MAILBOX && err->retry_after_ms > 0))
 			retry_at = clock_wall_s() + wait;
 	}
 	struct err why = *err;

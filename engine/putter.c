@@ -10,6 +10,9 @@
 
 #define RUN_ITEMS 256
 #define RUN_BYTES ((uint64_t)2 * 1024 * 1024)
+#define SAYS_FULL "Server Unavailable. 15"
+#define FULL_ANSWERS 4      /* in a row, while the session itself is well: the mailbox is full */
+#define FULL_RETRY_MS (15 * 60 * 1000) /* it is a guess: looked at again by itself */
 #define CULPRITS 3 /* more in a row, and nothing placed between: it is the destination and not the messages */
 _Static_assert(sizeof ((struct parcel *)0)->key == PRINT_KEY_BYTES, "a parcel carries the key");
 
@@ -20,6 +23,7 @@ struct putter {
 	struct put_item *items; /* owned; RUN_ITEMS */
 	struct item *records;   /* owned; RUN_ITEMS */
 	unsigned failures;      /* connections lost and requests to come again, in a row */
+	unsigned full;          /* answers in a row that may mean a full mailbox */
 	unsigned culprits;      /* messages set aside in a row because the destination fails with them */
 };
 
@@ -111,7 +115,7 @@ static int judge(struct putter *p, struct parcel *q, const struct put_item *it, 
 	case ACT_WAIT:
 		return 0;
 	case ACT_RETRY:
-		if (!alone || ++q->tries < JOB_ITEM_TRIES || p->culprits >= CULPRITS)
+		if (!alone || strstr(it->err.server, SAYS_FULL) || ++q->tries < JOB_ITEM_TRIES || p->culprits >= CULPRITS)
 			return 0;
 		p->culprits++;
 		p->failures = 0;
@@ -268,6 +272,16 @@ static struct parcel *split(struct parcel *run, size_t n)
 	return rest;
 }
 
+/* Exchange says the same for a full mailbox and for trouble of its own (spec/exchange-online.md, 2). */
+static int say_full(const struct err *why, struct err *err)
+{
+	err_set(err, ERR_QUOTA, "the destination refuses every message while the session itself is well: the mailbox is most probably full");
+	err_server(err, why->server, strlen(why->server));
+	err_hint(err, "look at its quota; it is tried again in a quarter of an hour, or at once by starting the user again");
+	err->retry_after_ms = FULL_RETRY_MS;
+	return -1;
+}
+
 /* One put of the first items of the run and what follows from it. 0: go on with what *run holds now; -1: over. */
 static int put_once(struct putter *p, struct parcel **run, struct err *err)
 {
@@ -298,7 +312,7 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 		end = &(*end)->next;
 	*end = rest;
 	if (o.placed)
-		p->failures = p->culprits = 0;
+		p->failures = p->culprits = p->full = 0;
 	if (saved)
 		return -1;
 	if (o.fatal.kind != ERR_NONE) {
@@ -310,6 +324,8 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 		p->target->ops->close(&p->target);
 	if (busy)
 		why = o.busy;
+	if (busy && strstr(why.server, SAYS_FULL) && ++p->full >= FULL_ANSWERS)
+		return say_full(&why, err);
 	if (rc || busy) {
 		enum err_action act = err_action(why.kind);
 		*err = why;

@@ -173,16 +173,27 @@ static int finish_line(struct filter *f)
 	return 1;
 }
 
-/* "* 17 EXISTS" and "* 1 RECENT". */
-static bool is_count(const struct buf *line)
+/* "* 17 EXISTS" and "* 1 RECENT": what stands before the word, of n octets; NULL: another line. */
+static const char *count_of(const struct buf *line, size_t *n)
 {
-	const char *p = line->data, *end = p + line->len;
-	if (line->len < 9 || p[0] != '*' || p[1] != ' ')
-		return false;
-	for (p += 2; p < end && isdigit((unsigned char)*p); p++)
-		;
-	size_t left = (size_t)(end - p);
-	return left >= 7 && (!memcmp(p, " EXISTS", 7) || !memcmp(p, " RECENT", 7)) && (left == 7 || (left == 8 && p[7] == '\r'));
+	size_t len = line->len;
+	const char *p = line->data;
+	if (len > 0 && p[len - 1] == '\r')
+		len--;
+	if (len < 10 || p[0] != '*' || p[1] != ' ' || (memcmp(p + len - 7, " EXISTS", 7) && memcmp(p + len - 7, " RECENT", 7)))
+		return NULL;
+	*n = len - 9;
+	return p + 2;
+}
+
+/* Dropped: counts nobody reads now, and those that are none. libetpan reads "-1" as 0, and a full folder would look empty. */
+static bool is_dropped(const struct filter *f)
+{
+	size_t n, digits = 0;
+	const char *p = f->context.continued ? NULL : count_of(&f->line, &n);
+	while (p && digits < n && isdigit((unsigned char)p[digits]))
+		digits++;
+	return p && ((f->mutes_counts && digits == n) || (digits == 0 && (*p == '-' || *p == '+')));
 }
 
 /* Collects input up to the line's end. 1: a line is ready. 0: more input is needed. */
@@ -198,7 +209,7 @@ static int next_line(struct filter *f)
 		f->at += n + (newline != NULL);
 		if (!newline)
 			break;
-		int whole = f->mutes_counts && !f->context.continued && is_count(&f->line) ? 0 : finish_line(f);
+		int whole = is_dropped(f) ? 0 : finish_line(f);
 		if (whole < 0)
 			return -1;
 		if (whole) {

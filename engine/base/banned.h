@@ -8,6 +8,9 @@
 #include <string.h>
 #include <time.h>
 
+#undef sprintf /* glibc makes these macros for clang with _FORTIFY_SOURCE */
+#undef vsprintf
+
 #pragma GCC poison strcpy strcat sprintf vsprintf gets strncpy strncat /* buf, snprintf */
 #pragma GCC poison strtok gmtime localtime asctime ctime               /* strtok_r, clock */
 #pragma GCC poison atoi atol atoll                                     /* strtoll with checks */

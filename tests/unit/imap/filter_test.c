@@ -157,12 +157,12 @@ static void test_endless_answers_end(void **state)
 	}
 	filter_free(&f);
 	char deep[300] = "* 1 FETCH (";
-	for (int depth = 199; depth <= 200; depth++) {
+	for (int depth = FILTER_DEPTH_MAX - 1; depth <= FILTER_DEPTH_MAX; depth++) {
 		f = filter_new();
 		memset(deep + 11, '(', (size_t)depth);
 		memcpy(deep + 11 + depth, "\r\n", 3);
-		assert_int_equal(feed_many(f, deep, 1), depth == 199 ? 0 : -1);
-		if (depth == 199)
+		assert_int_equal(feed_many(f, deep, 1), depth == FILTER_DEPTH_MAX - 1 ? 0 : -1);
+		if (depth == FILTER_DEPTH_MAX - 1)
 			filter_free(&f);
 	}
 	assert_non_null(strstr(filter_error(f), "nested"));
