@@ -10,14 +10,19 @@
 #include <string.h>
 
 #define INDEX_PAGE 500
-#define FOUND 64             /* candidates with the same header values that are looked at */
-#define SEEN 64              /* digests of destination messages that were read before */
+#define FOUND 64 /* candidates with the same header values that are looked at */
+#define SEEN 64  /* digests of destination messages that were read before */
 
 struct adopt {
 	struct existing found[FOUND];
-	struct { char id[200]; uint8_t sha256[32]; uint8_t canon[CANON_BYTES]; bool has_canon; } seen[SEEN];
+	struct {
+		char id[200];
+		uint8_t sha256[32];
+		uint8_t canon[CANON_BYTES];
+		bool has_canon;
+	} seen[SEEN];
 	size_t next_seen;
-	int64_t folder;      /* whose messages were seen: other folders may have the same ids */
+	int64_t folder; /* whose messages were seen: other folders may have the same ids */
 };
 
 void adopt_done(struct job *j)
@@ -28,7 +33,10 @@ void adopt_done(struct job *j)
 
 /* --- the index ---------------------------------------------------------------------------------- */
 
-struct ids { char **v; size_t n; }; /* sorted */
+struct ids {
+	char **v;
+	size_t n;
+}; /* sorted */
 
 static int by_id(const void *a, const void *b)
 {
@@ -36,7 +44,8 @@ static int by_id(const void *a, const void *b)
 }
 
 /* claimed: ids that are ours already, left out. */
-static int index_page(struct job *j, struct route_folder *f, const struct remote_mail *v, size_t n, const struct ids *claimed, struct err *err)
+static int index_page(struct job *j, struct route_folder *f, const struct remote_mail *v, size_t n,
+	const struct ids *claimed, struct err *err)
 {
 	size_t kept = 0;
 	struct existing *e = calloc(n, sizeof *e);
@@ -50,15 +59,17 @@ static int index_page(struct job *j, struct route_folder *f, const struct remote
 		e[kept].size = v[i].size;
 		print_key(&v[i].print, e[kept++].key);
 	}
-	int rc = kept ? store_existing_add(j->work->store, j->user.id, j->user.lease_epoch, f->dest.id, e, kept, false, err) : 0;
+	int rc = kept ? store_existing_add(
+				j->work->store, j->user.id, j->user.lease_epoch, f->dest.id, e, kept, false, err)
+		      : 0;
 	f->dest.has_existing |= kept > 0;
 	free(e);
 	return rc;
 }
 
 /* Lists what comes after the mark ("": all) into the index. */
-static int list_all(struct job *j, struct route_folder *f, const struct folder_ref *ref, const char *mark, const struct ids *claimed,
-	struct err *err)
+static int list_all(struct job *j, struct route_folder *f, const struct folder_ref *ref, const char *mark,
+	const struct ids *claimed, struct err *err)
 {
 	struct remote_mail *page = calloc(INDEX_PAGE, sizeof *page);
 	char cursor[200];
@@ -77,8 +88,8 @@ static int list_all(struct job *j, struct route_folder *f, const struct folder_r
 	return rc;
 }
 
-static int list_with_retries(struct job *j, struct route_folder *f, const struct folder_ref *ref, const char *mark, const struct ids *claimed,
-	struct err *err)
+static int list_with_retries(struct job *j, struct route_folder *f, const struct folder_ref *ref, const char *mark,
+	const struct ids *claimed, struct err *err)
 {
 	for (unsigned tries = 1; list_all(j, f, ref, mark, claimed, err); tries++) {
 		enum err_action act = err_action(err->kind);
@@ -102,10 +113,13 @@ int adopt_arrivals(struct job *j, struct route_folder *f, const struct folder_re
 		return -1;
 	if (ref->existing > known) {
 		struct ids claimed = {0};
-		log_line(LOG_INFO, "mailbox %s: %llu messages have come into %s that are not known here; they are compared before anything "
-			"is copied", j->user.address, (unsigned long long)(ref->existing - known), ref->path);
+		log_line(LOG_INFO,
+			"mailbox %s: %llu messages have come into %s that are not known here; they are compared before "
+			"anything "
+			"is copied",
+			j->user.address, (unsigned long long)(ref->existing - known), ref->path);
 		int rc = store_claimed(s, f->dest.id, &claimed.v, &claimed.n, err) ||
-			list_with_retries(j, f, ref, f->dest.mark, &claimed, err);
+			 list_with_retries(j, f, ref, f->dest.mark, &claimed, err);
 		store_ids_free(&claimed.v, claimed.n);
 		if (rc)
 			return -1;
@@ -119,13 +133,15 @@ int adopt_arrivals(struct job *j, struct route_folder *f, const struct folder_re
 int adopt_index(struct job *j, struct route_folder *f, const struct folder_ref *ref, struct err *err)
 {
 	if (ref->existing && j->batch.existing == EXISTING_REFUSE) {
-		err_set(err, ERR_FOLDER, "destination folder %s holds %llu messages already, and the batch says --existing refuse",
+		err_set(err, ERR_FOLDER,
+			"destination folder %s holds %llu messages already, and the batch says --existing refuse",
 			ref->path, (unsigned long long)ref->existing);
 		err_hint(err, "--existing adopt takes over what is the same and copies the rest");
 		return -1;
 	}
 	if (ref->existing && j->batch.existing == EXISTING_ADOPT) {
-		log_line(LOG_INFO, "mailbox %s: %llu messages are in %s already; they are compared before anything is copied",
+		log_line(LOG_INFO,
+			"mailbox %s: %llu messages are in %s already; they are compared before anything is copied",
 			j->user.address, (unsigned long long)ref->existing, ref->path);
 		if (list_with_retries(j, f, ref, "", &(struct ids){0}, err))
 			return -1;
@@ -163,7 +179,8 @@ static int digest(struct job *j, const struct folder_ref *ref, const char *id, b
 }
 
 /* 0: *match names the one that is the same; *match NULL: none is; -1. */
-static int find_same(struct job *j, const struct folder_ref *ref, const struct mail *m, size_t n, const char **match, struct err *err)
+static int find_same(struct job *j, const struct folder_ref *ref, const struct mail *m, size_t n, const char **match,
+	struct err *err)
 {
 	struct adopt *a = j->adopt;
 	size_t at;
@@ -193,7 +210,8 @@ static int find_same(struct job *j, const struct folder_ref *ref, const struct m
 	return 0;
 }
 
-static int record(struct job *j, struct route_folder *f, const struct folder_ref *ref, const struct mail *m, const char *id, struct err *err)
+static int record(struct job *j, struct route_folder *f, const struct folder_ref *ref, const struct mail *m,
+	const char *id, struct err *err)
 {
 	struct item rec;
 	unsigned flags = 0;

@@ -28,8 +28,10 @@ int attend_exit_code(struct store *s, int64_t batch_id, struct err *err)
 	for (size_t i = 0; i < n; i++) {
 		if (v[i].state == USER_FAILED) {
 			failed = true;
-			all_sign_in &= v[i].error_kind == ERR_CREDENTIALS || v[i].error_kind == ERR_BANNED || v[i].error_kind == ERR_RIGHTS;
-		} else if (v[i].state != USER_SYNCED && v[i].state != USER_COMPLETED && v[i].state != USER_COMPLETED_WITH_WARNINGS) {
+			all_sign_in &= v[i].error_kind == ERR_CREDENTIALS || v[i].error_kind == ERR_BANNED ||
+				       v[i].error_kind == ERR_RIGHTS;
+		} else if (v[i].state != USER_SYNCED && v[i].state != USER_COMPLETED &&
+			   v[i].state != USER_COMPLETED_WITH_WARNINGS) {
 			stopped = true;
 		}
 		skipped |= v[i].counts.skipped || v[i].counts.refused;
@@ -48,8 +50,8 @@ int attend_exit_code(struct store *s, int64_t batch_id, struct err *err)
 }
 
 /* Another engine moves the batch: look on until it is done, or the engine is gone. */
-static int look_on(struct cli *c, int64_t batch_id, struct progress *p, const char *lock_path, bool *interrupted, bool *engine_gone,
-	struct err *err)
+static int look_on(struct cli *c, int64_t batch_id, struct progress *p, const char *lock_path, bool *interrupted,
+	bool *engine_gone, struct err *err)
 {
 	sigset_t set, old;
 	sigemptyset(&set);
@@ -75,12 +77,19 @@ static int look_on(struct cli *c, int64_t batch_id, struct progress *p, const ch
 	return rc;
 }
 
-static int run_in_place(struct cli *c, int64_t batch_id, struct progress *p, bool *stopped, int *code, struct err *said, struct err *err)
+static int run_in_place(struct cli *c, int64_t batch_id, struct progress *p, bool *stopped, int *code, struct err *said,
+	struct err *err)
 {
 	char log[MODEL_PATH + 8];
 	snprintf(log, sizeof log, "%s.log", c->state);
-	struct supervisor_conf conf = {.state = c->state, .key_file = c->key_file, .batch_id = batch_id, .once = true, .log_path = log,
-		.verbose = true, .tick = progress_tick, .ctx = p};
+	struct supervisor_conf conf = {.state = c->state,
+		.key_file = c->key_file,
+		.batch_id = batch_id,
+		.once = true,
+		.log_path = log,
+		.verbose = true,
+		.tick = progress_tick,
+		.ctx = p};
 	return supervisor_run(&conf, code, stopped, said, err);
 }
 
@@ -110,11 +119,15 @@ static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
 	}
 	json_object_set_new(c->out, "users", users);
 	if (!c->json) {
-		printf("Batch %s: %s%s\n", b->name, batch_state_name(now.state), stopped && is_busy(now.state) ? ", and no engine runs now" : "");
+		printf("Batch %s: %s%s\n", b->name, batch_state_name(now.state),
+			stopped && is_busy(now.state) ? ", and no engine runs now" : "");
 		if (passwords && strncmp(b->name, "copy-", 5) != 0)
-			printf("New passwords: nightferry batch set %s --csv FILE; an administrator's: nightferry endpoint set. Then start it again.\n", word);
+			printf("New passwords: nightferry batch set %s --csv FILE; an administrator's: nightferry "
+			       "endpoint set. Then start it again.\n",
+				word);
 		if (stopped)
-			printf("Stopped in good order. It goes on where it stopped: nightferry batch start %s --wait\n", word);
+			printf("Stopped in good order. It goes on where it stopped: nightferry batch start %s --wait\n",
+				word);
 		else if (aside)
 			printf("Some items were left out: nightferry batch report %s\n", word);
 		else if (now.state == BATCH_SYNCED)
@@ -145,7 +158,9 @@ int attend_batch(struct cli *c, const struct batch *b, struct err *err)
 		if (lock_is_held(lock_path, &pid)) {
 			bool interrupted = false;
 			if (!c->json)
-				printf("An engine runs already (process %d); looking on. Ctrl-C only stops the looking.\n", pid);
+				printf("An engine runs already (process %d); looking on. Ctrl-C only stops the "
+				       "looking.\n",
+					pid);
 			rc = look_on(c, b->id, p, lock_path, &interrupted, &again, err);
 			if (interrupted) {
 				progress_free(&p);
@@ -165,7 +180,8 @@ int attend_batch(struct cli *c, const struct batch *b, struct err *err)
 		return -1;
 	}
 	if (code == EXIT_STORE || code == EXIT_INTERNAL) {
-		err_set(err, code == EXIT_STORE ? ERR_STORE : ERR_INTERNAL, "the engine ended with an error; see %s.log", c->state);
+		err_set(err, code == EXIT_STORE ? ERR_STORE : ERR_INTERNAL,
+			"the engine ended with an error; see %s.log", c->state);
 		return -1;
 	}
 	print_outcome(c, b, stopped);

@@ -15,22 +15,27 @@
 #include <unistd.h>
 #include <wchar.h>
 
-static const struct command *const tables[] = {commands_endpoint, commands_target, commands_batch, commands_run, commands_progress, commands_report,
-	commands_user, commands_copy, commands_doctor};
+static const struct command *const tables[] = {commands_endpoint, commands_target, commands_batch, commands_run,
+	commands_progress, commands_report, commands_user, commands_copy, commands_doctor};
 #define TABLES (sizeof tables / sizeof tables[0])
-static const char *const nouns[] = {"endpoint", "target", "batch", "user", "copy", "run", "doctor"}; /* as the list of commands shows them */
+static const char *const nouns[] = {
+	"endpoint", "target", "batch", "user", "copy", "run", "doctor"}; /* as the list of commands shows them */
 #define NOUNS (sizeof nouns / sizeof nouns[0])
 #define VERSION "0.1.0"
 
 static const struct option_spec common[] = {
-	{.name = "state", .arg = "FILE", .help = "the state file (else NIGHTFERRY_STATE, /var/lib/nightferry/state.db, or below "
-		"XDG_STATE_HOME)", .group = "Common options"},
-	{.name = "key-file", .arg = "FILE", .help = "the vault's key (else NIGHTFERRY_KEY_FILE, /etc/nightferry/vault.key, or below "
-		"XDG_CONFIG_HOME)"},
+	{.name = "state",
+		.arg = "FILE",
+		.help = "the state file (else NIGHTFERRY_STATE, /var/lib/nightferry/state.db, or below "
+			"XDG_STATE_HOME)",
+		.group = "Common options"},
+	{.name = "key-file",
+		.arg = "FILE",
+		.help = "the vault's key (else NIGHTFERRY_KEY_FILE, /etc/nightferry/vault.key, or below "
+			"XDG_CONFIG_HOME)"},
 	{.name = "json", .help = "print one JSON document for machines"},
 	{.name = "verbose", .letter = 'v', .help = "tell more of what is done, on standard error"},
-	{.name = "help", .letter = 'h', .help = "this text"},
-	{0}};
+	{.name = "help", .letter = 'h', .help = "this text"}, {0}};
 
 int cli_exit_code(enum err_kind kind)
 {
@@ -82,8 +87,8 @@ int cli_exit_code(enum err_kind kind)
 void cli_print_error(const struct cli *c, const struct err *err)
 {
 	if (c->json) {
-		json_t *e = json_pack("{s:{s:s,s:s,s:s,s:s}}", "error", "kind", err_kind_name(err->kind), "text", err->text, "server",
-			err->server, "hint", err->hint);
+		json_t *e = json_pack("{s:{s:s,s:s,s:s,s:s}}", "error", "kind", err_kind_name(err->kind), "text",
+			err->text, "server", err->server, "hint", err->hint);
 		if (e) {
 			json_dumpf(e, stdout, JSON_INDENT(2));
 			putchar('\n');
@@ -198,7 +203,8 @@ int cli_check_name(const char *name, struct err *err)
 	return cli_copy(checked, sizeof checked, "the name", name, err);
 }
 
-int cli_store_secret(struct cli *c, const char *option, const char *owner, int64_t id, const char *name, struct err *err)
+int cli_store_secret(
+	struct cli *c, const char *option, const char *owner, int64_t id, const char *name, struct err *err)
 {
 	const char *path = option_get(&c->opt, option);
 	struct secret *s = NULL;
@@ -304,13 +310,17 @@ static void print_usage(FILE *f, const char *noun)
 {
 	if (!noun)
 		fprintf(f, "Usage: nightferry COMMAND [OPTION]... [ARGUMENT]...\n"
-			   "Moves mailboxes from any IMAP host into Exchange Online; picks up exactly where it stopped.\n\n");
+			   "Moves mailboxes from any IMAP host into Exchange Online; picks up exactly where it "
+			   "stopped.\n\n");
+	else
+		fprintf(f, "Usage: nightferry %s COMMAND [OPTION]... [ARGUMENT]...\n\n", noun);
 	for (size_t i = 0; i < NOUNS; i++)
 		if (!noun || !strcmp(noun, nouns[i]))
 			print_noun(f, nouns[i]);
-	fprintf(f, "\n'nightferry %s --help' explains each.", noun ? noun : "COMMAND");
+	fprintf(f, "\n'nightferry %s%sCOMMAND --help' explains each.", noun ? noun : "", noun ? " " : "");
 	if (!noun)
-		fprintf(f, " In this order: endpoint create, target create, batch create --pilot,\nbatch start --wait, batch verify, batch report; "
+		fprintf(f, " In this order: endpoint create, target create, batch create --pilot,\nbatch start --wait, "
+			   "batch verify, batch report; "
 			   "then the others with more mailboxes at once. See nightferry(1).");
 	fputs("\n", f);
 }
@@ -367,8 +377,8 @@ static struct option_spec *merge_specs(const struct option_spec *own)
 static void print_command_help(const struct command *cmd, const struct option_spec *specs)
 {
 	char usage[256], description[4096];
-	snprintf(usage, sizeof usage, "nightferry %s%s%s [OPTION]... %s", cmd->noun, cmd->verb ? " " : "", cmd->verb ? cmd->verb : "",
-		cmd->operands);
+	snprintf(usage, sizeof usage, "nightferry %s%s%s [OPTION]... %s", cmd->noun, cmd->verb ? " " : "",
+		cmd->verb ? cmd->verb : "", cmd->operands);
 	snprintf(description, sizeof description, "%s\n", cmd->description ? cmd->description : cmd->summary);
 	option_help(stdout, usage, description, specs);
 }
@@ -391,11 +401,15 @@ static int run_command(struct cli *c, const struct command *cmd, struct err *err
 	if (c->opt.n_operands < cmd->min_operands || c->opt.n_operands > cmd->max_operands) {
 		err_set(err, ERR_USAGE, "%s%s%s takes %s", cmd->noun, cmd->verb ? " " : "", cmd->verb ? cmd->verb : "",
 			cmd->max_operands ? cmd->operands : "no argument");
-		err_hint(err, "%snightferry %s%s%s --help", c->opt.n_operands > cmd->max_operands && cmd->max_operands ?
-			"a name with blanks goes into quotes; " : "", cmd->noun, cmd->verb ? " " : "", cmd->verb ? cmd->verb : "");
+		err_hint(err, "%snightferry %s%s%s --help",
+			c->opt.n_operands > cmd->max_operands && cmd->max_operands
+				? "a name with blanks goes into quotes; "
+				: "",
+			cmd->noun, cmd->verb ? " " : "", cmd->verb ? cmd->verb : "");
 		return -1;
 	}
-	if (log_init(NULL, option_is_given(&c->opt, "verbose") ? LOG_INFO : LOG_WARN, false, err) || open_state(c, cmd, err))
+	if (log_init(NULL, option_is_given(&c->opt, "verbose") ? LOG_INFO : LOG_WARN, false, err) ||
+		open_state(c, cmd, err))
 		return -1;
 	return cmd->run(c, err);
 }

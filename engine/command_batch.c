@@ -9,23 +9,31 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define OPTIONS                                                                                                                            \
-	{.name = "max-concurrent", .arg = "N", .help = "mailboxes at once (default 2, until a pilot is clean)", .group = "How"},           \
-	{.name = "uploads", .arg = "N", .help = "connections that write into one mailbox, 1 to 4 (default 1)"},                            \
-	{.name = "rate", .arg = "BYTES/s", .help = "most octets a second for one mailbox"},                                                \
-	{.name = "existing", .arg = "adopt|copy|refuse", .help = "mail that is at the destination already: take over what is the same "    \
-		"(default), copy all the same, or refuse the folder"},                                                                     \
-	{.name = "include", .arg = "PATTERNS", .help = "only these folders, such as \"INBOX,Projects/*\""},                                \
-	{.name = "exclude", .arg = "PATTERNS", .help = "not these folders"},                                                               \
-	{.name = "copy-deleted", .help = "take messages marked \\Deleted too"},                                                            \
-	{.name = "date-from-header", .help = "received date from the Date field, where the host lost it"}
+#define OPTIONS                                                                                                     \
+	{.name = "max-concurrent",                                                                                  \
+		.arg = "N",                                                                                         \
+		.help = "mailboxes at once (default 2, until a pilot is clean)",                                    \
+		.group = "How"},                                                                                    \
+		{.name = "uploads",                                                                                 \
+			.arg = "N",                                                                                 \
+			.help = "connections that write into one mailbox, 1 to 4 (default 1)"},                     \
+		{.name = "rate", .arg = "BYTES/s", .help = "most octets a second for one mailbox"},                 \
+		{.name = "existing",                                                                                \
+			.arg = "adopt|copy|refuse",                                                                 \
+			.help = "mail that is at the destination already: take over what is the same "              \
+				"(default), copy all the same, or refuse the folder"},                              \
+		{.name = "include", .arg = "PATTERNS", .help = "only these folders, such as \"INBOX,Projects/*\""}, \
+		{.name = "exclude", .arg = "PATTERNS", .help = "not these folders"},                                \
+		{.name = "copy-deleted", .help = "take messages marked \\Deleted too"},                             \
+	{                                                                                                           \
+		.name = "date-from-header", .help = "received date from the Date field, where the host lost it"     \
+	}
 
 static const struct option_spec create_specs[] = {
 	{.name = "endpoint", .arg = "NAME", .help = "the source", .group = "What"},
 	{.name = "target", .arg = "NAME", .help = "the destination"},
 	{.name = "csv", .arg = "FILE", .help = "migration users: EmailAddress,UserName,Password[,UserRoot]"},
-	{.name = "pilot", .help = "a pilot: few known-good mailboxes, to be clean before others start"},
-	OPTIONS, {0}};
+	{.name = "pilot", .help = "a pilot: few known-good mailboxes, to be clean before others start"}, OPTIONS, {0}};
 static const struct option_spec set_specs[] = {OPTIONS,
 	{.name = "csv", .arg = "FILE", .help = "new passwords, from a CSV with rows of users that the batch has"},
 	{.name = "endpoint", .arg = "NAME", .help = "another endpoint"},
@@ -46,11 +54,12 @@ static int read_options(struct cli *c, struct batch *b, struct err *err)
 	b->copy_deleted |= option_is_given(&c->opt, "copy-deleted");
 	b->date_from_header |= option_is_given(&c->opt, "date-from-header");
 	return cli_uint_option(c, "max-concurrent", 1, 1000, &b->max_mailboxes, err) ||
-			cli_uint_option(c, "uploads", 1, 4, &b->uploads, err) || cli_size_option(c, "rate", &b->bytes_per_s, err) ||
-			cli_copy_option(c, "include", b->include, sizeof b->include, err) ||
-			cli_copy_option(c, "exclude", b->exclude, sizeof b->exclude, err)
-		? -1
-		: 0;
+			       cli_uint_option(c, "uploads", 1, 4, &b->uploads, err) ||
+			       cli_size_option(c, "rate", &b->bytes_per_s, err) ||
+			       cli_copy_option(c, "include", b->include, sizeof b->include, err) ||
+			       cli_copy_option(c, "exclude", b->exclude, sizeof b->exclude, err)
+		       ? -1
+		       : 0;
 }
 
 static int need_option(const struct cli *c, const char *name, struct err *err)
@@ -62,7 +71,10 @@ static void warn_readable(const char *path)
 {
 	struct stat st;
 	if (!stat(path, &st) && st.st_mode & 044)
-		fprintf(stderr, "nightferry: warning: %s holds passwords and others may read it: chmod 600 it, or remove it now\n", path);
+		fprintf(stderr,
+			"nightferry: warning: %s holds passwords and others may read it: chmod 600 it, or remove it "
+			"now\n",
+			path);
 }
 
 static int run_create(struct cli *c, struct err *err)
@@ -72,8 +84,9 @@ static int run_create(struct cli *c, struct err *err)
 	struct target_row t;
 	struct csv_users users = {0};
 	const char *name = cli_operand(c, 0);
-	if (cli_check_name(name, err) || need_option(c, "endpoint", err) || need_option(c, "target", err) || need_option(c, "csv", err) ||
-		read_options(c, &b, err) || store_endpoint_get(c->store, option_get(&c->opt, "endpoint"), &e, err) ||
+	if (cli_check_name(name, err) || need_option(c, "endpoint", err) || need_option(c, "target", err) ||
+		need_option(c, "csv", err) || read_options(c, &b, err) ||
+		store_endpoint_get(c->store, option_get(&c->opt, "endpoint"), &e, err) ||
 		store_target_get(c->store, option_get(&c->opt, "target"), &t, err))
 		return -1;
 	snprintf(b.name, sizeof b.name, "%s", name);
@@ -83,7 +96,10 @@ static int run_create(struct cli *c, struct err *err)
 	bool administrator = e.admin_user[0] || e.login_template[0];
 	if (csv_load(option_get(&c->opt, "csv"), !administrator, &users, err))
 		return -1;
-	union { struct secret **in; const struct secret *const *out; } pw = {.in = users.passwords};
+	union {
+		struct secret **in;
+		const struct secret *const *out;
+	} pw = {.in = users.passwords};
 	int rc = store_batch_create(c->store, &b, users.users, pw.out, users.n, err);
 	if (!rc) {
 		char detail[160];
@@ -92,8 +108,10 @@ static int run_create(struct cli *c, struct err *err)
 	}
 	char word[MODEL_NAME + 2];
 	if (!rc && !c->json)
-		printf("Batch %s is created: %zu %s from %s into %s (CSV: %s, separator \"%c\").\nNext: nightferry batch start %s --wait\n",
-			b.name, users.n, users.n == 1 ? "mailbox" : "mailboxes", e.name, t.name, users.encoding, users.separator, cli_word(b.name, word, sizeof word));
+		printf("Batch %s is created: %zu %s from %s into %s (CSV: %s, separator \"%c\").\nNext: nightferry "
+		       "batch start %s --wait\n",
+			b.name, users.n, users.n == 1 ? "mailbox" : "mailboxes", e.name, t.name, users.encoding,
+			users.separator, cli_word(b.name, word, sizeof word));
 	else if (!rc)
 		c->out = json_pack("{s:s,s:i,s:b}", "batch", b.name, "users", (int)users.n, "pilot", (int)b.pilot);
 	bool has_password = false;
@@ -113,12 +131,14 @@ static json_t *batch_json(struct cli *c, const struct batch *b)
 	static const char *const existing[] = {"adopt", "copy", "refuse"};
 	store_endpoint_by_id(c->store, b->endpoint_id, &e, &ignored);
 	store_target_by_id(c->store, b->target_id, &t, &ignored);
-	return json_pack("{s:s,s:s,s:s,s:s,s:b,s:i,s:i,s:I,s:s,s:s,s:s,s:b,s:b,s:b,s:s,s:I,s:I,s:I}", "name", b->name, "endpoint", e.name,
-		"target", t.name, "state", batch_state_name(b->state), "pilot", (int)b->pilot, "max_concurrent", (int)b->max_mailboxes,
-		"uploads", (int)b->uploads, "bytes_per_s", (json_int_t)b->bytes_per_s, "existing", existing[b->existing], "include",
-		b->include, "exclude", b->exclude, "copy_deleted", (int)b->copy_deleted, "date_from_header", (int)b->date_from_header,
-		"skips_acknowledged", (int)b->skips_acknowledged, "verdict", b->verdict, "created_at", (json_int_t)b->created_at, "started_at",
-		(json_int_t)b->started_at, "ended_at", (json_int_t)b->ended_at);
+	return json_pack("{s:s,s:s,s:s,s:s,s:b,s:i,s:i,s:I,s:s,s:s,s:s,s:b,s:b,s:b,s:s,s:I,s:I,s:I}", "name", b->name,
+		"endpoint", e.name, "target", t.name, "state", batch_state_name(b->state), "pilot", (int)b->pilot,
+		"max_concurrent", (int)b->max_mailboxes, "uploads", (int)b->uploads, "bytes_per_s",
+		(json_int_t)b->bytes_per_s, "existing", existing[b->existing], "include", b->include, "exclude",
+		b->exclude, "copy_deleted", (int)b->copy_deleted, "date_from_header", (int)b->date_from_header,
+		"skips_acknowledged", (int)b->skips_acknowledged, "verdict", b->verdict, "created_at",
+		(json_int_t)b->created_at, "started_at", (json_int_t)b->started_at, "ended_at",
+		(json_int_t)b->ended_at);
 }
 
 static int run_list(struct cli *c, struct err *err)
@@ -144,7 +164,8 @@ static int run_list(struct cli *c, struct err *err)
 		json_object_set_new(j, "users", json_integer((json_int_t)s.users));
 		json_array_append_new(c->out, j);
 		if (!c->json)
-			printf("%s %-18s %-6s %-10u %s\n", cli_pad(v[i].name, 24, name, sizeof name), batch_state_name(v[i].state), v[i].pilot ? "yes" : "", s.users,
+			printf("%s %-18s %-6s %-10u %s\n", cli_pad(v[i].name, 24, name, sizeof name),
+				batch_state_name(v[i].state), v[i].pilot ? "yes" : "", s.users,
 				v[i].verdict[0] ? v[i].verdict : "-");
 	}
 	if (!c->json && !n)
@@ -197,11 +218,14 @@ static int change_passwords(struct cli *c, const struct batch *b, const char *pa
 	int rc = store_user_list(c->store, b->id, &v, &n, err);
 	for (size_t i = 0; i < csv.n && !rc; i++)
 		if (!find_user(v, n, csv.users[i].source_user))
-			rc = err_set(err, ERR_USAGE, "%s: batch %s has no user \"%s\"; nothing was changed", path, b->name, csv.users[i].source_user);
+			rc = err_set(err, ERR_USAGE, "%s: batch %s has no user \"%s\"; nothing was changed", path,
+				b->name, csv.users[i].source_user);
 	for (size_t i = 0; i < csv.n && !rc; i++)
-		rc = store_secret_put(c->store, "user", find_user(v, n, csv.users[i].source_user)->id, "password", csv.passwords[i], err);
+		rc = store_secret_put(c->store, "user", find_user(v, n, csv.users[i].source_user)->id, "password",
+			csv.passwords[i], err);
 	if (!rc && !c->json)
-		printf("%zu %s changed; nightferry batch start tries those again that failed.\n", csv.n, csv.n == 1 ? "password is" : "passwords are");
+		printf("%zu %s changed; nightferry batch start tries those again that failed.\n", csv.n,
+			csv.n == 1 ? "password is" : "passwords are");
 	free(v);
 	csv_done(&csv);
 	warn_readable(path);
@@ -223,8 +247,9 @@ static int run_set(struct cli *c, struct err *err)
 		b.endpoint_id = e.id;
 	}
 	b.skips_acknowledged |= option_is_given(&c->opt, "acknowledge-skips");
-	if (store_batch_save(c->store, &b, err) || store_audit(c->store, "batch set", b.name,
-		option_is_given(&c->opt, "acknowledge-skips") ? "skips acknowledged" : "options", err))
+	if (store_batch_save(c->store, &b, err) ||
+		store_audit(c->store, "batch set", b.name,
+			option_is_given(&c->opt, "acknowledge-skips") ? "skips acknowledged" : "options", err))
 		return -1;
 	if (!c->json)
 		printf("Batch %s is changed.\n", b.name);
@@ -240,7 +265,9 @@ static int run_delete(struct cli *c, struct err *err)
 		store_audit(c->store, "batch delete", b.name, "", err))
 		return -1;
 	if (!c->json)
-		printf("Batch %s, its users' passwords and its checkpoint are deleted. Nothing was changed at either side.\n", b.name);
+		printf("Batch %s, its users' passwords and its checkpoint are deleted. Nothing was changed at either "
+		       "side.\n",
+			b.name);
 	else
 		c->out = json_pack("{s:s}", "deleted", b.name);
 	return EXIT_DONE;
@@ -248,8 +275,10 @@ static int run_delete(struct cli *c, struct err *err)
 
 const struct command commands_batch[] = {
 	{"batch", "create", "NAME", 1, 1, "a set of mailboxes to move, from a CSV",
-		"Reads Microsoft's CSV format (EmailAddress,UserName,Password[,UserRoot]; commas or semicolons). Passwords go into the vault. "
-		"Begin with --pilot and one or two known-good mailboxes.", create_specs, CLI_STORE, run_create},
+		"Reads Microsoft's CSV format (EmailAddress,UserName,Password[,UserRoot]; commas or semicolons). "
+		"Passwords go into the vault. "
+		"Begin with --pilot and one or two known-good mailboxes.",
+		create_specs, CLI_STORE, run_create},
 	{"batch", "list", "", 0, 0, "all batches", NULL, no_specs, CLI_STORE, run_list},
 	{"batch", "show", "NAME", 1, 1, "a batch's settings", NULL, no_specs, CLI_STORE, run_show},
 	{"batch", "set", "NAME", 1, 1, "change options; a running engine follows", NULL, set_specs, CLI_STORE, run_set},

@@ -14,7 +14,11 @@
 
 static const struct option_spec doctor_specs[] = {{.name = "offline", .help = "no connection is made"}, {0}};
 
-struct doctor { struct cli *c; json_t *lines; bool sick; };
+struct doctor {
+	struct cli *c;
+	json_t *lines;
+	bool sick;
+};
 
 static void say(struct doctor *d, const char *what, bool ok, const char *text)
 {
@@ -66,7 +70,8 @@ static int look_at_state(struct doctor *d, struct err *err)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		if (!held && (v[i].state == BATCH_SYNCING || v[i].state == BATCH_COMPLETING)) {
-			snprintf(text, sizeof text, "batch %s is started, and no engine runs: nightferry run", v[i].name);
+			snprintf(text, sizeof text, "batch %s is started, and no engine runs: nightferry run",
+				v[i].name);
 			say(d, "batch", false, text);
 		}
 	free(v);
@@ -89,7 +94,8 @@ static void probe_one(struct doctor *d, struct endpoint *e, struct stop *stop)
 		snprintf(text, sizeof text, "all steps passed%s", e->test_skipped ? " (was saved without a test)" : "");
 		for (size_t i = 0; i < r->n; i++)
 			if (r->v[i].outcome == PROBE_FAILED)
-				snprintf(text, sizeof text, "%s: %s: %s", r->v[i].step, r->v[i].blame ? r->v[i].blame : "", r->v[i].text);
+				snprintf(text, sizeof text, "%s: %s: %s", r->v[i].step,
+					r->v[i].blame ? r->v[i].blame : "", r->v[i].text);
 		say(d, what, r->passed, text);
 	}
 	free(r);
@@ -105,14 +111,16 @@ static void prove_one(struct doctor *d, const struct target_row *t, struct stop 
 	char what[MODEL_NAME + 16], text[MODEL_ERROR];
 	snprintf(what, sizeof what, "target %s", t->name);
 	if (!t->test_passed) {
-		say(d, what, false, t->tested_at && !t->test_skipped ? "its last test failed: nightferry target test"
-								     : "its route was never proven: nightferry target test");
+		say(d, what, false,
+			t->tested_at && !t->test_skipped ? "its last test failed: nightferry target test"
+							 : "its route was never proven: nightferry target test");
 		return;
 	}
 	bool ok = !work_init(&work, d->c->store, stop, &err) && !work_token(&work, t, &token, &err) &&
-		(!token || !token_get(token, NULL, stop, &access, &err));
-	say(d, what, ok, ok ? (token ? "a token is issued; the route was proven before" : "the route was proven before")
-			    : err_line(&err, text, sizeof text));
+		  (!token || !token_get(token, NULL, stop, &access, &err));
+	say(d, what, ok,
+		ok ? (token ? "a token is issued; the route was proven before" : "the route was proven before")
+		   : err_line(&err, text, sizeof text));
 	secret_free(&access);
 	work_done(&work);
 }
@@ -128,8 +136,8 @@ static void look_at_key(struct doctor *d, const struct endpoint *e, size_t n_e, 
 		for (size_t k = 0; ok && k < sizeof names / sizeof names[0]; k++) {
 			struct secret *s = NULL;
 			bool is_endpoint = i < n_e;
-			ok = !store_secret_get(d->c->store, is_endpoint ? "endpoint" : "target", is_endpoint ? e[i].id : t[i - n_e].id, names[k], &s,
-				&err);
+			ok = !store_secret_get(d->c->store, is_endpoint ? "endpoint" : "target",
+				is_endpoint ? e[i].id : t[i - n_e].id, names[k], &s, &err);
 			secret_free(&s);
 		}
 	say(d, "vault key", ok, ok ? "the stored secrets can be read" : err_line(&err, text, sizeof text));
@@ -164,5 +172,6 @@ static int run_doctor(struct cli *c, struct err *err)
 }
 
 const struct command commands_doctor[] = {
-	{"doctor", NULL, "", 0, 0, "look at this machine, the state, every endpoint and target", NULL, doctor_specs, CLI_STORE, run_doctor},
+	{"doctor", NULL, "", 0, 0, "look at this machine, the state, every endpoint and target", NULL, doctor_specs,
+		CLI_STORE, run_doctor},
 	{0}};

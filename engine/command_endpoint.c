@@ -9,32 +9,59 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTINGS                                                                                                                           \
-	{.name = "host", .arg = "HOST", .help = "the IMAP server's name or address", .group = "Connection"},                               \
-	{.name = "port", .arg = "N", .help = "else 993, or 143 with starttls and none"},                                                   \
-	{.name = "tls", .arg = "implicit|starttls|none", .help = "none sends passwords and mail in clear: only by your explicit word"},    \
-	{.name = "ca-file", .arg = "FILE", .help = "certificate authorities in PEM to trust instead of the system's"},                     \
-	{.name = "accept-any-certificate", .help = "do not verify the server's certificate; said at each use"},                            \
-	{.name = "provider", .arg = "NAME", .help = "gmail, yahoo, yahoo-export, zoho, cpanel, courier or exchange: host, port, caps"},    \
-	{.name = "auth", .arg = "METHOD", .help = "any (default), scram-sha-256, plain, login or xoauth2", .group = "Sign-in"},            \
-	{.name = "test-user", .arg = "USER", .help = "a mailbox that the test signs in to"},                                               \
-	{.name = "password-file", .arg = "FILE", .help = "password of the test user or administrator; - reads standard input"},            \
-	{.name = "admin-user", .arg = "USER", .help = "administrator who signs in for each mailbox (SASL authorization identity)"},        \
-	{.name = "login-template", .arg = "TEXT", .help = "sign-in name made of the user's, such as %u*admin"},                            \
-	{.name = "max-mailboxes", .arg = "N", .help = "mailboxes moved at once from this host (default 20)", .group = "Limits"},           \
-	{.name = "max-connections", .arg = "N", .help = "connections to this host in total (default 20)"},                                 \
-	{.name = "rate", .arg = "BYTES/s", .help = "most octets a second from this host, such as 2MB/s"},                                  \
-	{.name = "daily-bytes", .arg = "SIZE", .help = "most octets a day from one mailbox (stored, not enforced yet)"},                                              \
-	{.name = "timeout", .arg = "TIME", .help = "give a connection up after so long without an answer (default 90s)"},                  \
-	{.name = "retry-delay", .arg = "TIME", .help = "first pause before a try again, doubled each time (default 500ms)"},               \
-	{.name = "skip-test", .help = "save without a test that passed; stays visible", .group = "Test"}
+#define SETTINGS                                                                                                    \
+	{.name = "host", .arg = "HOST", .help = "the IMAP server's name or address", .group = "Connection"},        \
+		{.name = "port", .arg = "N", .help = "else 993, or 143 with starttls and none"},                    \
+		{.name = "tls",                                                                                     \
+			.arg = "implicit|starttls|none",                                                            \
+			.help = "none sends passwords and mail in clear: only by your explicit word"},              \
+		{.name = "ca-file",                                                                                 \
+			.arg = "FILE",                                                                              \
+			.help = "certificate authorities in PEM to trust instead of the system's"},                 \
+		{.name = "accept-any-certificate",                                                                  \
+			.help = "do not verify the server's certificate; said at each use"},                        \
+		{.name = "provider",                                                                                \
+			.arg = "NAME",                                                                              \
+			.help = "gmail, yahoo, yahoo-export, zoho, cpanel, courier or exchange: host, port, caps"}, \
+		{.name = "auth",                                                                                    \
+			.arg = "METHOD",                                                                            \
+			.help = "any (default), scram-sha-256, plain, login or xoauth2",                            \
+			.group = "Sign-in"},                                                                        \
+		{.name = "test-user", .arg = "USER", .help = "a mailbox that the test signs in to"},                \
+		{.name = "password-file",                                                                           \
+			.arg = "FILE",                                                                              \
+			.help = "password of the test user or administrator; - reads standard input"},              \
+		{.name = "admin-user",                                                                              \
+			.arg = "USER",                                                                              \
+			.help = "administrator who signs in for each mailbox (SASL authorization identity)"},       \
+		{.name = "login-template",                                                                          \
+			.arg = "TEXT",                                                                              \
+			.help = "sign-in name made of the user's, such as %u*admin"},                               \
+		{.name = "max-mailboxes",                                                                           \
+			.arg = "N",                                                                                 \
+			.help = "mailboxes moved at once from this host (default 20)",                              \
+			.group = "Limits"},                                                                         \
+		{.name = "max-connections", .arg = "N", .help = "connections to this host in total (default 20)"},  \
+		{.name = "rate", .arg = "BYTES/s", .help = "most octets a second from this host, such as 2MB/s"},   \
+		{.name = "daily-bytes",                                                                             \
+			.arg = "SIZE",                                                                              \
+			.help = "most octets a day from one mailbox (stored, not enforced yet)"},                   \
+		{.name = "timeout",                                                                                 \
+			.arg = "TIME",                                                                              \
+			.help = "give a connection up after so long without an answer (default 90s)"},              \
+		{.name = "retry-delay",                                                                             \
+			.arg = "TIME",                                                                              \
+			.help = "first pause before a try again, doubled each time (default 500ms)"},               \
+	{                                                                                                           \
+		.name = "skip-test", .help = "save without a test that passed; stays visible", .group = "Test"      \
+	}
 
 static const struct option_spec create_specs[] = {SETTINGS, {0}};
-static const struct option_spec set_specs[] = {SETTINGS, {.name = "resume", .help = "let sign-ins go on after the breaker paused them"}, {0}};
+static const struct option_spec set_specs[] = {
+	SETTINGS, {.name = "resume", .help = "let sign-ins go on after the breaker paused them"}, {0}};
 static const struct option_spec test_specs[] = {
 	{.name = "user", .arg = "USER", .help = "another mailbox than the stored test user"},
-	{.name = "password-file", .arg = "FILE", .help = "its password; - reads standard input"},
-	{0}};
+	{.name = "password-file", .arg = "FILE", .help = "its password; - reads standard input"}, {0}};
 static const struct option_spec no_specs[] = {{0}};
 
 static int read_settings(struct cli *c, struct endpoint *e, struct err *err)
@@ -43,7 +70,8 @@ static int read_settings(struct cli *c, struct endpoint *e, struct err *err)
 		return -1;
 	const struct provider *p = e->provider[0] ? provider_find(e->provider) : NULL;
 	if (e->provider[0] && !p)
-		return err_set(err, ERR_USAGE, "--provider %s is not known; nightferry endpoint create --help lists them", e->provider);
+		return err_set(err, ERR_USAGE,
+			"--provider %s is not known; nightferry endpoint create --help lists them", e->provider);
 	if (p && p->host && !e->host[0])
 		snprintf(e->host, sizeof e->host, "%s", p->host);
 	const char *tls = option_get(&c->opt, "tls"), *auth = option_get(&c->opt, "auth");
@@ -60,14 +88,16 @@ static int read_settings(struct cli *c, struct endpoint *e, struct err *err)
 		e->auth = (enum auth_method)auth_method_parse(auth);
 	if (option_is_given(&c->opt, "accept-any-certificate"))
 		e->accept_any_certificate = true;
-	if (cli_copy_option(c, "host", e->host, sizeof e->host, err) || cli_uint_option(c, "port", 1, 65535, &e->port, err) ||
+	if (cli_copy_option(c, "host", e->host, sizeof e->host, err) ||
+		cli_uint_option(c, "port", 1, 65535, &e->port, err) ||
 		cli_path_option(c, "ca-file", e->ca_file, sizeof e->ca_file, err) ||
 		cli_copy_option(c, "test-user", e->test_user, sizeof e->test_user, err) ||
 		cli_copy_option(c, "admin-user", e->admin_user, sizeof e->admin_user, err) ||
 		cli_copy_option(c, "login-template", e->login_template, sizeof e->login_template, err) ||
 		cli_uint_option(c, "max-mailboxes", 1, 1000, &e->max_mailboxes, err) ||
 		cli_uint_option(c, "max-connections", 1, 1000, &e->max_connections, err) ||
-		cli_size_option(c, "rate", &e->bytes_per_s, err) || cli_size_option(c, "daily-bytes", &e->bytes_per_day, err))
+		cli_size_option(c, "rate", &e->bytes_per_s, err) ||
+		cli_size_option(c, "daily-bytes", &e->bytes_per_day, err))
 		return -1;
 	if (cli_ms_option(c, "timeout", &e->silence_ms, err) || cli_ms_option(c, "retry-delay", &e->retry_ms, err))
 		return -1;
@@ -85,8 +115,9 @@ static json_t *probe_json(const struct probe_report *r)
 	static const char *const outcome[] = {"ok", "warning", "failed", "skipped"};
 	json_t *lines = json_array();
 	for (size_t i = 0; i < r->n; i++)
-		json_array_append_new(lines, json_pack("{s:s,s:s,s:s,s:s,s:s}", "step", r->v[i].step, "outcome", outcome[r->v[i].outcome],
-			"text", r->v[i].text, "blame", r->v[i].blame ? r->v[i].blame : "", "hint", r->v[i].hint));
+		json_array_append_new(lines, json_pack("{s:s,s:s,s:s,s:s,s:s}", "step", r->v[i].step, "outcome",
+						     outcome[r->v[i].outcome], "text", r->v[i].text, "blame",
+						     r->v[i].blame ? r->v[i].blame : "", "hint", r->v[i].hint));
 	return json_pack("{s:b,s:o}", "passed", r->passed, "lines", lines);
 }
 
@@ -95,7 +126,8 @@ static void probe_print(const struct probe_report *r)
 	static const char *const sign[] = {"ok  ", "note", "FAIL", "skip"};
 	for (size_t i = 0; i < r->n; i++) {
 		const struct probe_line *l = &r->v[i];
-		printf("%s  %-15s %s%s%s\n", sign[l->outcome], l->step, l->outcome == PROBE_FAILED && l->blame ? l->blame : "",
+		printf("%s  %-15s %s%s%s\n", sign[l->outcome], l->step,
+			l->outcome == PROBE_FAILED && l->blame ? l->blame : "",
 			l->outcome == PROBE_FAILED && l->blame ? ": " : "", l->text);
 		if (l->hint[0])
 			printf("      %-15s -> %s\n", "", l->hint);
@@ -111,8 +143,8 @@ static const struct probe_line *failed_line(const struct probe_report *r)
 }
 
 /* Tests e with the given password (or the stored one) and notes the result in it. */
-static int test_endpoint(struct cli *c, struct endpoint *e, const char *user, const struct secret *password, struct probe_report *r,
-	struct err *err)
+static int test_endpoint(struct cli *c, struct endpoint *e, const char *user, const struct secret *password,
+	struct probe_report *r, struct err *err)
 {
 	struct source_login login;
 	struct stop *stop = stop_new(NULL);
@@ -145,10 +177,14 @@ static int read_password(struct cli *c, struct secret **out, struct err *err)
 static void warn_insecure(const struct endpoint *e)
 {
 	if (e->accept_any_certificate)
-		fprintf(stderr, "nightferry: warning: endpoint %s accepts any certificate: anybody in between can read and change the mail\n",
+		fprintf(stderr,
+			"nightferry: warning: endpoint %s accepts any certificate: anybody in between can read and "
+			"change the mail\n",
 			e->name);
 	if (e->tls == TLS_NONE)
-		fprintf(stderr, "nightferry: warning: endpoint %s is not encrypted: passwords and mail travel in clear\n", e->name);
+		fprintf(stderr,
+			"nightferry: warning: endpoint %s is not encrypted: passwords and mail travel in clear\n",
+			e->name);
 }
 
 /* Test, then save; what fails is not saved unless the person said so. old_id: a successor is made and takes its place. */
@@ -183,9 +219,11 @@ static int test_and_save(struct cli *c, struct endpoint *e, int64_t old_id, cons
 		if (!report->passed) {
 			const struct probe_line *f = failed_line(report);
 			if (!c->json)
-				fprintf(stderr, "nightferry: endpoint %s is not %s: the test failed%s%s\n", e->name, e->id ? "changed" : "saved",
-					f ? " at: " : "", f ? f->step : "");
-			rc = f && f->blame && (!strcmp(f->blame, "credentials") || !strcmp(f->blame, "rights")) ? EXIT_SIGN_IN : EXIT_NETWORK;
+				fprintf(stderr, "nightferry: endpoint %s is not %s: the test failed%s%s\n", e->name,
+					e->id ? "changed" : "saved", f ? " at: " : "", f ? f->step : "");
+			rc = f && f->blame && (!strcmp(f->blame, "credentials") || !strcmp(f->blame, "rights"))
+				     ? EXIT_SIGN_IN
+				     : EXIT_NETWORK;
 			goto out;
 		}
 	}
@@ -202,7 +240,8 @@ static int test_and_save(struct cli *c, struct endpoint *e, int64_t old_id, cons
 	if (store_audit(c->store, verb, cli_operand(c, 0), skip ? "without a test" : "test passed", err))
 		goto out;
 	if (!c->json)
-		printf("Endpoint %s is %s%s.\n", cli_operand(c, 0), is_change ? "changed" : "saved", skip ? " WITHOUT a test: nightferry endpoint test" : "");
+		printf("Endpoint %s is %s%s.\n", cli_operand(c, 0), is_change ? "changed" : "saved",
+			skip ? " WITHOUT a test: nightferry endpoint test" : "");
 	else if (!c->out)
 		c->out = json_pack("{s:s,s:b}", "endpoint", cli_operand(c, 0), "test_skipped", 1);
 	rc = EXIT_DONE;
@@ -261,10 +300,11 @@ static int run_set(struct cli *c, struct err *err)
 	if (read_settings(c, &e, err))
 		return -1;
 	/* What only paces needs no test; what decides whether a sign-in works does. */
-	bool same = !strcmp(e.host, before.host) && e.port == before.port && e.tls == before.tls && !strcmp(e.ca_file, before.ca_file) &&
-		e.accept_any_certificate == before.accept_any_certificate && e.auth == before.auth && !strcmp(e.admin_user, before.admin_user) &&
-		!strcmp(e.login_template, before.login_template) && !strcmp(e.test_user, before.test_user) &&
-		!option_is_given(&c->opt, "password-file");
+	bool same = !strcmp(e.host, before.host) && e.port == before.port && e.tls == before.tls &&
+		    !strcmp(e.ca_file, before.ca_file) && e.accept_any_certificate == before.accept_any_certificate &&
+		    e.auth == before.auth && !strcmp(e.admin_user, before.admin_user) &&
+		    !strcmp(e.login_template, before.login_template) && !strcmp(e.test_user, before.test_user) &&
+		    !option_is_given(&c->opt, "password-file");
 	if (!same)
 		return test_and_save(c, &e, 0, "endpoint set", err);
 	if (store_endpoint_save(c->store, &e, err) || store_audit(c->store, "endpoint set", e.name, "limits", err))
@@ -289,17 +329,21 @@ static int run_test(struct cli *c, struct err *err)
 		err_set(err, ERR_USAGE, "endpoint %s has no test user", e.name);
 		err_hint(err, "nightferry endpoint test %s --user U --password-file F", e.name);
 	}
-	int rc = !r || (!user && !e.test_user[0]) ? -1 : test_endpoint(c, &e, user ? user : e.test_user, password, r, err);
+	int rc = !r || (!user && !e.test_user[0]) ? -1
+						  : test_endpoint(c, &e, user ? user : e.test_user, password, r, err);
 	/* The verdict on another mailbox is not the endpoint's. */
 	if (!rc && !user)
-		rc = store_endpoint_save(c->store, &e, err) || (r->passed && store_endpoint_resume(c->store, e.id, err)) ? -1 : 0;
+		rc = store_endpoint_save(c->store, &e, err) || (r->passed && store_endpoint_resume(c->store, e.id, err))
+			     ? -1
+			     : 0;
 	if (!rc && c->json)
 		c->out = json_pack("{s:s,s:o}", "endpoint", e.name, "test", probe_json(r));
 	else if (!rc)
 		probe_print(r);
 	if (!rc && !r->passed) {
 		const struct probe_line *f = failed_line(r);
-		rc = f && f->blame && (!strcmp(f->blame, "credentials") || !strcmp(f->blame, "rights")) ? EXIT_SIGN_IN : EXIT_NETWORK;
+		rc = f && f->blame && (!strcmp(f->blame, "credentials") || !strcmp(f->blame, "rights")) ? EXIT_SIGN_IN
+													: EXIT_NETWORK;
 	}
 	secret_free(&password);
 	free(r);
@@ -308,13 +352,14 @@ static int run_test(struct cli *c, struct err *err)
 
 static json_t *endpoint_json(const struct endpoint *e)
 {
-	return json_pack("{s:s,s:s,s:i,s:s,s:s,s:b,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:I,s:I,s:I,s:b,s:b,s:s,s:I,s:s}", "name", e->name, "host", e->host,
-		"port", (int)e->port, "tls", tls_mode_name(e->tls), "ca_file", e->ca_file, "accept_any_certificate",
-		(int)e->accept_any_certificate, "auth", auth_method_name(e->auth), "provider", e->provider, "test_user", e->test_user,
-		"admin_user", e->admin_user, "login_template", e->login_template, "max_mailboxes", (int)e->max_mailboxes,
-		"max_connections", (int)e->max_connections, "bytes_per_s", (json_int_t)e->bytes_per_s, "bytes_per_day",
-		(json_int_t)e->bytes_per_day, "tested_at", (json_int_t)e->tested_at, "test_passed", (int)e->test_passed, "test_skipped",
-		(int)e->test_skipped, "test_text", e->test_text, "paused_at", (json_int_t)e->paused_at, "paused_text", e->paused_text);
+	return json_pack("{s:s,s:s,s:i,s:s,s:s,s:b,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:I,s:I,s:I,s:b,s:b,s:s,s:I,s:s}",
+		"name", e->name, "host", e->host, "port", (int)e->port, "tls", tls_mode_name(e->tls), "ca_file",
+		e->ca_file, "accept_any_certificate", (int)e->accept_any_certificate, "auth", auth_method_name(e->auth),
+		"provider", e->provider, "test_user", e->test_user, "admin_user", e->admin_user, "login_template",
+		e->login_template, "max_mailboxes", (int)e->max_mailboxes, "max_connections", (int)e->max_connections,
+		"bytes_per_s", (json_int_t)e->bytes_per_s, "bytes_per_day", (json_int_t)e->bytes_per_day, "tested_at",
+		(json_int_t)e->tested_at, "test_passed", (int)e->test_passed, "test_skipped", (int)e->test_skipped,
+		"test_text", e->test_text, "paused_at", (json_int_t)e->paused_at, "paused_text", e->paused_text);
 }
 
 static const char *test_state(const struct endpoint *e)
@@ -336,7 +381,8 @@ static int run_list(struct cli *c, struct err *err)
 		char host[MODEL_TEXT + 8], name[24 * 5];
 		snprintf(host, sizeof host, "%s:%u", v[i].host, v[i].port);
 		if (!c->json)
-			printf("%s %-32s %-9s %-9s %u\n", cli_pad(v[i].name, 24, name, sizeof name), host, tls_mode_name(v[i].tls), test_state(&v[i]), v[i].max_mailboxes);
+			printf("%s %-32s %-9s %-9s %u\n", cli_pad(v[i].name, 24, name, sizeof name), host,
+				tls_mode_name(v[i].tls), test_state(&v[i]), v[i].max_mailboxes);
 	}
 	if (!c->json && !n)
 		puts("No endpoint yet: nightferry endpoint create NAME --host HOST --test-user U --password-file F");
@@ -354,20 +400,23 @@ static int run_show(struct cli *c, struct err *err)
 		return -1;
 	json_t *trail = json_array();
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(trail, json_pack("{s:I,s:s,s:s,s:s}", "at", (json_int_t)a[i].at, "who", a[i].who, "action", a[i].action,
-			"detail", a[i].detail));
+		json_array_append_new(trail, json_pack("{s:I,s:s,s:s,s:s}", "at", (json_int_t)a[i].at, "who", a[i].who,
+						     "action", a[i].action, "detail", a[i].detail));
 	c->out = endpoint_json(&e);
 	json_object_set_new(c->out, "audit", trail);
 	if (!c->json) {
 		warn_insecure(&e);
-		printf("Endpoint        %s\nHost            %s:%u, TLS %s%s\n", e.name, e.host, e.port, tls_mode_name(e.tls),
-			e.accept_any_certificate ? ", ANY CERTIFICATE ACCEPTED" : "");
+		printf("Endpoint        %s\nHost            %s:%u, TLS %s%s\n", e.name, e.host, e.port,
+			tls_mode_name(e.tls), e.accept_any_certificate ? ", ANY CERTIFICATE ACCEPTED" : "");
 		if (e.ca_file[0])
 			printf("Trusts          %s\n", e.ca_file);
-		printf("Sign-in         %s%s%s%s%s, test user %s\n", e.auth == AUTH_ANY ? "the best way the host offers" : auth_method_name(e.auth), e.admin_user[0] ? ", administrator " : "",
-			e.admin_user, e.login_template[0] ? ", template " : "", e.login_template, e.test_user[0] ? e.test_user : "none");
-		printf("Test            %s, %s%s%s\n", test_state(&e), cli_time(e.tested_at, at, sizeof at), e.test_text[0] ? ": " : "",
-			e.test_text);
+		printf("Sign-in         %s%s%s%s%s, test user %s\n",
+			e.auth == AUTH_ANY ? "the best way the host offers" : auth_method_name(e.auth),
+			e.admin_user[0] ? ", administrator " : "", e.admin_user,
+			e.login_template[0] ? ", template " : "", e.login_template,
+			e.test_user[0] ? e.test_user : "none");
+		printf("Test            %s, %s%s%s\n", test_state(&e), cli_time(e.tested_at, at, sizeof at),
+			e.test_text[0] ? ": " : "", e.test_text);
 		printf("Limits          %u mailboxes at once, %u connections", e.max_mailboxes, e.max_connections);
 		if (e.bytes_per_s)
 			printf(", %s/s", cli_bytes(e.bytes_per_s, size, sizeof size));
@@ -375,11 +424,12 @@ static int run_show(struct cli *c, struct err *err)
 			printf(", %s a day a mailbox", cli_bytes(e.bytes_per_day, size, sizeof size));
 		puts("");
 		if (e.paused_at)
-			printf("Paused          %s: %s\n                nightferry endpoint set %s --resume lets sign-ins go on\n",
+			printf("Paused          %s: %s\n                nightferry endpoint set %s --resume lets "
+			       "sign-ins go on\n",
 				cli_time(e.paused_at, at, sizeof at), e.paused_text, e.name);
 		for (size_t i = 0; i < n; i++)
-			printf("%s           %s  %s  %s  %s\n", i ? "     " : "Audit", clock_format(a[i].at, at, sizeof at), a[i].who, a[i].action,
-				a[i].detail);
+			printf("%s           %s  %s  %s  %s\n", i ? "     " : "Audit",
+				clock_format(a[i].at, at, sizeof at), a[i].who, a[i].action, a[i].detail);
 	}
 	free(a);
 	return EXIT_DONE;
@@ -400,16 +450,22 @@ static int run_delete(struct cli *c, struct err *err)
 
 const struct command commands_endpoint[] = {
 	{"endpoint", "create", "NAME", 1, 1, "store the connection settings of a source, after a test",
-		"Tests the source (name, connection, TLS, greeting, capabilities, sign-in, folders, one fetch, limits) and saves its settings under "
+		"Tests the source (name, connection, TLS, greeting, capabilities, sign-in, folders, one fetch, limits) "
+		"and saves its settings under "
 		"NAME. What fails is not saved, unless --skip-test says so. Nothing at the source is changed.",
 		create_specs, CLI_STORE_CREATE, run_create},
-	{"endpoint", "test", "NAME", 1, 1, "walk the connection step by step", "Says in one line a step whether it is DNS, the firewall, the "
-		"certificate, the credentials or the rights.", test_specs, CLI_STORE, run_test},
+	{"endpoint", "test", "NAME", 1, 1, "walk the connection step by step",
+		"Says in one line a step whether it is DNS, the firewall, the "
+		"certificate, the credentials or the rights.",
+		test_specs, CLI_STORE, run_test},
 	{"endpoint", "list", "", 0, 0, "all endpoints", NULL, no_specs, CLI_STORE, run_list},
 	{"endpoint", "show", "NAME", 1, 1, "one endpoint with its audit trail", NULL, no_specs, CLI_STORE, run_show},
-	{"endpoint", "set", "NAME", 1, 1, "change limits, or settings after a new test", NULL, set_specs, CLI_STORE, run_set},
+	{"endpoint", "set", "NAME", 1, 1, "change limits, or settings after a new test", NULL, set_specs, CLI_STORE,
+		run_set},
 	{"endpoint", "replace", "NAME", 1, 1, "make a successor, test it, then put it in place",
-		"The successor is tested and saved first; then it takes the name and every batch of the old one in one transaction.", create_specs,
-		CLI_STORE, run_replace},
-	{"endpoint", "delete", "NAME", 1, 1, "refused while a batch refers to it", NULL, no_specs, CLI_STORE, run_delete},
+		"The successor is tested and saved first; then it takes the name and every batch of the old one in one "
+		"transaction.",
+		create_specs, CLI_STORE, run_replace},
+	{"endpoint", "delete", "NAME", 1, 1, "refused while a batch refers to it", NULL, no_specs, CLI_STORE,
+		run_delete},
 	{0}};

@@ -16,16 +16,23 @@
 #define PAGE 200
 
 static const struct option_spec report_specs[] = {
-	{.name = "output-dir", .arg = "DIR", .help = "write users.csv, items.csv and notes.csv there, safe to open in a spreadsheet"},
+	{.name = "output-dir",
+		.arg = "DIR",
+		.help = "write users.csv, items.csv and notes.csv there, safe to open in a spreadsheet"},
 	{0}};
-static const struct option_spec verify_specs[] = {
-	{.name = "user", .arg = "USER", .help = "only this mailbox"},
-	{.name = "quick", .help = "compare presence and header values only; nothing is read back, and the verdict is not kept"},
+static const struct option_spec verify_specs[] = {{.name = "user", .arg = "USER", .help = "only this mailbox"},
+	{.name = "quick",
+		.help = "compare presence and header values only; nothing is read back, and the verdict is not kept"},
 	{0}};
 
 /* --- report ------------------------------------------------------------------------------------- */
 
-struct report { struct cli *c; FILE *users, *items, *notes; json_t *out_users; size_t shown; };
+struct report {
+	struct cli *c;
+	FILE *users, *items, *notes;
+	json_t *out_users;
+	size_t shown;
+};
 
 static int write_row(FILE *f, const char *const *fields, size_t n, struct err *err)
 {
@@ -54,8 +61,8 @@ static FILE *open_csv(const char *dir, const char *name, const char *head, struc
 	return f;
 }
 
-static int report_item(struct report *r, const struct user *u, const struct folder_row *f, const struct item *it, json_t *list,
-	struct err *err)
+static int report_item(struct report *r, const struct user *u, const struct folder_row *f, const struct item *it,
+	json_t *list, struct err *err)
 {
 	char at[CLOCK_TEXT] = "", uid[16], size[24], from[MODEL_TEXT], subject[MODEL_TEXT], message_id[MODEL_TEXT];
 	print_show(it->print.from, from, sizeof from);
@@ -65,14 +72,19 @@ static int report_item(struct report *r, const struct user *u, const struct fold
 		clock_format(it->received.at, at, sizeof at);
 	snprintf(uid, sizeof uid, "%u", it->uid);
 	snprintf(size, sizeof size, "%llu", (unsigned long long)it->size);
-	const char *fields[] = {u->source_user, u->address, f ? f->name : "", uid, item_state_name(it->state), at, from, subject, message_id, size, err_kind_name(it->error_kind), it->error};
+	const char *fields[] = {u->source_user, u->address, f ? f->name : "", uid, item_state_name(it->state), at, from,
+		subject, message_id, size, err_kind_name(it->error_kind), it->error};
 	if (r->items && write_row(r->items, fields, sizeof fields / sizeof fields[0], err))
 		return -1;
-	json_array_append_new(list, json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s}", "folder", f ? f->name : "", "uid",
-		(json_int_t)it->uid, "state", item_state_name(it->state), "received", at, "from", from, "subject", subject, "message_id", message_id, "size", (json_int_t)it->size, "kind", err_kind_name(it->error_kind), "reason", it->error));
+	json_array_append_new(
+		list, json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s}", "folder", f ? f->name : "", "uid",
+			      (json_int_t)it->uid, "state", item_state_name(it->state), "received", at, "from", from,
+			      "subject", subject, "message_id", message_id, "size", (json_int_t)it->size, "kind",
+			      err_kind_name(it->error_kind), "reason", it->error));
 	if (!r->c->json && r->shown++ < 100)
-		printf("    %s: folder %s, UID %s, %s, %s octets%s%.60s%s%.60s%s\n        %s\n", item_state_name(it->state), f ? f->name : "?", uid,
-			at, size, from[0] ? ", from " : "", from, subject[0] ? ", \"" : "", subject, subject[0] ? "\"" : "", it->error);
+		printf("    %s: folder %s, UID %s, %s, %s octets%s%.60s%s%.60s%s\n        %s\n",
+			item_state_name(it->state), f ? f->name : "?", uid, at, size, from[0] ? ", from " : "", from,
+			subject[0] ? ", \"" : "", subject, subject[0] ? "\"" : "", it->error);
 	return 0;
 }
 
@@ -83,7 +95,8 @@ static int report_items(struct report *r, const struct user *u, json_t *list, st
 	struct item *page = calloc(PAGE, sizeof *page);
 	int64_t generation = 0;
 	uint32_t uid = 0;
-	int rc = page ? store_folders(r->c->store, u->id, &folders, &n_folders, err) : err_set(err, ERR_MEMORY, "no memory");
+	int rc = page ? store_folders(r->c->store, u->id, &folders, &n_folders, err)
+		      : err_set(err, ERR_MEMORY, "no memory");
 	while (!rc && !(rc = store_set_aside_list(r->c->store, u->id, generation, uid, page, PAGE, &n, err)) && n) {
 		generation = page[n - 1].generation_id;
 		uid = page[n - 1].uid;
@@ -124,11 +137,12 @@ static int report_user(struct report *r, const struct user *u, struct err *err)
 {
 	char n[8][24];
 	const struct user_counts *k = &u->counts;
-	const uint64_t v[8] = {k->found, k->copied, k->adopted, k->skipped, k->refused, k->gone, k->in_doubt, k->copied_bytes};
+	const uint64_t v[8] = {
+		k->found, k->copied, k->adopted, k->skipped, k->refused, k->gone, k->in_doubt, k->copied_bytes};
 	for (int i = 0; i < 8; i++)
 		snprintf(n[i], sizeof n[i], "%llu", (unsigned long long)v[i]);
-	const char *fields[] = {u->source_user, u->address, user_state_name(u->state), n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7],
-		u->error_kind == ERR_NONE ? "" : err_kind_name(u->error_kind), u->error};
+	const char *fields[] = {u->source_user, u->address, user_state_name(u->state), n[0], n[1], n[2], n[3], n[4],
+		n[5], n[6], n[7], u->error_kind == ERR_NONE ? "" : err_kind_name(u->error_kind), u->error};
 	if (r->users && write_row(r->users, fields, sizeof fields / sizeof fields[0], err))
 		return -1;
 	if (!r->c->json)
@@ -146,10 +160,16 @@ static int open_report(struct report *r, const char *dir, struct err *err)
 		return 0;
 	if (mkdir(dir, 0700) && errno != EEXIST)
 		return err_set(err, ERR_DISK, "%s cannot be made: %s", dir, strerror(errno));
-	r->users = open_csv(dir, "users.csv", "UserName,EmailAddress,State,Found,Copied,ThereBefore,Skipped,Refused,Gone,InDoubt,CopiedBytes,"
-		"ErrorKind,Error", err);
-	r->items = r->users ? open_csv(dir, "items.csv", "UserName,EmailAddress,Folder,UID,State,Received,From,Subject,MessageId,Size,Kind,"
-		"Reason", err) : NULL;
+	r->users = open_csv(dir, "users.csv",
+		"UserName,EmailAddress,State,Found,Copied,ThereBefore,Skipped,Refused,Gone,InDoubt,CopiedBytes,"
+		"ErrorKind,Error",
+		err);
+	r->items = r->users
+			   ? open_csv(dir, "items.csv",
+				     "UserName,EmailAddress,Folder,UID,State,Received,From,Subject,MessageId,Size,Kind,"
+				     "Reason",
+				     err)
+			   : NULL;
 	r->notes = r->items ? open_csv(dir, "notes.csv", "UserName,Kind,Text", err) : NULL;
 	return r->notes ? 0 : -1;
 }
@@ -172,10 +192,12 @@ static int run_report(struct cli *c, struct err *err)
 		json_decref(r.out_users);
 		return -1;
 	}
-	c->out = json_pack("{s:s,s:s,s:s,s:o}", "batch", b.name, "state", batch_state_name(b.state), "verdict", b.verdict, "users", r.out_users);
+	c->out = json_pack("{s:s,s:s,s:s,s:o}", "batch", b.name, "state", batch_state_name(b.state), "verdict",
+		b.verdict, "users", r.out_users);
 	int rc = open_report(&r, dir, err);
 	if (!rc && !c->json)
-		printf("Batch %s: %s, verification %s\n", b.name, batch_state_name(b.state), b.verdict[0] ? b.verdict : "not done");
+		printf("Batch %s: %s, verification %s\n", b.name, batch_state_name(b.state),
+			b.verdict[0] ? b.verdict : "not done");
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = report_user(&r, &v[i], err);
 	free(v);
@@ -194,8 +216,9 @@ static int run_report(struct cli *c, struct err *err)
 static void print_folder(const struct verify_folder *f, const char *name)
 {
 	char column[34 * 5];
-	printf("  %s %9llu %11llu %8llu %9llu %7llu", cli_column(name, 34, column, sizeof column), (unsigned long long)f->source, (unsigned long long)f->destination,
-		(unsigned long long)f->missing, (unsigned long long)f->duplicate, (unsigned long long)f->altered);
+	printf("  %s %9llu %11llu %8llu %9llu %7llu", cli_column(name, 34, column, sizeof column),
+		(unsigned long long)f->source, (unsigned long long)f->destination, (unsigned long long)f->missing,
+		(unsigned long long)f->duplicate, (unsigned long long)f->altered);
 	if (f->refused)
 		printf("  %llu refused", (unsigned long long)f->refused);
 	if (f->skipped)
@@ -209,14 +232,23 @@ static void print_folder(const struct verify_folder *f, const char *name)
 
 static json_t *folder_json(const struct verify_folder *f)
 {
-	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "source_folder", f->name, "destination_folder", f->path,
-		"source", (json_int_t)f->source, "destination", (json_int_t)f->destination, "same", (json_int_t)f->same, "rewritten",
-		(json_int_t)f->rewritten, "not_read_back", (json_int_t)f->unread, "missing", (json_int_t)f->missing, "waiting",
-		(json_int_t)f->waiting, "refused", (json_int_t)f->refused, "skipped", (json_int_t)f->skipped, "gone", (json_int_t)f->gone,
-		"duplicate", (json_int_t)f->duplicate, "altered", (json_int_t)f->altered);
+	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "source_folder", f->name,
+		"destination_folder", f->path, "source", (json_int_t)f->source, "destination",
+		(json_int_t)f->destination, "same", (json_int_t)f->same, "rewritten", (json_int_t)f->rewritten,
+		"not_read_back", (json_int_t)f->unread, "missing", (json_int_t)f->missing, "waiting",
+		(json_int_t)f->waiting, "refused", (json_int_t)f->refused, "skipped", (json_int_t)f->skipped, "gone",
+		(json_int_t)f->gone, "duplicate", (json_int_t)f->duplicate, "altered", (json_int_t)f->altered);
 }
 
-struct verification { struct cli *c; struct batch *b; struct work *work; bool quick; json_t *users; struct verify_folder total; unsigned failed; };
+struct verification {
+	struct cli *c;
+	struct batch *b;
+	struct work *work;
+	bool quick;
+	json_t *users;
+	struct verify_folder total;
+	unsigned failed;
+};
 
 static int verify_one(struct verification *x, const struct user *u, struct err *err)
 {
@@ -233,8 +265,8 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 	}
 	json_t *folders = json_array();
 	if (!x->c->json)
-		printf("%s -> %s\n  %-34s %9s %11s %8s %9s %7s\n", u->source_user, u->address, "FOLDER", "AT SOURCE", "DESTINATION", "MISSING",
-			"DUPLICATE", "ALTERED");
+		printf("%s -> %s\n  %-34s %9s %11s %8s %9s %7s\n", u->source_user, u->address, "FOLDER", "AT SOURCE",
+			"DESTINATION", "MISSING", "DUPLICATE", "ALTERED");
 	for (size_t i = 0; i < r.n; i++) {
 		json_array_append_new(folders, folder_json(&r.folders[i]));
 		if (!x->c->json)
@@ -244,8 +276,9 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 		print_folder(&r.total, "= together");
 	if (!x->c->json && r.first_trouble[0])
 		printf("  first trouble: %s\n", r.first_trouble);
-	json_array_append_new(x->users, json_pack("{s:s,s:s,s:o,s:s}", "user", u->source_user, "verdict", verify_verdict(&r.total,
-		x->b->skips_acknowledged), "folders", folders, "first_trouble", r.first_trouble));
+	json_array_append_new(x->users, json_pack("{s:s,s:s,s:o,s:s}", "user", u->source_user, "verdict",
+						verify_verdict(&r.total, x->b->skips_acknowledged), "folders", folders,
+						"first_trouble", r.first_trouble));
 	x->total.source += r.total.source;
 	x->total.same += r.total.same;
 	x->total.missing += r.total.missing;
@@ -268,15 +301,18 @@ static int run_verify(struct cli *c, struct err *err)
 	struct work work;
 	struct stop *stop = stop_new(NULL);
 	const char *who = option_get(&c->opt, "user");
-	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) || (who && store_user_get(c->store, b.id, who, &one, err)) ||
+	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) ||
+		(who && store_user_get(c->store, b.id, who, &one, err)) ||
 		(!who && store_user_list(c->store, b.id, &v, &n, err)) || work_init(&work, c->store, stop, err))
 		return -1;
 	bool any = who;
 	for (size_t i = 0; i < n; i++)
 		any |= v[i].started_at > 0;
-	struct verification x = {.c = c, .b = &b, .work = &work, .quick = option_is_given(&c->opt, "quick"), .users = json_array()};
+	struct verification x = {
+		.c = c, .b = &b, .work = &work, .quick = option_is_given(&c->opt, "quick"), .users = json_array()};
 	char word[MODEL_NAME + 2];
-	int rc = any ? 0 : err_set(err, ERR_CONFLICT, "batch %s was not started yet: there is nothing to compare", b.name);
+	int rc = any ? 0
+		     : err_set(err, ERR_CONFLICT, "batch %s was not started yet: there is nothing to compare", b.name);
 	if (who)
 		rc = verify_one(&x, &one, err);
 	for (size_t i = 0; i < n && !rc; i++)
@@ -286,22 +322,31 @@ static int run_verify(struct cli *c, struct err *err)
 	work_done(&work);
 	stop_free(&stop);
 	const char *verdict = x.failed ? "Investigate" : verify_verdict(&x.total, b.skips_acknowledged);
-	c->out = json_pack("{s:s,s:s,s:i,s:o}", "batch", b.name, "verdict", verdict, "not_verified", (int)x.failed, "users", x.users);
+	c->out = json_pack("{s:s,s:s,s:i,s:o}", "batch", b.name, "verdict", verdict, "not_verified", (int)x.failed,
+		"users", x.users);
 	if (rc || (!who && !x.quick && store_verdict(c->store, b.id, verdict, err)))
 		return -1;
 	if (!c->json)
-		printf("Verification of %s: %s. %llu at the source, %llu the same at the destination, %llu missing, %llu duplicate, %llu altered.\n",
+		printf("Verification of %s: %s. %llu at the source, %llu the same at the destination, %llu missing, "
+		       "%llu duplicate, %llu altered.\n",
 			b.name, verdict, (unsigned long long)x.total.source, (unsigned long long)x.total.same,
-			(unsigned long long)x.total.missing, (unsigned long long)x.total.duplicate, (unsigned long long)x.total.altered);
+			(unsigned long long)x.total.missing, (unsigned long long)x.total.duplicate,
+			(unsigned long long)x.total.altered);
 	if (!c->json && !b.skips_acknowledged && x.total.refused && !strcmp(verdict, "Investigate"))
-		printf("%llu were left out and nobody acknowledged that: nightferry batch report %s, nightferry batch set %s --acknowledge-skips, "
-		       "then verify again.\n", (unsigned long long)(x.total.refused + x.total.skipped), cli_word(b.name, word, sizeof word), word);
+		printf("%llu were left out and nobody acknowledged that: nightferry batch report %s, nightferry batch "
+		       "set %s --acknowledge-skips, "
+		       "then verify again.\n",
+			(unsigned long long)(x.total.refused + x.total.skipped), cli_word(b.name, word, sizeof word),
+			word);
 	return strcmp(verdict, "Perfect") && strcmp(verdict, "Good") ? EXIT_NOT_GOOD : EXIT_DONE;
 }
 
 const struct command commands_report[] = {
-	{"batch", "report", "NAME", 1, 1, "what was moved, what was left out, and why", NULL, report_specs, CLI_STORE, run_report},
+	{"batch", "report", "NAME", 1, 1, "what was moved, what was left out, and why", NULL, report_specs, CLI_STORE,
+		run_report},
 	{"batch", "verify", "NAME", 1, 1, "compare both sides message by message",
-		"Lists both sides and reads every message back from the destination: never arrived, moved or deleted there since, altered, twice. "
-		"Changes nothing. Exit code 4 when the verdict is worse than Good.", verify_specs, CLI_STORE, run_verify},
+		"Lists both sides and reads every message back from the destination: never arrived, moved or deleted "
+		"there since, altered, twice. "
+		"Changes nothing. Exit code 4 when the verdict is worse than Good.",
+		verify_specs, CLI_STORE, run_verify},
 	{0}};

@@ -12,10 +12,15 @@
 #include <string.h>
 
 static const struct option_spec verb_specs[] = {
-	{.name = "wait", .help = "run the engine here until the batch is done (or look on where one runs), with progress"}, {0}};
+	{.name = "wait",
+		.help = "run the engine here until the batch is done (or look on where one runs), with progress"},
+	{0}};
 static const struct option_spec start_specs[] = {
-	{.name = "wait", .help = "run the engine here until the batch is done (or look on where one runs), with progress"},
-	{.name = "without-pilot", .help = "start although no pilot of this endpoint and target is clean; written into the audit trail"}, {0}};
+	{.name = "wait",
+		.help = "run the engine here until the batch is done (or look on where one runs), with progress"},
+	{.name = "without-pilot",
+		.help = "start although no pilot of this endpoint and target is clean; written into the audit trail"},
+	{0}};
 static const struct option_spec stop_specs[] = {{0}};
 
 static int check_pilot(struct cli *c, const struct batch *b, struct err *err)
@@ -46,17 +51,22 @@ static int check_pilot(struct cli *c, const struct batch *b, struct err *err)
 		if (p->state != BATCH_SYNCED && p->state != BATCH_COMPLETED)
 			snprintf(why, sizeof why, "%s is %s", p->name, batch_state_name(p->state));
 		else if (aside && !p->skips_acknowledged)
-			snprintf(why, sizeof why, "%s left items out that nobody acknowledged: nightferry batch report %s, then batch set %s "
-				"--acknowledge-skips", p->name, cli_word(p->name, word, sizeof word), word);
+			snprintf(why, sizeof why,
+				"%s left items out that nobody acknowledged: nightferry batch report %s, then batch "
+				"set %s "
+				"--acknowledge-skips",
+				p->name, cli_word(p->name, word, sizeof word), word);
 		else if (!good)
-			snprintf(why, sizeof why, "%s is not verified as Good: nightferry batch verify %s", p->name, cli_word(p->name, word, sizeof word));
+			snprintf(why, sizeof why, "%s is not verified as Good: nightferry batch verify %s", p->name,
+				cli_word(p->name, word, sizeof word));
 		else
 			clean = true;
 	}
 	free(v);
 	if (clean)
 		return 0;
-	err_set(err, ERR_CONFLICT, "batch %s needs a clean pilot of the same endpoint and target first: %s", b->name, why);
+	err_set(err, ERR_CONFLICT, "batch %s needs a clean pilot of the same endpoint and target first: %s", b->name,
+		why);
 	err_hint(err, "--without-pilot starts it all the same, and is written into the audit trail");
 	return -1;
 }
@@ -65,10 +75,13 @@ static int check_ready(struct cli *c, struct batch *b, struct err *err)
 {
 	struct endpoint e;
 	struct target_row t;
-	if (store_endpoint_by_id(c->store, b->endpoint_id, &e, err) || store_target_by_id(c->store, b->target_id, &t, err))
+	if (store_endpoint_by_id(c->store, b->endpoint_id, &e, err) ||
+		store_target_by_id(c->store, b->target_id, &t, err))
 		return -1;
 	if (t.kind == TARGET_EXCHANGE && !t.test_passed && !t.test_skipped) {
-		err_set(err, ERR_CONFLICT, "target %s was never proven: no mail is put there before a probe message was read back", t.name);
+		err_set(err, ERR_CONFLICT,
+			"target %s was never proven: no mail is put there before a probe message was read back",
+			t.name);
 		err_hint(err, "nightferry target test %s --user ADDRESS", t.name);
 		return -1;
 	}
@@ -77,7 +90,8 @@ static int check_ready(struct cli *c, struct batch *b, struct err *err)
 	if (t.test_skipped)
 		fprintf(stderr, "nightferry: note: target %s was saved without a test\n", t.name);
 	if (e.accept_any_certificate || t.accept_any_certificate)
-		fprintf(stderr, "nightferry: warning: %s accepts any certificate\n", e.accept_any_certificate ? e.name : t.name);
+		fprintf(stderr, "nightferry: warning: %s accepts any certificate\n",
+			e.accept_any_certificate ? e.name : t.name);
 	return 0;
 }
 
@@ -90,7 +104,10 @@ static int say_engine(struct cli *c)
 		if (!c->json)
 			printf("The engine (process %d) takes it up now.\n", pid);
 	} else {
-		fprintf(stderr, "nightferry: note: no engine runs. Start one with: nightferry run --state %s   (or give --wait)\n", c->state);
+		fprintf(stderr,
+			"nightferry: note: no engine runs. Start one with: nightferry run --state %s   (or give "
+			"--wait)\n",
+			c->state);
 	}
 	return EXIT_DONE;
 }
@@ -101,12 +118,14 @@ static int want(struct cli *c, enum user_want what, const char *verb, const char
 	struct user u = {0};
 	unsigned changed = 0;
 	const char *who = cli_operand(c, 1);
-	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) || (who && store_user_get(c->store, b.id, who, &u, err)))
+	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) ||
+		(who && store_user_get(c->store, b.id, who, &u, err)))
 		return -1;
 	if (what == WANT_SYNC && !strcmp(verb, "start")) {
 		if (option_is_given(&c->opt, "without-pilot") && !b.pilot && !b.without_pilot) {
 			b.without_pilot = true;
-			if (store_batch_save(c->store, &b, err) || store_audit(c->store, "batch start", b.name, "--without-pilot", err))
+			if (store_batch_save(c->store, &b, err) ||
+				store_audit(c->store, "batch start", b.name, "--without-pilot", err))
 				return -1;
 		}
 		if (check_ready(c, &b, err) || check_pilot(c, &b, err))
@@ -147,8 +166,7 @@ static int run_stop(struct cli *c, struct err *err)
 
 /* --- the engine --------------------------------------------------------------------------------- */
 
-static const struct option_spec run_specs[] = {
-	{.name = "once", .help = "end when nothing can run any more"},
+static const struct option_spec run_specs[] = {{.name = "once", .help = "end when nothing can run any more"},
 	{.name = "log-file", .arg = "FILE", .help = "log there instead of to standard error"},
 	{.name = "worker", .arg = "PID", .help = NULL}, {.name = "worker-batch", .arg = "ID", .help = NULL},
 	{.name = "crashed", .help = NULL}, {0}};
@@ -173,7 +191,8 @@ static int run_worker(struct cli *c, struct err *err)
 	struct stop *stop = stop_new(NULL);
 	if (!stop)
 		return err_set(err, ERR_INTERNAL, "no descriptor for the stop token");
-	struct pool_conf conf = {.batch_id = (int64_t)batch, .once = option_is_given(&c->opt, "once"),
+	struct pool_conf conf = {.batch_id = (int64_t)batch,
+		.once = option_is_given(&c->opt, "once"),
 		.crashed = option_is_given(&c->opt, "crashed")};
 	struct store_conf sc = {.path = c->state, .key_file = c->key_file};
 	/* Signals are blocked before the store makes its thread, so that only the waiter takes them. */
@@ -199,8 +218,11 @@ static int run_engine(struct cli *c, struct err *err)
 		return -1;
 	if (worker)
 		return run_worker(c, err);
-	struct supervisor_conf conf = {.state = c->state, .key_file = c->key_file, .once = option_is_given(&c->opt, "once"),
-		.log_path = log, .verbose = verbose};
+	struct supervisor_conf conf = {.state = c->state,
+		.key_file = c->key_file,
+		.once = option_is_given(&c->opt, "once"),
+		.log_path = log,
+		.verbose = verbose};
 	int code = EXIT_DONE;
 	bool stopped = false;
 	struct err said;
@@ -215,12 +237,18 @@ static int run_engine(struct cli *c, struct err *err)
 
 const struct command commands_run[] = {
 	{"batch", "start", "NAME [USER]", 1, 2, "move the mailboxes; again after a stop; retries what failed",
-		"Starts all mailboxes of the batch, or one. What was moved is not moved again. Needs a clean pilot first (or --without-pilot).",
+		"Starts all mailboxes of the batch, or one. What was moved is not moved again. Needs a clean pilot "
+		"first (or --without-pilot).",
 		start_specs, CLI_STORE, run_start},
-	{"batch", "stop", "NAME [USER]", 1, 2, "finish what is in flight, then pause", NULL, stop_specs, CLI_STORE, run_stop},
-	{"batch", "sync", "NAME [USER]", 1, 2, "an incremental pass over synced mailboxes now", NULL, verb_specs, CLI_STORE, run_sync},
-	{"batch", "complete", "NAME [USER]", 1, 2, "a last pass, then forget the passwords", NULL, verb_specs, CLI_STORE, run_complete},
+	{"batch", "stop", "NAME [USER]", 1, 2, "finish what is in flight, then pause", NULL, stop_specs, CLI_STORE,
+		run_stop},
+	{"batch", "sync", "NAME [USER]", 1, 2, "an incremental pass over synced mailboxes now", NULL, verb_specs,
+		CLI_STORE, run_sync},
+	{"batch", "complete", "NAME [USER]", 1, 2, "a last pass, then forget the passwords", NULL, verb_specs,
+		CLI_STORE, run_complete},
 	{"run", NULL, "", 0, 0, "the engine: moves whatever is started, until it is stopped",
-		"A long-lived process that takes up started mailboxes and moves them. SIGTERM and Ctrl-C finish what is in flight; twice stops at once. "
-		"A crash of its worker process is survived.", run_specs, CLI_NO_STORE, run_engine},
+		"A long-lived process that takes up started mailboxes and moves them. SIGTERM and Ctrl-C finish what "
+		"is in flight; twice stops at once. "
+		"A crash of its worker process is survived.",
+		run_specs, CLI_NO_STORE, run_engine},
 	{0}};

@@ -7,40 +7,60 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTINGS                                                                                                                           \
-	{.name = "kind", .arg = "exchange|imap", .help = "Exchange Online (default), or any IMAP host", .group = "Exchange Online"},       \
-	{.name = "tenant", .arg = "ID", .help = "tenant id or domain"}, {.name = "client-id", .arg = "ID", .help = "the Entra application"},\
-	{.name = "client-secret-file", .arg = "FILE", .help = "its client secret; - reads standard input"},                                \
-	{.name = "certificate", .arg = "FILE", .help = "or its certificate (PEM) ..."},                                                    \
-	{.name = "private-key", .arg = "FILE", .help = "... with the private key (PEM, not encrypted)"},                                   \
-	{.name = "cloud", .arg = "NAME", .help = "global (default), gov, dod or china"},                                                   \
-	{.name = "login-url", .arg = "URL", .help = "token service, where it is not the cloud's"},                                         \
-	{.name = "imap-host", .arg = "HOST", .help = "IMAP server, where it is not the cloud's"},                                          \
-	{.name = "imap-port", .arg = "N", .help = "else 993"},                                                                             \
-	{.name = "host", .arg = "HOST", .help = "the IMAP host (--kind imap)", .group = "Any IMAP host"},                                  \
-	{.name = "port", .arg = "N", .help = "else 993, or 143 with starttls and none"},                                                   \
-	{.name = "tls", .arg = "implicit|starttls|none", .help = "none sends passwords and mail in clear"},                                \
-	{.name = "auth", .arg = "METHOD", .help = "any (default), scram-sha-256, plain, login or xoauth2"},                                \
-	{.name = "password-file", .arg = "FILE", .help = "password of all mailboxes or of the administrator"},                             \
-	{.name = "login-template", .arg = "TEXT", .help = "sign-in name made of the address, such as %u*admin"},                           \
-	{.name = "ca-file", .arg = "FILE", .help = "certificate authorities in PEM to trust instead of the system's", .group = "Both"},    \
-	{.name = "accept-any-certificate", .help = "do not verify the server's certificate; said at each use"},                            \
-	{.name = "test-user", .arg = "ADDRESS", .help = "a pilot mailbox: the test puts a probe message there and removes it"},            \
-	{.name = "max-message-size", .arg = "SIZE", .help = "largest message the mailboxes take (MaxReceiveSize; default 36MB for exchange)"}, \
-	{.name = "max-mailboxes", .arg = "N", .help = "mailboxes written to at once (default 50)"},                                        \
-	{.name = "rate", .arg = "BYTES/s", .help = "most octets a second into this target"},                                               \
-	{.name = "settle-after", .arg = "TIME", .help = "how long a message whose answer was lost may still appear (default: the route's)"},\
-	{.name = "skip-test", .help = "save without a test that passed; stays visible"}
+#define SETTINGS                                                                                                       \
+	{.name = "kind",                                                                                               \
+		.arg = "exchange|imap",                                                                                \
+		.help = "Exchange Online (default), or any IMAP host",                                                 \
+		.group = "Exchange Online"},                                                                           \
+		{.name = "tenant", .arg = "ID", .help = "tenant id or domain"},                                        \
+		{.name = "client-id", .arg = "ID", .help = "the Entra application"},                                   \
+		{.name = "client-secret-file", .arg = "FILE", .help = "its client secret; - reads standard input"},    \
+		{.name = "certificate", .arg = "FILE", .help = "or its certificate (PEM) ..."},                        \
+		{.name = "private-key", .arg = "FILE", .help = "... with the private key (PEM, not encrypted)"},       \
+		{.name = "cloud", .arg = "NAME", .help = "global (default), gov, dod or china"},                       \
+		{.name = "login-url", .arg = "URL", .help = "token service, where it is not the cloud's"},             \
+		{.name = "imap-host", .arg = "HOST", .help = "IMAP server, where it is not the cloud's"},              \
+		{.name = "imap-port", .arg = "N", .help = "else 993"},                                                 \
+		{.name = "host", .arg = "HOST", .help = "the IMAP host (--kind imap)", .group = "Any IMAP host"},      \
+		{.name = "port", .arg = "N", .help = "else 993, or 143 with starttls and none"},                       \
+		{.name = "tls", .arg = "implicit|starttls|none", .help = "none sends passwords and mail in clear"},    \
+		{.name = "auth", .arg = "METHOD", .help = "any (default), scram-sha-256, plain, login or xoauth2"},    \
+		{.name = "password-file", .arg = "FILE", .help = "password of all mailboxes or of the administrator"}, \
+		{.name = "login-template",                                                                             \
+			.arg = "TEXT",                                                                                 \
+			.help = "sign-in name made of the address, such as %u*admin"},                                 \
+		{.name = "ca-file",                                                                                    \
+			.arg = "FILE",                                                                                 \
+			.help = "certificate authorities in PEM to trust instead of the system's",                     \
+			.group = "Both"},                                                                              \
+		{.name = "accept-any-certificate",                                                                     \
+			.help = "do not verify the server's certificate; said at each use"},                           \
+		{.name = "test-user",                                                                                  \
+			.arg = "ADDRESS",                                                                              \
+			.help = "a pilot mailbox: the test puts a probe message there and removes it"},                \
+		{.name = "max-message-size",                                                                           \
+			.arg = "SIZE",                                                                                 \
+			.help = "largest message the mailboxes take (MaxReceiveSize; default 36MB for exchange)"},     \
+		{.name = "max-mailboxes", .arg = "N", .help = "mailboxes written to at once (default 50)"},            \
+		{.name = "rate", .arg = "BYTES/s", .help = "most octets a second into this target"},                   \
+		{.name = "settle-after",                                                                               \
+			.arg = "TIME",                                                                                 \
+			.help = "how long a message whose answer was lost may still appear (default: the route's)"},   \
+	{                                                                                                              \
+		.name = "skip-test", .help = "save without a test that passed; stays visible"                          \
+	}
 
 static const struct option_spec settings_specs[] = {SETTINGS, {0}};
-static const struct option_spec test_specs[] = {{.name = "user", .arg = "ADDRESS", .help = "another pilot mailbox"}, {0}};
+static const struct option_spec test_specs[] = {
+	{.name = "user", .arg = "ADDRESS", .help = "another pilot mailbox"}, {0}};
 static const struct option_spec no_specs[] = {{0}};
 /* MaxReceiveSize's default is "about 35 MB" (spec/exchange-online.md section 1, D): 36,700,160 octets. */
 #define EXCHANGE_DEFAULT_SIZE ((uint64_t)35 * 1024 * 1024)
 
 static int read_enums(struct cli *c, struct target_row *t, struct err *err)
 {
-	const char *kind = option_get(&c->opt, "kind"), *tls = option_get(&c->opt, "tls"), *auth = option_get(&c->opt, "auth");
+	const char *kind = option_get(&c->opt, "kind"), *tls = option_get(&c->opt, "tls"),
+		   *auth = option_get(&c->opt, "auth");
 	if (kind && strcmp(kind, "exchange") != 0 && strcmp(kind, "imap") != 0)
 		return err_set(err, ERR_USAGE, "--kind is exchange or imap");
 	if (kind)
@@ -82,12 +102,14 @@ static int read_settings(struct cli *c, struct target_row *t, struct err *err)
 		cli_copy_option(c, "login-url", t->login_url, sizeof t->login_url, err) ||
 		cli_copy_option(c, "imap-host", t->imap_host, sizeof t->imap_host, err) ||
 		cli_copy_option(c, "host", t->imap_host, sizeof t->imap_host, err) ||
-		cli_uint_option(c, "imap-port", 1, 65535, &t->imap_port, err) || cli_uint_option(c, "port", 1, 65535, &t->imap_port, err) ||
+		cli_uint_option(c, "imap-port", 1, 65535, &t->imap_port, err) ||
+		cli_uint_option(c, "port", 1, 65535, &t->imap_port, err) ||
 		cli_path_option(c, "ca-file", t->ca_file, sizeof t->ca_file, err) ||
 		cli_copy_option(c, "login-template", t->login_template, sizeof t->login_template, err) ||
 		cli_copy_option(c, "test-user", t->test_user, sizeof t->test_user, err) ||
 		cli_size_option(c, "max-message-size", &t->max_message_bytes, err) ||
-		cli_uint_option(c, "max-mailboxes", 1, 1000, &t->max_mailboxes, err) || cli_size_option(c, "rate", &t->bytes_per_s, err))
+		cli_uint_option(c, "max-mailboxes", 1, 1000, &t->max_mailboxes, err) ||
+		cli_size_option(c, "rate", &t->bytes_per_s, err))
 		return -1;
 	if (settle && option_parse_duration_ms("--settle-after", settle, &t->settle_after_ms, err))
 		return -1;
@@ -108,14 +130,15 @@ static int save_secrets(struct cli *c, const struct target_row *t, struct err *e
 		(store_secret_drop(c->store, "target", t->id, "certificate", err) ||
 			store_secret_drop(c->store, "target", t->id, "private_key", err)))
 		return -1;
-	if (option_is_given(&c->opt, "certificate") && store_secret_drop(c->store, "target", t->id, "client_secret", err))
+	if (option_is_given(&c->opt, "certificate") &&
+		store_secret_drop(c->store, "target", t->id, "client_secret", err))
 		return -1;
 	return cli_store_secret(c, "client-secret-file", "target", t->id, "client_secret", err) ||
-			cli_store_secret(c, "certificate", "target", t->id, "certificate", err) ||
-			cli_store_secret(c, "private-key", "target", t->id, "private_key", err) ||
-			cli_store_secret(c, "password-file", "target", t->id, "password", err)
-		? -1
-		: 0;
+			       cli_store_secret(c, "certificate", "target", t->id, "certificate", err) ||
+			       cli_store_secret(c, "private-key", "target", t->id, "private_key", err) ||
+			       cli_store_secret(c, "password-file", "target", t->id, "password", err)
+		       ? -1
+		       : 0;
 }
 
 #define SECRETS 4
@@ -144,8 +167,8 @@ static void add_line(struct cli *c, json_t *lines, const char *step, const struc
 	snprintf(text, sizeof text, "%s", good);
 	if (why)
 		err_line(why, text, sizeof text);
-	json_array_append_new(lines, json_pack("{s:s,s:b,s:s,s:s}", "step", step, "ok", why == NULL, "text", text, "blame",
-		why ? err_kind_name(why->kind) : ""));
+	json_array_append_new(lines, json_pack("{s:s,s:b,s:s,s:s}", "step", step, "ok", why == NULL, "text", text,
+					     "blame", why ? err_kind_name(why->kind) : ""));
 	if (c->json)
 		return;
 	if (why && why->server[0])
@@ -157,7 +180,8 @@ static void add_line(struct cli *c, json_t *lines, const char *step, const struc
 }
 
 /* Token, sign-in, probe message. *passed tells; lines go to the terminal or into c->out. why: of the step that failed. */
-static int test_target(struct cli *c, struct target_row *t, const char *user, bool *passed, struct err *why, struct err *err)
+static int test_target(
+	struct cli *c, struct target_row *t, const char *user, bool *passed, struct err *why, struct err *err)
 {
 	struct stop *stop = stop_new(NULL);
 	struct work work;
@@ -174,7 +198,8 @@ static int test_target(struct cli *c, struct target_row *t, const char *user, bo
 	struct gate *gate = gate_new(scope, stop);
 	*why = ERR_INIT;
 	if (t->accept_any_certificate || t->imap_tls == TLS_NONE)
-		fprintf(stderr, "nightferry: warning: target %s is not protected against anybody in between\n", t->name);
+		fprintf(stderr, "nightferry: warning: target %s is not protected against anybody in between\n",
+			t->name);
 	bool ok = !work_token(&work, t, &token, why) && (!token || !token_get(token, NULL, stop, &access, why));
 	if (t->kind == TARGET_EXCHANGE)
 		add_line(c, lines, "token", ok ? NULL : why, "issued for this application");
@@ -188,7 +213,8 @@ static int test_target(struct cli *c, struct target_row *t, const char *user, bo
 	}
 	if (ok) {
 		ok = !target_imap_ops.prove(target, why);
-		add_line(c, lines, "probe", ok ? NULL : why, "a message with an old date was put, read back the same, not a draft, and removed");
+		add_line(c, lines, "probe", ok ? NULL : why,
+			"a message with an old date was put, read back the same, not a draft, and removed");
 	}
 	if (target)
 		target_imap_ops.close(&target);
@@ -210,7 +236,8 @@ static int test_target(struct cli *c, struct target_row *t, const char *user, bo
 }
 
 /* before: what the target was, with its secrets; NULL: it was not there. */
-static void take_back(struct cli *c, const struct target_row *t, const struct target_row *before, struct secret *const kept[SECRETS])
+static void take_back(
+	struct cli *c, const struct target_row *t, const struct target_row *before, struct secret *const kept[SECRETS])
 {
 	struct err undo = ERR_INIT;
 	struct target_row old;
@@ -222,8 +249,8 @@ static void take_back(struct cli *c, const struct target_row *t, const struct ta
 }
 
 /* Saves, tests, and takes back what failed. */
-static int save_and_test(struct cli *c, struct target_row *t, const struct target_row *before, struct secret *const kept[SECRETS],
-	const char *verb, struct err *err)
+static int save_and_test(struct cli *c, struct target_row *t, const struct target_row *before,
+	struct secret *const kept[SECRETS], const char *verb, struct err *err)
 {
 	bool skip = option_is_given(&c->opt, "skip-test"), passed = false;
 	struct err why = ERR_INIT;
@@ -244,13 +271,16 @@ static int save_and_test(struct cli *c, struct target_row *t, const struct targe
 		if (rc)
 			return -1;
 		if (!c->json)
-			fprintf(stderr, "nightferry: target %s is not %s: the test failed\n", t->name, before ? "changed" : "saved");
+			fprintf(stderr, "nightferry: target %s is not %s: the test failed\n", t->name,
+				before ? "changed" : "saved");
 		return cli_exit_code(why.kind);
 	}
-	if (store_target_save(c->store, t, err) || store_audit(c->store, verb, t->name, skip ? "without a test" : "test passed", err))
+	if (store_target_save(c->store, t, err) ||
+		store_audit(c->store, verb, t->name, skip ? "without a test" : "test passed", err))
 		return -1;
 	if (!c->json)
-		printf("Target %s is %s%s.\n", t->name, before ? "changed" : "saved", skip ? " WITHOUT a test: nightferry target test" : "");
+		printf("Target %s is %s%s.\n", t->name, before ? "changed" : "saved",
+			skip ? " WITHOUT a test: nightferry target test" : "");
 	else if (!c->out)
 		c->out = json_pack("{s:s,s:b}", "target", t->name, "test_skipped", 1);
 	return EXIT_DONE;
@@ -258,7 +288,11 @@ static int save_and_test(struct cli *c, struct target_row *t, const struct targe
 
 static int run_create(struct cli *c, struct err *err)
 {
-	struct target_row t = {.settle_after_ms = -1, .max_mailboxes = 50, .created_at = clock_wall_s(), .routes = "imap"}, other;
+	struct target_row t = {.settle_after_ms = -1,
+				  .max_mailboxes = 50,
+				  .created_at = clock_wall_s(),
+				  .routes = "imap"},
+			  other;
 	struct err none = ERR_INIT;
 	const char *name = cli_operand(c, 0);
 	if (cli_check_name(name, err))
@@ -280,8 +314,8 @@ static int run_set(struct cli *c, struct err *err)
 	before = t;
 	struct secret *kept[SECRETS] = {NULL};
 	int rc = cli_no_setting(c, err) || read_settings(c, &t, err) || keep_secrets(c, t.id, kept, err)
-		? -1
-		: save_and_test(c, &t, &before, kept, "target set", err);
+			 ? -1
+			 : save_and_test(c, &t, &before, kept, "target set", err);
 	for (size_t i = 0; i < SECRETS; i++)
 		secret_free(&kept[i]);
 	return rc;
@@ -300,19 +334,22 @@ static int run_test(struct cli *c, struct err *err)
 	if (test_target(c, &t, user ? user : t.test_user, &passed, &why, err))
 		return -1;
 	/* A key or disk that is missing here says nothing about the target, nor does another mailbox's failure. */
-	if ((passed || !user || !strcmp(user, t.test_user)) && (passed || cli_exit_code(why.kind) != EXIT_STORE) && store_target_save(c->store, &t, err))
+	if ((passed || !user || !strcmp(user, t.test_user)) && (passed || cli_exit_code(why.kind) != EXIT_STORE) &&
+		store_target_save(c->store, &t, err))
 		return -1;
 	return passed ? EXIT_DONE : cli_exit_code(why.kind);
 }
 
 static json_t *target_json(const struct target_row *t)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:I,s:I,s:i,s:I,s:s,s:I,s:b,s:b,s:s}", "name", t->name, "kind",
-		t->kind == TARGET_IMAP ? "imap" : "exchange", "tenant", t->tenant, "client_id", t->client_id, "cloud", t->cloud, "login_url",
-		t->login_url, "imap_host", t->imap_host, "imap_port", (int)t->imap_port, "ca_file", t->ca_file, "routes", t->routes,
-		"max_message_bytes", (json_int_t)t->max_message_bytes, "settle_after_ms", (json_int_t)t->settle_after_ms, "max_mailboxes",
-		(int)t->max_mailboxes, "bytes_per_s", (json_int_t)t->bytes_per_s, "test_user", t->test_user, "tested_at",
-		(json_int_t)t->tested_at, "test_passed", (int)t->test_passed, "test_skipped", (int)t->test_skipped, "test_text", t->test_text);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:I,s:I,s:i,s:I,s:s,s:I,s:b,s:b,s:s}", "name",
+		t->name, "kind", t->kind == TARGET_IMAP ? "imap" : "exchange", "tenant", t->tenant, "client_id",
+		t->client_id, "cloud", t->cloud, "login_url", t->login_url, "imap_host", t->imap_host, "imap_port",
+		(int)t->imap_port, "ca_file", t->ca_file, "routes", t->routes, "max_message_bytes",
+		(json_int_t)t->max_message_bytes, "settle_after_ms", (json_int_t)t->settle_after_ms, "max_mailboxes",
+		(int)t->max_mailboxes, "bytes_per_s", (json_int_t)t->bytes_per_s, "test_user", t->test_user,
+		"tested_at", (json_int_t)t->tested_at, "test_passed", (int)t->test_passed, "test_skipped",
+		(int)t->test_skipped, "test_text", t->test_text);
 }
 
 static const char *test_state(const struct target_row *t)
@@ -333,11 +370,13 @@ static int run_list(struct cli *c, struct err *err)
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(c->out, target_json(&v[i]));
 		if (!c->json)
-			printf("%s %-9s %-36s %s\n", cli_pad(v[i].name, 24, name, sizeof name), v[i].kind == TARGET_IMAP ? "imap" : "exchange",
+			printf("%s %-9s %-36s %s\n", cli_pad(v[i].name, 24, name, sizeof name),
+				v[i].kind == TARGET_IMAP ? "imap" : "exchange",
 				v[i].kind == TARGET_IMAP ? v[i].imap_host : v[i].tenant, test_state(&v[i]));
 	}
 	if (!c->json && !n)
-		puts("No target yet: nightferry target create NAME --tenant T --client-id C --client-secret-file F --test-user ADDRESS");
+		puts("No target yet: nightferry target create NAME --tenant T --client-id C --client-secret-file F "
+		     "--test-user ADDRESS");
 	free(v);
 	return EXIT_DONE;
 }
@@ -353,17 +392,20 @@ static int run_show(struct cli *c, struct err *err)
 		return EXIT_DONE;
 	printf("Target          %s (%s)\n", t.name, t.kind == TARGET_IMAP ? "any IMAP host" : "Exchange Online");
 	if (t.kind == TARGET_EXCHANGE)
-		printf("Tenant          %s, application %s, cloud %s\n", t.tenant, t.client_id, t.cloud[0] ? t.cloud : "global");
+		printf("Tenant          %s, application %s, cloud %s\n", t.tenant, t.client_id,
+			t.cloud[0] ? t.cloud : "global");
 	if (t.imap_host[0])
 		printf("IMAP host       %s:%u, TLS %s\n", t.imap_host, t.imap_port, tls_mode_name(t.imap_tls));
-	printf("Routes          %s\nLargest message %s\n", t.routes, t.max_message_bytes ? cli_bytes(t.max_message_bytes, size, sizeof size) : "not known");
+	printf("Routes          %s\nLargest message %s\n", t.routes,
+		t.max_message_bytes ? cli_bytes(t.max_message_bytes, size, sizeof size) : "not known");
 	printf("Limits          %u mailboxes at once", t.max_mailboxes);
 	if (t.bytes_per_s)
 		printf(", %s/s", cli_bytes(t.bytes_per_s, size, sizeof size));
 	if (t.settle_after_ms >= 0)
 		printf(", settles after %.3g s", (double)t.settle_after_ms / 1000);
 	printf("\nTest user       %s\n", t.test_user[0] ? t.test_user : "none");
-	printf("Test            %s, %s%s%s\n", test_state(&t), cli_time(t.tested_at, at, sizeof at), t.test_text[0] ? ": " : "", t.test_text);
+	printf("Test            %s, %s%s%s\n", test_state(&t), cli_time(t.tested_at, at, sizeof at),
+		t.test_text[0] ? ": " : "", t.test_text);
 	return EXIT_DONE;
 }
 
@@ -382,8 +424,10 @@ static int run_delete(struct cli *c, struct err *err)
 
 const struct command commands_target[] = {
 	{"target", "create", "NAME", 1, 1, "store a destination, after a test that puts and reads back a probe message",
-		"Gets a token, signs in to the pilot mailbox, puts a message with an old date into a folder of its own, reads it back and removes both. "
-		"What fails is not saved, unless --skip-test says so.", settings_specs, CLI_STORE_CREATE, run_create},
+		"Gets a token, signs in to the pilot mailbox, puts a message with an old date into a folder of its "
+		"own, reads it back and removes both. "
+		"What fails is not saved, unless --skip-test says so.",
+		settings_specs, CLI_STORE_CREATE, run_create},
 	{"target", "test", "NAME", 1, 1, "prove the route again", NULL, test_specs, CLI_STORE, run_test},
 	{"target", "list", "", 0, 0, "all targets", NULL, no_specs, CLI_STORE, run_list},
 	{"target", "show", "NAME", 1, 1, "one target", NULL, no_specs, CLI_STORE, run_show},

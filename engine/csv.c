@@ -48,8 +48,7 @@ static void fault(struct reader *r, unsigned line, const char *column, const cha
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	if (column)
-		buf_printf(&r->text, &ignored, "%sline %u, %s: %s", r->text.len ? "; " : "", line, column,
-			   what);
+		buf_printf(&r->text, &ignored, "%sline %u, %s: %s", r->text.len ? "; " : "", line, column, what);
 	else
 		buf_printf(&r->text, &ignored, "%sline %u: %s", r->text.len ? "; " : "", line, what);
 }
@@ -57,10 +56,9 @@ static void fault(struct reader *r, unsigned line, const char *column, const cha
 /* --- encoding --- */
 
 /* Windows-1252's 0x80..0x9f; the rest is Latin-1. */
-static const uint16_t windows_1252[32] = {0x20ac, 0x81,   0x201a, 0x192,  0x201e, 0x2026, 0x2020, 0x2021,
-					  0x2c6,  0x2030, 0x160,  0x2039, 0x152,  0x8d,   0x17d,  0x8f,
-					  0x90,   0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
-					  0x2dc,  0x2122, 0x161,  0x203a, 0x153,  0x9d,   0x17e,  0x178};
+static const uint16_t windows_1252[32] = {0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030,
+	0x160, 0x2039, 0x152, 0x8d, 0x17d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc,
+	0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178};
 
 /* A wiped-later copy in UTF-8, NUL-terminated. */
 static char *to_utf8(const char *text, size_t n, size_t *out_n, const char **encoding)
@@ -201,20 +199,18 @@ static void take_header(struct reader *r)
 	bool seen[COLS] = {false};
 	if (!take_row(r, fields, &n, &line)) {
 		if (r->faults == 0)
-			fault(r, 1, NULL,
-			      "the file is empty; a first line EmailAddress,UserName,Password is expected");
+			fault(r, 1, NULL, "the file is empty; a first line EmailAddress,UserName,Password is expected");
 		return;
 	}
 	r->n_columns = n < FIELDS ? n : FIELDS;
 	for (size_t i = 0; i < r->n_columns; i++) {
 		char *name = trim(fields[i]);
 		int c = r->columns[i] = column_of(name);
-		if (c < 0 &&
-		    !(name[0] == '\0' && i + 1 == n)) /* a separator at the end of every line is harmless */
+		if (c < 0 && !(name[0] == '\0' && i + 1 == n)) /* a separator at the end of every line is harmless */
 			fault(r, line, NULL,
-			      "column %zu \"%.40s\" is unknown; allowed are EmailAddress, UserName, "
-			      "Password, UserRoot",
-			      i + 1, name);
+				"column %zu \"%.40s\" is unknown; allowed are EmailAddress, UserName, "
+				"Password, UserRoot",
+				i + 1, name);
 		else if (c >= 0 && seen[c])
 			fault(r, line, NULL, "the column %s is there twice", column_names[c]);
 		if (c >= 0)
@@ -222,12 +218,11 @@ static void take_header(struct reader *r)
 	}
 	if (!seen[COL_ADDRESS] || !seen[COL_USER])
 		fault(r, line, NULL,
-		      "the column %s is missing (the first line names the columns: "
-		      "EmailAddress,UserName,Password)",
-		      !seen[COL_ADDRESS] ? column_names[COL_ADDRESS] : column_names[COL_USER]);
+			"the column %s is missing (the first line names the columns: "
+			"EmailAddress,UserName,Password)",
+			!seen[COL_ADDRESS] ? column_names[COL_ADDRESS] : column_names[COL_USER]);
 	if (r->need_password && !seen[COL_PASSWORD])
-		fault(r, line, NULL,
-		      "the column Password is missing, and this endpoint signs in with each user's own");
+		fault(r, line, NULL, "the column Password is missing, and this endpoint signs in with each user's own");
 }
 
 /* --- the rows --- */
@@ -263,7 +258,7 @@ static void check_row(struct reader *r, unsigned line, char *const values[COLS])
 	const char *bad = address_fault(values[COL_ADDRESS]);
 	if (bad)
 		fault(r, line, column_names[COL_ADDRESS], "\"%.60s\" %s",
-		      has_control(values[COL_ADDRESS]) ? "…" : values[COL_ADDRESS], bad);
+			has_control(values[COL_ADDRESS]) ? "…" : values[COL_ADDRESS], bad);
 	for (int c = COL_USER; c < COLS; c++) {
 		if (has_control(values[c]))
 			fault(r, line, column_names[c], "holds a line end or another control character");
@@ -295,8 +290,7 @@ static int grow(struct reader *r, struct csv_users *out, struct err *err)
 	return 0;
 }
 
-static int add_user(struct reader *r, struct csv_users *out, unsigned line, char *const values[COLS],
-		    struct err *err)
+static int add_user(struct reader *r, struct csv_users *out, unsigned line, char *const values[COLS], struct err *err)
 {
 	if (grow(r, out, err) < 0)
 		return -1;
@@ -325,19 +319,17 @@ static int take_users(struct reader *r, struct csv_users *out, struct err *err)
 		char *values[COLS] = {empty, empty, empty, empty};
 		if (n > r->n_columns && !(n == r->n_columns + 1 && n <= FIELDS && !fields[n - 1][0])) {
 			fault(r, line, NULL,
-			      "has %zu fields where the first line names %zu columns (a value with \"%c\" "
-			      "must be quoted)",
-			      n, r->n_columns, r->separator);
+				"has %zu fields where the first line names %zu columns (a value with \"%c\" "
+				"must be quoted)",
+				n, r->n_columns, r->separator);
 			continue;
 		}
 		for (size_t i = 0; i < n && i < r->n_columns; i++) {
 			if (r->columns[i] >= 0) /* a password may begin or end with a blank */
-				values[r->columns[i]] =
-					r->columns[i] == COL_PASSWORD ? fields[i] : trim(fields[i]);
+				values[r->columns[i]] = r->columns[i] == COL_PASSWORD ? fields[i] : trim(fields[i]);
 		}
 		if (out->n >= ROWS) {
-			fault(r, line, NULL, "there are more than %d rows; make several batches of them",
-			      ROWS);
+			fault(r, line, NULL, "there are more than %d rows; make several batches of them", ROWS);
 			break;
 		}
 		check_row(r, line, values);
@@ -374,7 +366,7 @@ static int find_duplicates(struct reader *r, const struct csv_users *u, struct e
 	for (size_t i = 1; i < u->n; i++) {
 		if (v[i].address[0] && strcasecmp(v[i].address, v[i - 1].address) == 0)
 			fault(r, v[i].line, column_names[COL_ADDRESS],
-			      "\"%.60s\" is the destination of line %u already", v[i].address, v[i - 1].line);
+				"\"%.60s\" is the destination of line %u already", v[i].address, v[i - 1].line);
 	}
 	free(v);
 	return 0;
@@ -415,9 +407,7 @@ static int refuse_unreadable(const char *text, size_t n, struct err *err)
 	unsigned line = 1;
 	for (const char *p = text; nul && p < nul; p++)
 		line += *p == '\n';
-	return nul ? err_set(err, ERR_USAGE, "the CSV holds a NUL octet (line %u): it is not a text file",
-			     line)
-		   : 0;
+	return nul ? err_set(err, ERR_USAGE, "the CSV holds a NUL octet (line %u): it is not a text file", line) : 0;
 }
 
 int csv_parse(const char *text, size_t n, bool need_password, struct csv_users *out, struct err *err)
@@ -456,8 +446,7 @@ int csv_load(const char *path, bool need_password, struct csv_users *out, struct
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char *text = fd < 0 ? NULL : malloc(FILE_BYTES + 1);
 	if (!text) {
-		err_set(err, fd < 0 ? ERR_USAGE : ERR_MEMORY, "the CSV %s cannot be read: %s", path,
-			strerror(errno));
+		err_set(err, fd < 0 ? ERR_USAGE : ERR_MEMORY, "the CSV %s cannot be read: %s", path, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -469,8 +458,7 @@ int csv_load(const char *path, bool need_password, struct csv_users *out, struct
 			break;
 		n += got > 0 ? (size_t)got : 0;
 	}
-	int rc =
-		got < 0 ? err_set(err, ERR_USAGE, "the CSV %s cannot be read: %s", path, strerror(errno)) : 0;
+	int rc = got < 0 ? err_set(err, ERR_USAGE, "the CSV %s cannot be read: %s", path, strerror(errno)) : 0;
 	close(fd);
 	if (rc == 0 && csv_parse(text, n, need_password, out, err) < 0)
 		rc = err_wrap(err, "%s", path);
@@ -494,8 +482,7 @@ int csv_add_field(struct buf *out, const char *text, bool first, struct err *err
 {
 	size_t before = out->len;
 	bool formula = text[0] && strchr("=+-@\t\r", text[0]);
-	bool quote =
-		strpbrk(text, ",;\"\r\n\t") || text[0] == ' ' || (text[0] && text[strlen(text) - 1] == ' ');
+	bool quote = strpbrk(text, ",;\"\r\n\t") || text[0] == ' ' || (text[0] && text[strlen(text) - 1] == ' ');
 	int rc = first ? 0 : buf_add_char(out, ',', err);
 	if (rc == 0 && quote)
 		rc = buf_add_char(out, '"', err);

@@ -11,14 +11,14 @@
 
 #define ROUNDS (1 + JOB_ITEM_TRIES) /* of sending again: once together, then one at a time */
 
-struct doubt {               /* the items in doubt of one destination folder */
+struct doubt { /* the items in doubt of one destination folder */
 	struct job *j;
 	struct route_folder *f;
-	struct item *items;      /* owned */
-	struct pending *pending; /* owned; beside items */
+	struct item *items;             /* owned */
+	struct pending *pending;        /* owned; beside items */
 	uint8_t (*canons)[CANON_BYTES]; /* owned; beside items */
 	size_t n;
-	bool *gone;              /* owned; no longer at the source, so that its content cannot be compared */
+	bool *gone; /* owned; no longer at the source, so that its content cannot be compared */
 };
 
 static void doubt_done(struct doubt *d)
@@ -34,7 +34,8 @@ static void doubt_done(struct doubt *d)
 static int doubt_load(struct doubt *d, struct err *err)
 {
 	struct job *j = d->j;
-	if (store_flush(j->work->store, err) || store_in_doubt(j->work->store, j->user.id, d->f->dest.id, &d->items, &d->n, err))
+	if (store_flush(j->work->store, err) ||
+		store_in_doubt(j->work->store, j->user.id, d->f->dest.id, &d->items, &d->n, err))
 		return -1;
 	if (!d->n)
 		return 0;
@@ -81,7 +82,8 @@ static int look_once(struct doubt *d, struct err *err)
 	/* A folder made anew holds nothing from before: every message in it is a candidate. */
 	const char *mark = strcmp(ref.generation, d->f->dest.generation) ? "" : d->f->dest.mark;
 	if (!rc)
-		rc = settle_pending(j->target, &ref, mark, (const char *const *)claimed, n_claimed, d->pending, d->n, err);
+		rc = settle_pending(
+			j->target, &ref, mark, (const char *const *)claimed, n_claimed, d->pending, d->n, err);
 	store_ids_free(&claimed, n_claimed);
 	folder_ref_done(&ref);
 	return rc;
@@ -188,8 +190,8 @@ static int finish_flags(struct doubt *d, const struct item *it, struct err *err)
 	if (job_target(d->j, err) || job_copy_ref(d->j, d->f, &ref, err))
 		return -1;
 	failpoint_hit(FP_FINISH_BEFORE_FLAGS);
-	int rc = d->j->target->ops->set_flags(d->j->target, &ref, it->receipt.id,
-		it->flags_source & (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED), err);
+	int rc = d->j->target->ops->set_flags(
+		d->j->target, &ref, it->receipt.id, it->flags_source & (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED), err);
 	failpoint_hit(FP_FINISH_AFTER_FLAGS);
 	folder_ref_done(&ref);
 	if (rc && (err->kind == ERR_GONE || err->kind == ERR_CHANGED || err->kind == ERR_MESSAGE)) {
@@ -211,7 +213,8 @@ static int record_found(struct doubt *d, size_t *found, struct err *err)
 		rec.receipt = d->pending[i].receipt;
 		rec.flags_written = rec.flags_source & (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED | MAIL_DRAFT);
 		rec.at = clock_wall_s();
-		if (finish_flags(d, &rec, err) || store_placed(j->work->store, j->user.id, j->user.lease_epoch, &rec, 1, err))
+		if (finish_flags(d, &rec, err) ||
+			store_placed(j->work->store, j->user.id, j->user.lease_epoch, &rec, 1, err))
 			return -1;
 		failpoint_hit(FP_FINISH_AFTER_COMMIT);
 		++*found;
@@ -229,8 +232,10 @@ static int record_gone(struct doubt *d, struct err *err)
 		struct item rec = d->items[i];
 		rec.state = ITEM_GONE;
 		rec.error_kind = ERR_GONE;
-		snprintf(rec.error, sizeof rec.error, "expunged at the source while it was in doubt; a message with the same header "
-			"values is in %s: look there whether it is this one", d->f->mapping->path);
+		snprintf(rec.error, sizeof rec.error,
+			"expunged at the source while it was in doubt; a message with the same header "
+			"values is in %s: look there whether it is this one",
+			d->f->mapping->path);
 		if (store_set_aside(j->work->store, j->user.id, j->user.lease_epoch, &rec, 1, err))
 			return -1;
 	}
@@ -287,7 +292,8 @@ static int refuse_absent(struct doubt *d, struct err *err)
 /* round: how often this was done before in a row. At the last what is absent is refused instead of sent again; from the second on messages are sent
    one at a time, so that one which costs the connection takes no other with it. look_only: nothing is sent again now. *resent: messages that were
    handed over again. */
-static int settle_folder(struct job *j, struct route_folder *f, unsigned round, bool look_only, size_t *resent, struct err *err)
+static int settle_folder(
+	struct job *j, struct route_folder *f, unsigned round, bool look_only, size_t *resent, struct err *err)
 {
 	struct doubt d = {.j = j, .f = f};
 	struct pull_meta *absent = NULL;
@@ -314,7 +320,8 @@ static int settle_folder(struct job *j, struct route_folder *f, unsigned round, 
 		goto out;
 	failpoint_hit(FP_SETTLE_AFTER_COMMIT);
 	atomic_store(&f->doubts, 0);
-	log_line(LOG_INFO, "mailbox %s, folder %s: of %zu messages in doubt %zu had arrived", j->user.address, f->mapping->path, d.n, found);
+	log_line(LOG_INFO, "mailbox %s, folder %s: of %zu messages in doubt %zu had arrived", j->user.address,
+		f->mapping->path, d.n, found);
 	f->one_by_one = round > 0;
 	rc = n_absent && !look_only ? pass_again(j, f, absent, n_absent, err) : 0;
 	f->one_by_one = false;

@@ -12,9 +12,10 @@
 #define BACK_OFF_FIRST_MS 500
 #define BACK_OFF_MOST_MS 60000
 #define BACK_OFF_THROTTLED_MS (15 * 60 * 1000) /* a server that throttles and does not say for how long */
-#define RETRY_USER_S 300        /* a mailbox that failed for a passing reason is tried again after this, times its tries */
-#define RETRY_FOLDER 3          /* so often by itself, where a folder is the reason and nothing more was moved: a person must look */
-#define ROUNDS 6                /* passes over folders whose UIDVALIDITY changed or whose messages were withdrawn */
+#define RETRY_USER_S 300 /* a mailbox that failed for a passing reason is tried again after this, times its tries */
+#define RETRY_FOLDER \
+	3        /* so often by itself, where a folder is the reason and nothing more was moved: a person must look */
+#define ROUNDS 6 /* passes over folders whose UIDVALIDITY changed or whose messages were withdrawn */
 
 void job_fail(struct job *j, const struct err *why)
 {
@@ -57,9 +58,11 @@ static int note_sign_in(struct job *j, bool ok, struct err *why)
 	if (store_endpoint_sign_in(j->work->store, j->batch.endpoint_id, j->user.id, ok, &paused, &err))
 		log_err(LOG_ERROR, &err, "endpoint %s", j->source_login.endpoint.name);
 	if (paused)
-		err_hint(why, "three sign-ins in a row were refused: sign-ins at endpoint %s are paused before the host bans this address; "
-			"check the passwords, then: nightferry endpoint test %s", j->source_login.endpoint.name,
-			j->source_login.endpoint.name);
+		err_hint(why,
+			"three sign-ins in a row were refused: sign-ins at endpoint %s are paused before the host bans "
+			"this address; "
+			"check the passwords, then: nightferry endpoint test %s",
+			j->source_login.endpoint.name, j->source_login.endpoint.name);
 	return 0;
 }
 
@@ -137,9 +140,11 @@ struct gate *job_new_gate(struct job *j)
 int job_copy_ref(struct job *j, struct route_folder *f, struct folder_ref *out, struct err *err)
 {
 	pthread_mutex_lock(&j->lock);
-	*out = (struct folder_ref){.path = strdup(f->ref.path ? f->ref.path : ""), .id = strdup(f->ref.id ? f->ref.id : ""),
+	*out = (struct folder_ref){.path = strdup(f->ref.path ? f->ref.path : ""),
+		.id = strdup(f->ref.id ? f->ref.id : ""),
 		.generation = strdup(f->ref.generation ? f->ref.generation : ""),
-		.mark = strdup(f->ref.mark ? f->ref.mark : ""), .existing = f->ref.existing};
+		.mark = strdup(f->ref.mark ? f->ref.mark : ""),
+		.existing = f->ref.existing};
 	pthread_mutex_unlock(&j->lock);
 	if (!out->path || !out->id || !out->generation || !out->mark) {
 		folder_ref_done(out);
@@ -182,8 +187,8 @@ static int note_mappings(struct job *j, struct err *err)
 		if (m->skip)
 			snprintf(text, sizeof text, "folder \"%.300s\" is not moved: %s", j->list.v[i].name, m->reason);
 		else if (m->changes & ~(unsigned)MAP_ROLE)
-			snprintf(text, sizeof text, "folder \"%.300s\" arrives as \"%.300s\": %s", j->list.v[i].name, m->path,
-				m->reason);
+			snprintf(text, sizeof text, "folder \"%.300s\" arrives as \"%.300s\": %s", j->list.v[i].name,
+				m->path, m->reason);
 		else
 			continue;
 		if (store_note(j->work->store, j->user.id, m->skip ? "folder-skipped" : "folder-renamed", text, err))
@@ -220,7 +225,8 @@ static int plan_folders(struct job *j, struct err *err)
 			return -1;
 	}
 	struct map_rules rules = {.separator = '/'};
-	if (job_target(j, err) || j->target->ops->rules(j->target, &rules, err) || map_folders(&j->list, &rules, &j->mappings, err))
+	if (job_target(j, err) || j->target->ops->rules(j->target, &rules, err) ||
+		map_folders(&j->list, &rules, &j->mappings, err))
 		return -1;
 	j->folders = calloc(j->list.n ? j->list.n : 1, sizeof *j->folders);
 	if (!j->folders)
@@ -271,7 +277,8 @@ static int walk_folders(struct job *j, struct err *err)
 		if (j->failed_folders > 1)
 			err_wrap(err, "%u folders could not be moved, the first", j->failed_folders);
 		if (!err->hint[0])
-			err_hint(err, "all other folders were moved; start the user again, or leave the folder out with --exclude");
+			err_hint(err, "all other folders were moved; start the user again, or leave the folder out "
+				      "with --exclude");
 		return -1;
 	}
 	return 0;
@@ -324,7 +331,8 @@ static int prepare(struct job *j, struct err *err)
 	struct store *s = j->work->store;
 	struct endpoint e;
 	struct target_row t;
-	if (store_batch_by_id(s, j->user.batch_id, &j->batch, err) || store_endpoint_by_id(s, j->batch.endpoint_id, &e, err) ||
+	if (store_batch_by_id(s, j->user.batch_id, &j->batch, err) ||
+		store_endpoint_by_id(s, j->batch.endpoint_id, &e, err) ||
 		store_target_by_id(s, j->batch.target_id, &t, err) ||
 		source_login_init(&j->source_login, s, &e, j->user.source_user, j->user.id, err) ||
 		target_login_init(&j->target_login, j->work, &t, j->user.address, j->user.id, err))
@@ -352,8 +360,11 @@ static int move(struct job *j, struct err *err)
 		return -1;
 	if (job_target(j, err) || plan_folders(j, err) || resolve(j, err))
 		return -1;
-	enum user_state busy = j->user.completing ? USER_COMPLETING : j->user.incremental ? USER_INCREMENTAL_SYNCING : USER_SYNCING;
-	if (store_user_state(j->work->store, j->user.id, j->user.lease_epoch, busy, NULL, 0, err) || start_putters(j, err))
+	enum user_state busy = j->user.completing    ? USER_COMPLETING
+			       : j->user.incremental ? USER_INCREMENTAL_SYNCING
+						     : USER_SYNCING;
+	if (store_user_state(j->work->store, j->user.id, j->user.lease_epoch, busy, NULL, 0, err) ||
+		start_putters(j, err))
 		return -1;
 	return walk_folders(j, err);
 }
@@ -419,9 +430,11 @@ static void finish(struct job *j, int rc, struct err *err)
 			work_fail(j->work, err);
 	}
 	if (rc && state == USER_FAILED)
-		log_err(LOG_WARN, &why, "batch %s, mailbox %s: %s", j->batch.name, j->user.source_user, user_state_name(state));
+		log_err(LOG_WARN, &why, "batch %s, mailbox %s: %s", j->batch.name, j->user.source_user,
+			user_state_name(state));
 	else
-		log_line(LOG_INFO, "batch %s, mailbox %s: %s", j->batch.name, j->user.source_user, user_state_name(state));
+		log_line(LOG_INFO, "batch %s, mailbox %s: %s", j->batch.name, j->user.source_user,
+			user_state_name(state));
 }
 
 static void job_done(struct job *j)
@@ -457,7 +470,8 @@ void job_run(struct work *work, const struct user *user, struct stop *stop)
 		struct err none = ERR_INIT, late = ERR_INIT;
 		err_set(&none, ERR_MEMORY, "no memory for another mailbox");
 		log_err(LOG_ERROR, &none, "mailbox %s", user->source_user);
-		if (store_user_state(work->store, user->id, user->lease_epoch, USER_QUEUED, &none, clock_wall_s() + 60, &late))
+		if (store_user_state(
+			    work->store, user->id, user->lease_epoch, USER_QUEUED, &none, clock_wall_s() + 60, &late))
 			log_err(LOG_ERROR, &late, "mailbox %s: its state could not be saved", user->source_user);
 		return;
 	}
@@ -469,7 +483,8 @@ void job_run(struct work *work, const struct user *user, struct stop *stop)
 	j->stop = stop;
 	pthread_mutex_init(&j->lock, NULL);
 	struct err err = ERR_INIT;
-	int rc = (j->stop = stop_new(stop)) ? move(j, &err) : err_set(&err, ERR_MEMORY, "no descriptor for the stop token");
+	int rc = (j->stop = stop_new(stop)) ? move(j, &err)
+					    : err_set(&err, ERR_MEMORY, "no descriptor for the stop token");
 	if (rc && err.kind != ERR_STOPPED)
 		err_wrap(&err, "mailbox %s", user->source_user);
 	stop_putters(j);

@@ -18,63 +18,63 @@
 
 #include <stdatomic.h>
 
-#define JOB_UPLOADS 4       /* most putters of one mailbox */
-#define JOB_FIRST_TRIES 3   /* of a side that was not reached in this run yet: a person may be waiting to hear it */
-#define JOB_TRIES 6         /* connection failures in a row before the mailbox fails for now */
-#define JOB_ITEM_TRIES 3    /* puts of one message that lost the connection before it is refused */
+#define JOB_UPLOADS 4     /* most putters of one mailbox */
+#define JOB_FIRST_TRIES 3 /* of a side that was not reached in this run yet: a person may be waiting to hear it */
+#define JOB_TRIES 6       /* connection failures in a row before the mailbox fails for now */
+#define JOB_ITEM_TRIES 3  /* puts of one message that lost the connection before it is refused */
 
 /* A source folder on its way to a destination folder. */
 struct route_folder {
-	const struct folder *source;      /* borrowed from the job's list */
-	const struct mapping *mapping;    /* borrowed likewise */
+	const struct folder *source;   /* borrowed from the job's list */
+	const struct mapping *mapping; /* borrowed likewise */
 	struct generation generation;
 	struct dest_folder dest;
-	bool opened;                      /* generation and dest are known in this run */
-	bool finished;                    /* walked to its end in this run */
-	bool failed;                      /* could not be read; the rest of the mailbox goes on, the user ends as Failed */
-	unsigned attempts;                /* at a walk, in this run */
-	unsigned tries;                   /* attempts that broke off, in a row */
-	unsigned uidvalidity_changes;     /* in this run */
-	uint32_t suspect_uid;             /* was being fetched when the connection broke in cautious mode */
+	bool opened;                  /* generation and dest are known in this run */
+	bool finished;                /* walked to its end in this run */
+	bool failed;                  /* could not be read; the rest of the mailbox goes on, the user ends as Failed */
+	unsigned attempts;            /* at a walk, in this run */
+	unsigned tries;               /* attempts that broke off, in a row */
+	unsigned uidvalidity_changes; /* in this run */
+	uint32_t suspect_uid;         /* was being fetched when the connection broke in cautious mode */
 	unsigned suspect_strikes;
-	unsigned cautious;                /* so many messages are fetched one at a time yet */
-	bool one_by_one;                  /* what is handed over now is put one at a time: a connection was lost with it before */
+	unsigned cautious; /* so many messages are fetched one at a time yet */
+	bool one_by_one;   /* what is handed over now is put one at a time: a connection was lost with it before */
 	/* below: guarded by job.lock, putters use them */
 	struct folder_ref ref;
-	_Atomic bool dead;                /* cannot be written: its messages are set aside */
-	_Atomic bool unfinished;          /* messages were placed, and their flags were not stored */
-	_Atomic unsigned doubts;          /* items left in doubt in this run */
-	_Atomic int64_t doubt_at_ms;      /* mono clock of the last one */
+	_Atomic bool dead;           /* cannot be written: its messages are set aside */
+	_Atomic bool unfinished;     /* messages were placed, and their flags were not stored */
+	_Atomic unsigned doubts;     /* items left in doubt in this run */
+	_Atomic int64_t doubt_at_ms; /* mono clock of the last one */
 };
 
 struct job {
-	struct work *work;                /* borrowed */
+	struct work *work; /* borrowed */
 	struct user user;
 	struct batch batch;
 	struct source_login source_login;
 	struct target_login target_login;
-	struct stop *stop;                /* owned; the mailbox's; borrowed by all it opens */
-	struct conn *source;              /* owned; NULL between connections */
-	struct target *target;            /* owned; the job thread's own, for folders, lists and reading back */
+	struct stop *stop;     /* owned; the mailbox's; borrowed by all it opens */
+	struct conn *source;   /* owned; NULL between connections */
+	struct target *target; /* owned; the job thread's own, for folders, lists and reading back */
 	const struct target_ops *ops;
 	struct scope *source_host_scope, *source_scope, *target_scope, *mailbox_scope; /* owned */
 	struct gate *source_gate, *target_gate;
 	struct folder_list list;
-	struct mapping *mappings;         /* list.n of them */
-	struct route_folder *folders;     /* list.n of them */
-	struct parcel_queue *queue;       /* owned */
+	struct mapping *mappings;     /* list.n of them */
+	struct route_folder *folders; /* list.n of them */
+	struct parcel_queue *queue;   /* owned */
 	pthread_t putters[JOB_UPLOADS];
 	unsigned n_putters;
-	bool inherited_doubts;            /* items in doubt from an earlier process */
+	bool inherited_doubts; /* items in doubt from an earlier process */
 	int64_t begun_ms;
-	unsigned source_failures;         /* in a row */
-	int64_t got_on_ms;                /* when the source last gave a message or a list; 0: not yet */
+	unsigned source_failures;            /* in a row */
+	int64_t got_on_ms;                   /* when the source last gave a message or a list; 0: not yet */
 	bool source_reached, target_reached; /* signed in at least once in this run */
-	struct err folder_error;          /* of the first folder that failed; kind NONE: none did */
+	struct err folder_error;             /* of the first folder that failed; kind NONE: none did */
 	unsigned failed_folders;
-	struct adopt *adopt;              /* owned by adopt.c: what it keeps between messages */
+	struct adopt *adopt; /* owned by adopt.c: what it keeps between messages */
 	pthread_mutex_t lock;
-	struct err fatal;                 /* guarded by lock: what ends the mailbox; kind NONE: nothing yet */
+	struct err fatal; /* guarded by lock: what ends the mailbox; kind NONE: nothing yet */
 };
 
 /* Runs a claimed user to the end of its pass and writes its state. Never fails by itself. stop: the run's or batch's token. */
@@ -105,7 +105,8 @@ int pass_open(struct job *j, struct route_folder *f, struct pull **out, struct f
 
 void *putter_main(void *job);
 /* How an item is put before the store: filled from a mail. The mail's strings are borrowed. key: of the mail; NULL: computed here. */
-void putter_fill_item(const struct route_folder *f, const struct mail *m, enum item_state state, const uint8_t *key, struct item *out);
+void putter_fill_item(const struct route_folder *f, const struct mail *m, enum item_state state, const uint8_t *key,
+	struct item *out);
 void putter_release(struct job *j, struct parcel **p);
 /* Takes the intents of parcels that were never sent back, and frees them. */
 void putter_withdraw(struct job *j, struct parcel **list);

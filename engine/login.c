@@ -35,15 +35,22 @@ static void fill_source(struct source_login *l, const char *source_user)
 	else
 		snprintf(l->user, sizeof l->user, "%s", e->admin_user[0] ? e->admin_user : source_user);
 	snprintf(l->authzid, sizeof l->authzid, "%s", source_user);
-	l->conf = (struct conn_conf){.host = e->host, .port = e->port, .tls = e->tls,
-		.ca_file = e->ca_file[0] ? e->ca_file : NULL, .accept_any_certificate = e->accept_any_certificate,
-		.auth = template_auth(e->auth, e->login_template, e->tls), .user = l->user,
-		.authzid = e->admin_user[0] ? l->authzid : NULL, .secret = l->secret, .quirks = e->quirks,
-		.silence_ms = (int)e->silence_ms, .connect_ms = e->silence_ms && e->silence_ms < CONNECT_MS ? (int)e->silence_ms : 0};
+	l->conf = (struct conn_conf){.host = e->host,
+		.port = e->port,
+		.tls = e->tls,
+		.ca_file = e->ca_file[0] ? e->ca_file : NULL,
+		.accept_any_certificate = e->accept_any_certificate,
+		.auth = template_auth(e->auth, e->login_template, e->tls),
+		.user = l->user,
+		.authzid = e->admin_user[0] ? l->authzid : NULL,
+		.secret = l->secret,
+		.quirks = e->quirks,
+		.silence_ms = (int)e->silence_ms,
+		.connect_ms = e->silence_ms && e->silence_ms < CONNECT_MS ? (int)e->silence_ms : 0};
 }
 
-int source_login_with(struct source_login *l, const struct endpoint *e, const char *source_user, const struct secret *password,
-	struct err *err)
+int source_login_with(struct source_login *l, const struct endpoint *e, const char *source_user,
+	const struct secret *password, struct err *err)
 {
 	memset(l, 0, sizeof *l);
 	l->endpoint = *e;
@@ -53,8 +60,8 @@ int source_login_with(struct source_login *l, const struct endpoint *e, const ch
 	return 0;
 }
 
-int source_login_init(struct source_login *l, struct store *s, const struct endpoint *e, const char *source_user, int64_t user_id,
-	struct err *err)
+int source_login_init(struct source_login *l, struct store *s, const struct endpoint *e, const char *source_user,
+	int64_t user_id, struct err *err)
 {
 	memset(l, 0, sizeof *l);
 	l->endpoint = *e;
@@ -79,8 +86,8 @@ void source_login_done(struct source_login *l)
 	secret_free(&l->secret);
 }
 
-int target_login_init(struct target_login *l, struct work *w, const struct target_row *t, const char *address, int64_t user_id,
-	struct err *err)
+int target_login_init(struct target_login *l, struct work *w, const struct target_row *t, const char *address,
+	int64_t user_id, struct err *err)
 {
 	memset(l, 0, sizeof *l);
 	l->row = *t;
@@ -98,11 +105,19 @@ int target_login_init(struct target_login *l, struct work *w, const struct targe
 		return -1;
 	if (t->login_template[0])
 		login_fill_template(t->login_template, address, l->user, sizeof l->user);
-	l->conf = (struct target_conf){.kind = t->kind, .name = t->name, .imap_host = l->host,
-		.imap_port = t->imap_port ? t->imap_port : 993, .imap_tls = t->imap_tls,
-		.ca_file = t->ca_file[0] ? t->ca_file : NULL, .accept_any_certificate = t->accept_any_certificate,
-		.mailbox = l->mailbox, .auth = exchange ? AUTH_XOAUTH2 : template_auth(t->auth, t->login_template, t->imap_tls), .user = l->user[0] ? l->user : NULL,
-		.password = l->password, .token = token, .spool_dir = w->spool_dir,
+	l->conf = (struct target_conf){.kind = t->kind,
+		.name = t->name,
+		.imap_host = l->host,
+		.imap_port = t->imap_port ? t->imap_port : 993,
+		.imap_tls = t->imap_tls,
+		.ca_file = t->ca_file[0] ? t->ca_file : NULL,
+		.accept_any_certificate = t->accept_any_certificate,
+		.mailbox = l->mailbox,
+		.auth = exchange ? AUTH_XOAUTH2 : template_auth(t->auth, t->login_template, t->imap_tls),
+		.user = l->user[0] ? l->user : NULL,
+		.password = l->password,
+		.token = token,
+		.spool_dir = w->spool_dir,
 		.max_message_bytes = t->max_message_bytes};
 	return 0;
 }

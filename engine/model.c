@@ -53,13 +53,12 @@ const char *item_state_name(enum item_state s)
 	return NAME_OF(names, s);
 }
 
-static const char *const tls_modes[] = {
-	[TLS_IMPLICIT] = "implicit", [TLS_STARTTLS] = "starttls", [TLS_NONE] = "none"};
+static const char *const tls_modes[] = {[TLS_IMPLICIT] = "implicit", [TLS_STARTTLS] = "starttls", [TLS_NONE] = "none"};
 static const char *const auth_methods[] = {[AUTH_ANY] = "any",
-					   [AUTH_SCRAM_SHA_256] = "scram-sha-256",
-					   [AUTH_PLAIN] = "plain",
-					   [AUTH_LOGIN] = "login",
-					   [AUTH_XOAUTH2] = "xoauth2"};
+	[AUTH_SCRAM_SHA_256] = "scram-sha-256",
+	[AUTH_PLAIN] = "plain",
+	[AUTH_LOGIN] = "login",
+	[AUTH_XOAUTH2] = "xoauth2"};
 
 static int find_name(const char *const *names, size_t n, const char *s)
 {

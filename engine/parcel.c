@@ -12,11 +12,11 @@
 struct parcel_queue {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct parcel *first, *last;    /* guarded by lock, as all below */
+	struct parcel *first, *last; /* guarded by lock, as all below */
 	uint64_t bytes, cap;
 	size_t queued, taken;
 	bool closed;
-	struct stop *stop;              /* borrowed */
+	struct stop *stop; /* borrowed */
 };
 
 struct parcel_queue *parcel_queue_new(uint64_t cap_bytes, struct stop *stop)

@@ -8,12 +8,12 @@
 struct route_folder; /* engine/job.h */
 
 struct parcel {
-	struct mail *mail;              /* owned */
-	uint8_t key[16];                /* print_key of the mail, computed once */
-	struct route_folder *folder;    /* borrowed */
-	unsigned tries;                 /* puts of it alone that ended in a lost connection or a refusal to come again */
-	unsigned remakes;               /* puts that found no folder */
-	bool alone;                     /* put by itself: it was in doubt more than once */
+	struct mail *mail;           /* owned */
+	uint8_t key[16];             /* print_key of the mail, computed once */
+	struct route_folder *folder; /* borrowed */
+	unsigned tries;              /* puts of it alone that ended in a lost connection or a refusal to come again */
+	unsigned remakes;            /* puts that found no folder */
+	bool alone;                  /* put by itself: it was in doubt more than once */
 	struct parcel *next;
 };
 

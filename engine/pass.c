@@ -11,18 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RANGE 1000          /* messages whose metadata are held at once */
-#define GROUP_ITEMS 64      /* messages intended in one commit */
+#define RANGE 1000     /* messages whose metadata are held at once */
+#define GROUP_ITEMS 64 /* messages intended in one commit */
 #define GROUP_BYTES ((uint64_t)512 * 1024)
-#define FOLDER_TRIES 8      /* attempts at one folder that broke off without getting on: three bad messages in a row are survived */
+#define FOLDER_TRIES \
+	8 /* attempts at one folder that broke off without getting on: three bad messages in a row are survived */
 #define STALL_MS (4 * 60 * 1000) /* a source that gave nothing for so long fails the mailbox for now */
 #define CAUTIOUS_MESSAGES 200
 #define SUSPECT_STRIKES 2
-#define GENERATIONS 3       /* UIDVALIDITY changes of one folder in one run */
+#define GENERATIONS 3 /* UIDVALIDITY changes of one folder in one run */
 #define CLUSTER_MESSAGES 1000
 #define FLAGS_THAT_CHANGE (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED)
 
-struct walk {                /* one attempt at a folder */
+struct walk { /* one attempt at a folder */
 	struct job *j;
 	struct route_folder *f;
 	struct pull *pull;
@@ -30,8 +31,8 @@ struct walk {                /* one attempt at a folder */
 	struct item items[GROUP_ITEMS];
 	size_t n_group;
 	uint64_t group_bytes;
-	bool got_on;             /* something new was read: the count of tries starts anew */
-	int64_t cluster_at;      /* majority vote over the dates */
+	bool got_on;        /* something new was read: the count of tries starts anew */
+	int64_t cluster_at; /* majority vote over the dates */
 	uint64_t cluster_votes, listed, listed_bytes;
 };
 
@@ -62,8 +63,10 @@ static int enter_destination(struct job *j, struct route_folder *f, struct err *
 		rc = adopt_arrivals(j, f, &ref, err);
 	if (!rc && changed) {
 		char text[MODEL_ERROR];
-		snprintf(text, sizeof text, "destination folder \"%.300s\" was deleted and made anew by somebody; what had arrived "
-			"there is not copied again", ref.path);
+		snprintf(text, sizeof text,
+			"destination folder \"%.300s\" was deleted and made anew by somebody; what had arrived "
+			"there is not copied again",
+			ref.path);
 		rc = store_note(j->work->store, j->user.id, "folder-remade", text, err);
 	}
 	pthread_mutex_lock(&j->lock);
@@ -77,7 +80,8 @@ static int enter_generation(struct job *j, struct route_folder *f, uint32_t uidv
 {
 	struct store *s = j->work->store;
 	generation_done(&f->generation);
-	if (store_generation(s, j->user.id, j->user.lease_epoch, f->source->raw, f->source->name, uidvalidity, &f->generation, err) ||
+	if (store_generation(s, j->user.id, j->user.lease_epoch, f->source->raw, f->source->name, uidvalidity,
+		    &f->generation, err) ||
 		enter_destination(j, f, err))
 		return -1;
 	if (f->generation.dest_folder_id != f->dest.id &&
@@ -97,14 +101,16 @@ int pass_open(struct job *j, struct route_folder *f, struct pull **out, struct f
 {
 	if (job_source(j, err))
 		return -1;
-	struct pull_conf conf = {.spool_dir = j->work->spool_dir, .memory = j->work->memory, .gate = j->source_gate, .stop = j->stop};
+	struct pull_conf conf = {
+		.spool_dir = j->work->spool_dir, .memory = j->work->memory, .gate = j->source_gate, .stop = j->stop};
 	if (pull_open(out, j->source, f->source->raw, &conf, state, err))
 		return -1;
 	if (f->opened && state->uidvalidity == f->generation.uidvalidity)
 		return 0;
 	if (f->opened && ++f->uidvalidity_changes > GENERATIONS) {
 		pull_close(out);
-		return err_set(err, ERR_FOLDER, "the source gives the folder another UIDVALIDITY each time (now %u)", state->uidvalidity);
+		return err_set(err, ERR_FOLDER, "the source gives the folder another UIDVALIDITY each time (now %u)",
+			state->uidvalidity);
 	}
 	if (f->opened && (parcel_queue_drain(j->queue, err) || store_flush(j->work->store, err))) {
 		pull_close(out);
@@ -158,7 +164,8 @@ static int add_to_group(struct walk *w, struct mail **m, struct err *err)
 	return w->n_group == GROUP_ITEMS || w->group_bytes >= GROUP_BYTES ? hand_over(w, err) : 0;
 }
 
-static int set_aside(struct walk *w, const struct mail *m, enum item_state state, const struct err *why, struct err *err)
+static int set_aside(
+	struct walk *w, const struct mail *m, enum item_state state, const struct err *why, struct err *err)
 {
 	struct item rec;
 	putter_fill_item(w->f, m, state, NULL, &rec);
@@ -175,11 +182,14 @@ static int note_dropped_keywords(struct walk *w, const struct mail *m, struct er
 	unsigned dropped = 0;
 	struct err ignored = ERR_INIT;
 	bool exchange = w->j->target_login.row.kind == TARGET_EXCHANGE;
-	flags_format(m->flags, m->keywords, exchange ? FLAGS_EXCHANGE : FLAGS_GENERIC, flags, sizeof flags, &dropped, &ignored);
+	flags_format(m->flags, m->keywords, exchange ? FLAGS_EXCHANGE : FLAGS_GENERIC, flags, sizeof flags, &dropped,
+		&ignored);
 	if (!dropped)
 		return 0;
 	return store_note(w->j->work->store, w->j->user.id, "keywords",
-		"keywords that programs leave behind ($MDNSent, $Junk, ...) or that the destination cannot hold were left out", err);
+		"keywords that programs leave behind ($MDNSent, $Junk, ...) or that the destination cannot hold were "
+		"left out",
+		err);
 }
 
 /* One message that was fetched: into the queue, or recorded as what it is. */
@@ -238,10 +248,15 @@ static int fetch(struct walk *w, const struct pull_meta *v, size_t n, struct err
 		f->suspect_strikes = f->suspect_uid == v[i].uid ? f->suspect_strikes : 0;
 		f->suspect_uid = v[i].uid;
 		if (f->suspect_strikes >= SUSPECT_STRIKES) {
-			struct mail m = {.uid = v[i].uid, .announced = v[i].size, .flags = v[i].flags, .received = v[i].received};
+			struct mail m = {.uid = v[i].uid,
+				.announced = v[i].size,
+				.flags = v[i].flags,
+				.received = v[i].received};
 			struct err why = ERR_INIT;
-			err_set(&why, ERR_MESSAGE, "the source breaks the connection whenever UID %u is fetched", v[i].uid);
-			err_hint(&why, "look at this message at the source; it is tried again when the user is started again");
+			err_set(&why, ERR_MESSAGE, "the source breaks the connection whenever UID %u is fetched",
+				v[i].uid);
+			err_hint(&why,
+				"look at this message at the source; it is tried again when the user is started again");
 			if (set_aside(w, &m, ITEM_REFUSED, &why, err))
 				return -1;
 		} else if (pull_want(w->pull, &v[i], 1, err) || fetch_wanted(w, err)) {
@@ -261,8 +276,8 @@ static int fetch(struct walk *w, const struct pull_meta *v, size_t n, struct err
 /* --- comparing ---------------------------------------------------------------------------------- */
 
 /* For the report's subject, sender and date of a message that is not fetched. Best effort: the header may be unreadable too. */
-static int set_aside_unfetched(struct walk *w, const struct pull_meta *meta, enum item_state state, const struct err *why,
-	struct err *err)
+static int set_aside_unfetched(
+	struct walk *w, const struct pull_meta *meta, enum item_state state, const struct err *why, struct err *err)
 {
 	struct mail m = {.uid = meta->uid, .announced = meta->size, .flags = meta->flags, .received = meta->received};
 	struct mailbox_entry entry;
@@ -396,18 +411,23 @@ out:
 static int note_oddities(struct walk *w, const struct folder_state *state, struct err *err)
 {
 	char text[MODEL_ERROR];
-	if (store_generation_found(w->j->work->store, w->j->user.id, w->j->user.lease_epoch, w->f->generation.id, w->listed, w->listed_bytes, err))
+	if (store_generation_found(w->j->work->store, w->j->user.id, w->j->user.lease_epoch, w->f->generation.id,
+		    w->listed, w->listed_bytes, err))
 		return -1;
 	if (w->listed >= CLUSTER_MESSAGES && w->cluster_votes > w->listed / 4) {
-		snprintf(text, sizeof text, "folder \"%.300s\": most of its %llu messages carry one date: the host lost the received "
-			"dates; --date-from-header takes them from the messages", w->f->source->name, (unsigned long long)w->listed);
+		snprintf(text, sizeof text,
+			"folder \"%.300s\": most of its %llu messages carry one date: the host lost the received "
+			"dates; --date-from-header takes them from the messages",
+			w->f->source->name, (unsigned long long)w->listed);
 		if (store_note(w->j->work->store, w->j->user.id, "clustered-dates", text, err))
 			return -1;
 	}
 	const struct provider *p = provider_find(w->j->source_login.endpoint.provider);
 	if (p && p->folder_cap && state->exists == p->folder_cap) {
-		snprintf(text, sizeof text, "folder \"%.300s\" shows exactly %u messages, %s's known cap: it is probably not the whole "
-			"folder; %s", w->f->source->name, state->exists, p->title, p->folder_cap_hint);
+		snprintf(text, sizeof text,
+			"folder \"%.300s\" shows exactly %u messages, %s's known cap: it is probably not the whole "
+			"folder; %s",
+			w->f->source->name, state->exists, p->title, p->folder_cap_hint);
 		if (store_note(w->j->work->store, w->j->user.id, "folder-cap", text, err))
 			return -1;
 	}
@@ -421,7 +441,8 @@ static int walk_ranges(struct walk *w, const struct folder_state *state, struct 
 		return err_set(err, ERR_MEMORY, "no memory for a range of messages");
 	int rc;
 	size_t n;
-	if (store_generation_found(w->j->work->store, w->j->user.id, w->j->user.lease_epoch, w->f->generation.id, state->exists, 0, err)) {
+	if (store_generation_found(w->j->work->store, w->j->user.id, w->j->user.lease_epoch, w->f->generation.id,
+		    state->exists, 0, err)) {
 		free(v);
 		return -1;
 	}
@@ -439,8 +460,9 @@ static int walk_ranges(struct walk *w, const struct folder_state *state, struct 
 	uint32_t exists = pull_exists(w->pull);
 	if (w->listed >= exists)
 		return 0;
-	err_set(err, ERR_FOLDER, "the source says that the folder holds %u messages, and listed %llu of them in a way that can be used", exists,
-		(unsigned long long)w->listed);
+	err_set(err, ERR_FOLDER,
+		"the source says that the folder holds %u messages, and listed %llu of them in a way that can be used",
+		exists, (unsigned long long)w->listed);
 	err_hint(err, "what was listed is moved; look at the folder at the source, then start the user again");
 	return -1;
 }

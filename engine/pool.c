@@ -9,18 +9,18 @@
 #include <string.h>
 
 #define POOL_JOBS 256
-#define LOOK_MS 200         /* how often what people asked is looked at: `stop` acts within two seconds */
+#define LOOK_MS 200 /* how often what people asked is looked at: `stop` acts within two seconds */
 #define JOB_STACK ((size_t)2 * 1024 * 1024)
-#define DRAIN_MS 8000       /* what is in flight gets so long to end; then its connections are cut, and it is in doubt */
-#define LOCK_TRIES 20       /* a killed engine's lock is free a moment later */
+#define DRAIN_MS 8000 /* what is in flight gets so long to end; then its connections are cut, and it is in doubt */
+#define LOCK_TRIES 20 /* a killed engine's lock is free a moment later */
 
 struct slot {
 	struct pool *pool;
 	struct user user;
-	struct stop *stop;      /* owned: the mailbox's */
+	struct stop *stop; /* owned: the mailbox's */
 	pthread_t thread;
 	bool used;
-	int64_t drain_ms;       /* mono clock; when it was asked to end; 0: not yet */
+	int64_t drain_ms; /* mono clock; when it was asked to end; 0: not yet */
 	_Atomic bool ended;
 };
 
@@ -72,7 +72,8 @@ static int start(struct pool *p, const struct user *u, struct err *err)
 		stop_free(&s->stop);
 		struct err why = ERR_INIT;
 		err_set(&why, ERR_BUSY, "no thread or descriptor is left for another mailbox");
-		return store_user_state(p->work.store, u->id, u->lease_epoch, USER_QUEUED, &why, clock_wall_s() + 60, err);
+		return store_user_state(
+			p->work.store, u->id, u->lease_epoch, USER_QUEUED, &why, clock_wall_s() + 60, err);
 	}
 	s->used = true;
 	p->active++;
@@ -169,7 +170,8 @@ static int take_engine_lock(struct store *store, struct lock **lock, struct err 
 		if (err->kind != ERR_CONFLICT || i == LOCK_TRIES) {
 			if (err->kind == ERR_CONFLICT) {
 				err_wrap(err, "another engine works on this state");
-				err_hint(err, "commands reach it through the state; nightferry batch status shows what it does");
+				err_hint(err, "commands reach it through the state; nightferry batch status shows what "
+					      "it does");
 			}
 			return -1;
 		}

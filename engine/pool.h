@@ -5,9 +5,9 @@
 #include "engine/work.h"
 
 struct pool_conf {
-	int64_t batch_id;   /* 0: any */
-	bool once;          /* end when nothing can run any more */
-	bool crashed;       /* the engine before this one died by a fault */
+	int64_t batch_id; /* 0: any */
+	bool once;        /* end when nothing can run any more */
+	bool crashed;     /* the engine before this one died by a fault */
 };
 
 /* Holds the engine lock while it runs: ERR_CONFLICT if another engine does. Returns when stopped, or done (once). */

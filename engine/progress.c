@@ -8,20 +8,23 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define LINES 12             /* mailboxes shown at once on a terminal */
-#define PLAIN_MS 5000        /* between plain lines */
-#define RATE_MS 10000        /* the rate is over so long */
+#define LINES 12      /* mailboxes shown at once on a terminal */
+#define PLAIN_MS 5000 /* between plain lines */
+#define RATE_MS 10000 /* the rate is over so long */
 #define SAMPLES 32
 #define STOPPING "Finishing what is in flight; Ctrl-C again stops at once."
 
 struct progress {
-	struct store *store;     /* borrowed */
+	struct store *store; /* borrowed */
 	int64_t batch_id;
 	bool quiet, terminal, said_stopping;
-	const bool *stopping;    /* borrowed; NULL: nobody tells */
-	unsigned drawn;          /* lines to go up before drawing again */
+	const bool *stopping; /* borrowed; NULL: nobody tells */
+	unsigned drawn;       /* lines to go up before drawing again */
 	int64_t began_ms, plain_ms;
-	struct { int64_t at_ms; uint64_t bytes, messages; } samples[SAMPLES];
+	struct {
+		int64_t at_ms;
+		uint64_t bytes, messages;
+	} samples[SAMPLES];
 	size_t n_samples;
 	char last_plain[512];
 };
@@ -93,17 +96,21 @@ static unsigned count_state(const struct batch_summary *s, enum user_state state
 static void summary_text(const struct batch_summary *s, double bps, double mps, char *out, size_t size)
 {
 	char rate[32], bytes[32];
-	unsigned done = count_state(s, USER_SYNCED) + count_state(s, USER_COMPLETED) + count_state(s, USER_COMPLETED_WITH_WARNINGS);
-	snprintf(out, size, "%u of %u mailboxes synced, %u failed; %llu of %llu messages seen, %s copied; %.0f messages/s, %s/s", done,
-		s->users, count_state(s, USER_FAILED), (unsigned long long)handled(&s->counts), (unsigned long long)s->counts.found,
-		cli_bytes(s->counts.copied_bytes, bytes, sizeof bytes), mps, cli_bytes((uint64_t)bps, rate, sizeof rate));
+	unsigned done = count_state(s, USER_SYNCED) + count_state(s, USER_COMPLETED) +
+			count_state(s, USER_COMPLETED_WITH_WARNINGS);
+	snprintf(out, size,
+		"%u of %u mailboxes synced, %u failed; %llu of %llu messages seen, %s copied; %.0f messages/s, %s/s",
+		done, s->users, count_state(s, USER_FAILED), (unsigned long long)handled(&s->counts),
+		(unsigned long long)s->counts.found, cli_bytes(s->counts.copied_bytes, bytes, sizeof bytes), mps,
+		cli_bytes((uint64_t)bps, rate, sizeof rate));
 }
 
 /* For a terminal: what fits into 80 columns, with the time left. */
 static void short_text(const struct batch_summary *s, double bps, double mps, char *out, size_t size)
 {
 	char rate[32], bytes[32], left[32] = "";
-	unsigned done = count_state(s, USER_SYNCED) + count_state(s, USER_COMPLETED) + count_state(s, USER_COMPLETED_WITH_WARNINGS);
+	unsigned done = count_state(s, USER_SYNCED) + count_state(s, USER_COMPLETED) +
+			count_state(s, USER_COMPLETED_WITH_WARNINGS);
 	unsigned failed = count_state(s, USER_FAILED);
 	char fail[32] = "";
 	if (failed)
@@ -117,11 +124,13 @@ static void short_text(const struct batch_summary *s, double bps, double mps, ch
 	else if (to_go && mps > 0)
 		snprintf(left, sizeof left, ", %.0f s left", seconds);
 	snprintf(out, size, "%u/%u mailboxes%s  %llu/%llu messages  %s  %.0f/s %s/s%s", done, s->users, fail,
-		(unsigned long long)handled(&s->counts), (unsigned long long)s->counts.found, cli_bytes(s->counts.copied_bytes, bytes, sizeof bytes),
-		mps, cli_bytes((uint64_t)bps, rate, sizeof rate), left);
+		(unsigned long long)handled(&s->counts), (unsigned long long)s->counts.found,
+		cli_bytes(s->counts.copied_bytes, bytes, sizeof bytes), mps,
+		cli_bytes((uint64_t)bps, rate, sizeof rate), left);
 }
 
-static void draw(struct progress *p, const struct batch_summary *s, const struct user *active, size_t n, double bps, double mps)
+static void draw(
+	struct progress *p, const struct batch_summary *s, const struct user *active, size_t n, double bps, double mps)
 {
 	char text[1024], b[21];
 	struct winsize ws = {0};
@@ -133,8 +142,14 @@ static void draw(struct progress *p, const struct batch_summary *s, const struct
 		const struct user_counts *c = &active[i].counts;
 		bar(handled(c), c->found, b, 20);
 		char who[28 * 5], where[60 * 5];
-		snprintf(text, sizeof text, "%s [%s] %7llu/%-7llu %s", cli_column(active[i].source_user, 28, who, sizeof who), b, (unsigned long long)handled(c),
-			(unsigned long long)c->found, cli_column(active[i].now_folder, width < 72 ? 1 : width > 130 ? 58 : width - 72, where, sizeof where));
+		snprintf(text, sizeof text, "%s [%s] %7llu/%-7llu %s",
+			cli_column(active[i].source_user, 28, who, sizeof who), b, (unsigned long long)handled(c),
+			(unsigned long long)c->found,
+			cli_column(active[i].now_folder,
+				width < 72    ? 1
+				: width > 130 ? 58
+					      : width - 72,
+				where, sizeof where));
 		printf("\033[2K%s\n", text);
 	}
 	short_text(s, bps, mps, text, sizeof text);
@@ -190,7 +205,8 @@ void progress_print_user(const struct user *u)
 	char bytes[32], who[28 * 5];
 	const struct user_counts *c = &u->counts;
 	const char *state = u->state == USER_STOPPED && !u->started_at ? "Created" : user_state_name(u->state);
-	printf("%s %-20s %7llu found %7llu copied", cli_pad(u->source_user, 28, who, sizeof who), state, (unsigned long long)c->found, (unsigned long long)c->copied);
+	printf("%s %-20s %7llu found %7llu copied", cli_pad(u->source_user, 28, who, sizeof who), state,
+		(unsigned long long)c->found, (unsigned long long)c->copied);
 	if (c->adopted)
 		printf(" %llu there before", (unsigned long long)c->adopted);
 	if (c->skipped)
@@ -208,22 +224,25 @@ void progress_print_user(const struct user *u)
 		if (u->retry_at)
 			printf("    tried again at %s\n", clock_format(u->retry_at, at, sizeof at));
 	}
-	if (u->now_folder[0] && (u->state == USER_SYNCING || u->state == USER_INCREMENTAL_SYNCING || u->state == USER_COMPLETING))
+	if (u->now_folder[0] &&
+		(u->state == USER_SYNCING || u->state == USER_INCREMENTAL_SYNCING || u->state == USER_COMPLETING))
 		printf("    now in %s\n", u->now_folder);
 }
 
 json_t *progress_counts_json(const struct user_counts *c)
 {
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "found", (json_int_t)c->found, "copied", (json_int_t)c->copied, "adopted",
-		(json_int_t)c->adopted, "skipped", (json_int_t)c->skipped, "refused", (json_int_t)c->refused, "gone", (json_int_t)c->gone,
-		"in_doubt", (json_int_t)c->in_doubt, "found_bytes", (json_int_t)c->found_bytes, "copied_bytes", (json_int_t)c->copied_bytes);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "found", (json_int_t)c->found, "copied",
+		(json_int_t)c->copied, "adopted", (json_int_t)c->adopted, "skipped", (json_int_t)c->skipped, "refused",
+		(json_int_t)c->refused, "gone", (json_int_t)c->gone, "in_doubt", (json_int_t)c->in_doubt, "found_bytes",
+		(json_int_t)c->found_bytes, "copied_bytes", (json_int_t)c->copied_bytes);
 }
 
 json_t *progress_user_json(const struct user *u)
 {
 	const char *state = u->state == USER_STOPPED && !u->started_at ? "Created" : user_state_name(u->state);
-	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:o,s:s,s:s,s:I,s:I,s:s}", "id", (json_int_t)u->id, "source_user", u->source_user, "address",
-		u->address, "destination_id", u->dest_id, "state", state, "counts", progress_counts_json(&u->counts), "error_kind",
-		u->error_kind == ERR_NONE ? "" : err_kind_name(u->error_kind), "error", u->error, "retry_at", (json_int_t)u->retry_at,
-		"synced_at", (json_int_t)u->synced_at, "folder", u->now_folder);
+	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:o,s:s,s:s,s:I,s:I,s:s}", "id", (json_int_t)u->id, "source_user",
+		u->source_user, "address", u->address, "destination_id", u->dest_id, "state", state, "counts",
+		progress_counts_json(&u->counts), "error_kind",
+		u->error_kind == ERR_NONE ? "" : err_kind_name(u->error_kind), "error", u->error, "retry_at",
+		(json_int_t)u->retry_at, "synced_at", (json_int_t)u->synced_at, "folder", u->now_folder);
 }

@@ -11,10 +11,10 @@
 #define RUN_ITEMS 256
 #define RUN_BYTES ((uint64_t)2 * 1024 * 1024)
 #define SAYS_FULL "Server Unavailable. 15"
-#define FULL_ANSWERS 4      /* in a row, while the session itself is well: the mailbox is full */
+#define FULL_ANSWERS 4                 /* in a row, while the session itself is well: the mailbox is full */
 #define FULL_RETRY_MS (15 * 60 * 1000) /* it is a guess: looked at again by itself */
 #define CULPRITS 3 /* more in a row, and nothing placed between: it is the destination and not the messages */
-_Static_assert(sizeof ((struct parcel *)0)->key == PRINT_KEY_BYTES, "a parcel carries the key");
+_Static_assert(sizeof((struct parcel *)0)->key == PRINT_KEY_BYTES, "a parcel carries the key");
 
 struct putter {
 	struct job *j;
@@ -27,7 +27,8 @@ struct putter {
 	unsigned culprits;      /* messages set aside in a row because the destination fails with them */
 };
 
-void putter_fill_item(const struct route_folder *f, const struct mail *m, enum item_state state, const uint8_t *key, struct item *out)
+void putter_fill_item(
+	const struct route_folder *f, const struct mail *m, enum item_state state, const uint8_t *key, struct item *out)
 {
 	memset(out, 0, sizeof *out);
 	out->generation_id = f->generation.id;
@@ -115,7 +116,8 @@ static int judge(struct putter *p, struct parcel *q, const struct put_item *it, 
 	case ACT_WAIT:
 		return 0;
 	case ACT_RETRY:
-		if (!alone || strstr(it->err.server, SAYS_FULL) || ++q->tries < JOB_ITEM_TRIES || p->culprits >= CULPRITS)
+		if (!alone || strstr(it->err.server, SAYS_FULL) || ++q->tries < JOB_ITEM_TRIES ||
+			p->culprits >= CULPRITS)
 			return 0;
 		p->culprits++;
 		p->failures = 0;
@@ -129,7 +131,11 @@ static int judge(struct putter *p, struct parcel *q, const struct put_item *it, 
 	return -1;
 }
 
-struct outcome { size_t placed, aside; bool remake_folder; struct err fatal, busy; };
+struct outcome {
+	size_t placed, aside;
+	bool remake_folder;
+	struct err fatal, busy;
+};
 
 static void record(struct putter *p, struct parcel *run, size_t n, bool *settled, struct outcome *o)
 {
@@ -145,7 +151,8 @@ static void record(struct putter *p, struct parcel *run, size_t n, bool *settled
 		switch (nameless ? PUT_IN_DOUBT : it->result) {
 		case PUT_PLACED:
 			/* With an error: it is there, but its \\Flagged is not; another walk over the folder finishes it. */
-			putter_fill_item(q->folder, q->mail, it->err.kind == ERR_NONE ? ITEM_DONE : ITEM_PLACED, q->key, &rec);
+			putter_fill_item(
+				q->folder, q->mail, it->err.kind == ERR_NONE ? ITEM_DONE : ITEM_PLACED, q->key, &rec);
 			if (it->err.kind != ERR_NONE)
 				atomic_store(&q->folder->unfinished, true);
 			rec.receipt = it->receipt;
@@ -243,9 +250,11 @@ static int remake_folder(struct putter *p, struct route_folder *f, struct err *e
 	pthread_mutex_unlock(&j->lock);
 	dest_folder_done(&dest);
 	if (made)
-		log_line(LOG_WARN, "mailbox %s: destination folder %s was made again", j->user.address, f->mapping->path);
+		log_line(LOG_WARN, "mailbox %s: destination folder %s was made again", j->user.address,
+			f->mapping->path);
 	else
-		log_err(LOG_WARN, err, "mailbox %s: destination folder %s is gone and cannot be made", j->user.address, f->mapping->path);
+		log_err(LOG_WARN, err, "mailbox %s: destination folder %s is gone and cannot be made", j->user.address,
+			f->mapping->path);
 	return 0;
 }
 
@@ -275,9 +284,12 @@ static struct parcel *split(struct parcel *run, size_t n)
 /* Exchange says the same for a full mailbox and for trouble of its own (spec/exchange-online.md, 2). */
 static int say_full(const struct err *why, struct err *err)
 {
-	err_set(err, ERR_QUOTA, "the destination refuses every message while the session itself is well: the mailbox is most probably full");
+	err_set(err, ERR_QUOTA,
+		"the destination refuses every message while the session itself is well: the mailbox is most probably "
+		"full");
 	err_server(err, why->server, strlen(why->server));
-	err_hint(err, "look at its quota; it is tried again in a quarter of an hour, or at once by starting the user again");
+	err_hint(err,
+		"look at its quota; it is tried again in a quarter of an hour, or at once by starting the user again");
 	err->retry_after_ms = FULL_RETRY_MS;
 	return -1;
 }
@@ -305,7 +317,8 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 	if (o.placed)
 		saved = store_placed(j->work->store, j->user.id, j->user.lease_epoch, p->records, o.placed, err);
 	if (!saved && o.aside)
-		saved = store_set_aside(j->work->store, j->user.id, j->user.lease_epoch, p->records + n - o.aside, o.aside, err);
+		saved = store_set_aside(
+			j->work->store, j->user.id, j->user.lease_epoch, p->records + n - o.aside, o.aside, err);
 	*run = keep_unsettled(p, *run, settled);
 	struct parcel **end = run;
 	while (*end)
@@ -319,7 +332,8 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 		*err = o.fatal;
 		return err_wrap(err, "folder %s", f->source->name);
 	}
-	bool busy = !rc && !o.placed && o.busy.kind != ERR_NONE; /* the session is well, the server asks to come again */
+	bool busy =
+		!rc && !o.placed && o.busy.kind != ERR_NONE; /* the session is well, the server asks to come again */
 	if (rc)
 		p->target->ops->close(&p->target);
 	if (busy)
@@ -361,7 +375,9 @@ static void put_run(struct putter *p, struct parcel *run)
 void *putter_main(void *arg)
 {
 	struct job *j = arg;
-	struct putter p = {.j = j, .gate = job_new_gate(j), .items = calloc(RUN_ITEMS, sizeof *p.items),
+	struct putter p = {.j = j,
+		.gate = job_new_gate(j),
+		.items = calloc(RUN_ITEMS, sizeof *p.items),
 		.records = calloc(RUN_ITEMS, sizeof *p.records)};
 	struct err err = ERR_INIT;
 	if (!p.gate || !p.items || !p.records) {

@@ -15,17 +15,20 @@ static int finish_item(struct job *j, const struct item *it, unsigned written, s
 	return store_placed(j->work->store, j->user.id, j->user.lease_epoch, &rec, 1, err);
 }
 
-static int refresh_one(struct job *j, const struct folder_ref *ref, const struct pull_meta *m,
-	const struct item *it, struct err *err)
+static int refresh_one(
+	struct job *j, const struct folder_ref *ref, const struct pull_meta *m, const struct item *it, struct err *err)
 {
 	unsigned there = 0, wanted = m->flags & CHANGING;
-	int rc = it->receipt.id[0] ? j->target->ops->get_flags(j->target, ref, it->receipt.id, &there, err) : err_set(err, ERR_GONE, "id");
+	int rc = it->receipt.id[0] ? j->target->ops->get_flags(j->target, ref, it->receipt.id, &there, err)
+				   : err_set(err, ERR_GONE, "id");
 	if (rc && err->kind != ERR_GONE && err->kind != ERR_CHANGED)
 		return -1;
 	/* Moved, deleted or flagged otherwise by a person: theirs from now on. One that was only placed was never finished by us. */
 	if (rc || (it->state == ITEM_DONE && (there & CHANGING) != (it->flags_written & CHANGING))) {
 		err_clear(err);
-		return it->state == ITEM_PLACED ? finish_item(j, it, wanted, err) : store_flags(j->work->store, j->user.id, j->user.lease_epoch, it->generation_id, it->uid, m->flags, wanted, err);
+		return it->state == ITEM_PLACED ? finish_item(j, it, wanted, err)
+						: store_flags(j->work->store, j->user.id, j->user.lease_epoch,
+							  it->generation_id, it->uid, m->flags, wanted, err);
 	}
 	failpoint_hit(FP_FINISH_BEFORE_FLAGS);
 	if (j->target->ops->set_flags(j->target, ref, it->receipt.id, wanted, err)) {
@@ -35,7 +38,8 @@ static int refresh_one(struct job *j, const struct folder_ref *ref, const struct
 	}
 	failpoint_hit(FP_FINISH_AFTER_FLAGS);
 	if (it->state == ITEM_PLACED ? finish_item(j, it, wanted, err)
-				     : store_flags(j->work->store, j->user.id, j->user.lease_epoch, it->generation_id, it->uid, m->flags, wanted, err))
+				     : store_flags(j->work->store, j->user.id, j->user.lease_epoch, it->generation_id,
+					       it->uid, m->flags, wanted, err))
 		return -1;
 	return 0;
 }
@@ -55,7 +59,8 @@ int refresh_flags(struct job *j, struct route_folder *f, const struct pull_meta 
 			rc = store_items_full(j->work->store, f->generation.id, v[i].uid - 1, &it, 1, &got, err);
 		if (rc || !got)
 			continue;
-		for (unsigned tries = 1; it.uid == v[i].uid && (it.state == ITEM_DONE || it.state == ITEM_PLACED); tries++) {
+		for (unsigned tries = 1; it.uid == v[i].uid && (it.state == ITEM_DONE || it.state == ITEM_PLACED);
+			tries++) {
 			rc = job_target(j, err);
 			if (!rc && !(rc = refresh_one(j, &ref, &v[i], &it, err)))
 				break;

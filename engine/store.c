@@ -23,9 +23,9 @@ static int fail_open(const char *path, int saved_errno, struct err *err)
 		err_hint(err, "make room on that disk");
 	else if (saved_errno == EACCES || saved_errno == EROFS || saved_errno == EPERM)
 		err_hint(err,
-			 "this user (uid %d) must be able to read and write the file and its folder; or name "
-			 "another with --state",
-			 (int)geteuid());
+			"this user (uid %d) must be able to read and write the file and its folder; or name "
+			"another with --state",
+			(int)geteuid());
 	return -1;
 }
 
@@ -51,8 +51,7 @@ static void close_to_others(const char *path)
 		char file[MODEL_PATH + 8];
 		struct stat st;
 		snprintf(file, sizeof(file), "%s%s", path, suffixes[i]);
-		if (lstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-		    (st.st_mode & 077))
+		if (lstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 077))
 			chmod(file, 0600); /* a failure shows nowhere: the file works */
 	}
 }
@@ -92,8 +91,7 @@ static int prepare_file(const struct store_conf *conf, off_t *size, struct err *
 	if (access(conf->path, R_OK | W_OK) < 0)
 		return fail_open(conf->path, errno, err);
 	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_STORE, "%s is not a nightferry state file (not a regular file)",
-			       conf->path);
+		return err_set(err, ERR_STORE, "%s is not a nightferry state file (not a regular file)", conf->path);
 	/* SQLite takes a file of a few octets for an empty one, and would make tables in it. */
 	if ((st.st_size > 0 && st.st_size < HEADER_BYTES) || (st.st_size == 0 && !conf->create))
 		return store_fail_damaged(conf->path, st.st_size ? "it was cut" : "it is empty", err);

@@ -13,8 +13,8 @@ struct audit_args {
 	size_t n, room;
 };
 
-int audit_add(struct db *db, const char *who, const char *action, const char *object, const char *detail,
-	      struct err *err)
+int audit_add(
+	struct db *db, const char *who, const char *action, const char *object, const char *detail, struct err *err)
 {
 	struct query q;
 	query_begin(&q, db, "INSERT INTO audit (at, who, action, object, detail) VALUES (?, ?, ?, ?, ?)");
@@ -44,9 +44,9 @@ static int audit_look(struct db *db, void *arg, struct err *err)
 	struct audit_args *a = arg;
 	struct query q;
 	query_begin(&q, db,
-		    "SELECT at, who, action, object, detail FROM (SELECT * FROM audit WHERE ?1 = '' OR "
-		    "object = ?1 "
-		    "ORDER BY id DESC LIMIT ?2) ORDER BY id");
+		"SELECT at, who, action, object, detail FROM (SELECT * FROM audit WHERE ?1 = '' OR "
+		"object = ?1 "
+		"ORDER BY id DESC LIMIT ?2) ORDER BY id");
 	put_text(&q, a->object);
 	put_uint(&q, AUDIT_ROWS);
 	int rc;
@@ -95,9 +95,9 @@ int note_add(struct db *db, int64_t user_id, const char *kind, const char *text,
 {
 	struct query q;
 	query_begin(&q, db,
-		    "INSERT OR IGNORE INTO note (user_id, at, kind, text) SELECT u.id, ?2, ?3, ?4 FROM user "
-		    "u WHERE u.id = ?1 "
-		    "AND (SELECT count(*) FROM (SELECT 1 FROM note WHERE user_id = ?1 LIMIT ?5)) < ?5");
+		"INSERT OR IGNORE INTO note (user_id, at, kind, text) SELECT u.id, ?2, ?3, ?4 FROM user "
+		"u WHERE u.id = ?1 "
+		"AND (SELECT count(*) FROM (SELECT 1 FROM note WHERE user_id = ?1 LIMIT ?5)) < ?5");
 	put_int(&q, user_id);
 	put_int(&q, clock_wall_s());
 	put_text_cut(&q, kind, sizeof(((struct note *)0)->kind) - 1);
@@ -122,11 +122,11 @@ int store_note(struct store *s, int64_t user_id, const char *kind, const char *t
 	snprintf(a->text, sizeof(a->text), "%s", text);
 	utf8_mend(a->text); /* names in it were cut */
 	struct step step = {.run = note_step,
-			    .arg = a,
-			    .drop = free,
-			    .user_id = user_id,
-			    .before = FAILPOINTS_END,
-			    .after = FAILPOINTS_END};
+		.arg = a,
+		.drop = free,
+		.user_id = user_id,
+		.before = FAILPOINTS_END,
+		.after = FAILPOINTS_END};
 	return writer_queue(s->writer, &step, err);
 }
 

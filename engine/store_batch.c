@@ -83,17 +83,17 @@ static void fold(const char *in, char *out, size_t size)
 
 /* Is the destination one that a row of this batch, or a user of another batch that is not completed, has? Two targets are one place when they
    are the same tenant or host. */
-static int check_destination(struct db *db, const struct create_args *a, const struct user *u,
-			     const char *key, struct err *err)
+static int check_destination(
+	struct db *db, const struct create_args *a, const struct user *u, const char *key, struct err *err)
 {
 	struct query q;
 	query_begin(&q, db,
-		    "SELECT b.name, o.line, b.id FROM user o JOIN batch b ON b.id = o.batch_id JOIN target t "
-		    "ON t.id = b.target_id "
-		    "JOIN target mine ON mine.id = ?2 WHERE o.address_key = ?1 AND (o.batch_id = ?3 OR "
-		    "o.state NOT IN (?4, ?5)) "
-		    "AND (t.id = mine.id OR (t.kind = mine.kind AND t.tenant = mine.tenant AND t.imap_host = "
-		    "mine.imap_host)) LIMIT 1");
+		"SELECT b.name, o.line, b.id FROM user o JOIN batch b ON b.id = o.batch_id JOIN target t "
+		"ON t.id = b.target_id "
+		"JOIN target mine ON mine.id = ?2 WHERE o.address_key = ?1 AND (o.batch_id = ?3 OR "
+		"o.state NOT IN (?4, ?5)) "
+		"AND (t.id = mine.id OR (t.kind = mine.kind AND t.tenant = mine.tenant AND t.imap_host = "
+		"mine.imap_host)) LIMIT 1");
 	put_text(&q, key);
 	put_int(&q, a->b->target_id);
 	put_int(&q, a->batch_id);
@@ -129,8 +129,8 @@ static int add_user(struct db *db, struct create_args *a, size_t i, struct err *
 	if (check_destination(db, a, u, key, err) < 0)
 		return -1;
 	query_begin(&q, db,
-		    "INSERT INTO user (batch_id, line, source_user, user_root, address, address_key, state) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?)");
+		"INSERT INTO user (batch_id, line, source_user, user_root, address, address_key, state) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?)");
 	put_int(&q, a->batch_id);
 	put_uint(&q, u->row);
 	put_text(&q, u->source_user);
@@ -163,11 +163,11 @@ static int create_step(struct db *db, void *arg, struct err *err)
 	if (holder)
 		return err_set(err, ERR_CONFLICT, "a batch \"%s\" exists already", a->b->name);
 	query_begin(&q, db,
-		    "INSERT INTO batch (name, endpoint_id, target_id, pilot, without_pilot, max_mailboxes, "
-		    "uploads, bytes_per_s, existing, "
-		    "copy_deleted, date_from_header, folders_in, folders_out, skips_acknowledged, verdict, "
-		    "state, created_at, started_at, "
-		    "ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)");
+		"INSERT INTO batch (name, endpoint_id, target_id, pilot, without_pilot, max_mailboxes, "
+		"uploads, bytes_per_s, existing, "
+		"copy_deleted, date_from_header, folders_in, folders_out, skips_acknowledged, verdict, "
+		"state, created_at, started_at, "
+		"ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)");
 	put_options(&q, a->b);
 	put_uint(&q, BATCH_CREATED);
 	put_int(&q, a->b->created_at);
@@ -181,8 +181,8 @@ static int create_step(struct db *db, void *arg, struct err *err)
 	return 0;
 }
 
-int store_batch_create(struct store *s, struct batch *b, struct user *users,
-		       const struct secret *const *passwords, size_t n, struct err *err)
+int store_batch_create(struct store *s, struct batch *b, struct user *users, const struct secret *const *passwords,
+	size_t n, struct err *err)
 {
 	if (names_check("a batch", b->name, err) < 0)
 		return -1;
@@ -219,17 +219,16 @@ static int save_step(struct db *db, void *arg, struct err *err)
 	if (holder && holder != b->id)
 		return err_set(err, ERR_CONFLICT, "a batch \"%s\" exists already", b->name);
 	query_begin(&q, db,
-		    "UPDATE batch SET name = ?, endpoint_id = ?, target_id = ?, pilot = ?, without_pilot = "
-		    "?, max_mailboxes = ?, uploads = ?, "
-		    "bytes_per_s = ?, existing = ?, copy_deleted = ?, date_from_header = ?, folders_in = ?, "
-		    "folders_out = ?, "
-		    "skips_acknowledged = ?, verdict = ? WHERE id = ?");
+		"UPDATE batch SET name = ?, endpoint_id = ?, target_id = ?, pilot = ?, without_pilot = "
+		"?, max_mailboxes = ?, uploads = ?, "
+		"bytes_per_s = ?, existing = ?, copy_deleted = ?, date_from_header = ?, folders_in = ?, "
+		"folders_out = ?, "
+		"skips_acknowledged = ?, verdict = ? WHERE id = ?");
 	put_options(&q, b);
 	put_int(&q, b->id);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db) ? 0
-			      : err_set(err, ERR_NOT_FOUND, "batch \"%s\" is not there any more", b->name);
+	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "batch \"%s\" is not there any more", b->name);
 }
 
 int store_batch_save(struct store *s, const struct batch *b, struct err *err)
@@ -248,9 +247,8 @@ static int get_step(struct db *db, void *arg, struct err *err)
 {
 	struct get_args *a = arg;
 	struct query q;
-	query_begin(&q, db,
-		    a->name ? "SELECT " BATCH_COLUMNS "WHERE name = ?"
-			    : "SELECT " BATCH_COLUMNS "WHERE id = ?");
+	query_begin(
+		&q, db, a->name ? "SELECT " BATCH_COLUMNS "WHERE name = ?" : "SELECT " BATCH_COLUMNS "WHERE id = ?");
 	if (a->name)
 		put_text(&q, a->name);
 	else
@@ -261,8 +259,7 @@ static int get_step(struct db *db, void *arg, struct err *err)
 	query_end(&q);
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	return a->name ? names_fail(db, "batch", "SELECT name FROM batch ORDER BY name LIMIT 1000", a->name,
-				    err)
+	return a->name ? names_fail(db, "batch", "SELECT name FROM batch ORDER BY name LIMIT 1000", a->name, err)
 		       : err_set(err, ERR_NOT_FOUND, "batch %lld is not there any more", (long long)a->id);
 }
 
@@ -317,9 +314,9 @@ static int delete_step(struct db *db, void *arg, struct err *err)
 	const int64_t *id = arg;
 	struct query q;
 	query_begin(&q, db,
-		    "SELECT EXISTS (SELECT 1 FROM user WHERE batch_id = ?1 AND want > 0) "
-		    "OR EXISTS (SELECT 1 FROM work w JOIN user u ON u.id = w.user_id WHERE w.held = 1 AND "
-		    "u.batch_id = ?1)");
+		"SELECT EXISTS (SELECT 1 FROM user WHERE batch_id = ?1 AND want > 0) "
+		"OR EXISTS (SELECT 1 FROM work w JOIN user u ON u.id = w.user_id WHERE w.held = 1 AND "
+		"u.batch_id = ?1)");
 	put_int(&q, *id);
 	int rc = query_row(&q, err);
 	bool runs = rc > 0 && get_bool(&q);
@@ -332,8 +329,8 @@ static int delete_step(struct db *db, void *arg, struct err *err)
 		return -1;
 	}
 	query_begin(&q, db,
-		    "DELETE FROM secret WHERE owner = 'user' AND owner_id IN (SELECT id FROM user WHERE "
-		    "batch_id = ?)");
+		"DELETE FROM secret WHERE owner = 'user' AND owner_id IN (SELECT id FROM user WHERE "
+		"batch_id = ?)");
 	put_int(&q, *id);
 	if (query_run(&q, err) < 0)
 		return -1;
@@ -360,8 +357,7 @@ static int state_step(struct db *db, void *arg, struct err *err)
 	const struct state_args *a = arg;
 	struct query q;
 	query_begin(&q, db,
-		    a->verdict ? "UPDATE batch SET verdict = ? WHERE id = ?"
-			       : "UPDATE batch SET state = ? WHERE id = ?");
+		a->verdict ? "UPDATE batch SET verdict = ? WHERE id = ?" : "UPDATE batch SET state = ? WHERE id = ?");
 	if (a->verdict)
 		put_text_cut(&q, a->verdict, sizeof(((struct batch *)0)->verdict) - 1);
 	else

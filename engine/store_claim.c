@@ -18,9 +18,7 @@ int lease_check(struct db *db, int64_t user_id, int64_t epoch, struct err *err)
 	put_int(&q, epoch);
 	int rc = query_row(&q, err);
 	query_end(&q);
-	return rc > 0   ? 0
-	       : rc < 0 ? -1
-			: err_set(err, ERR_CONFLICT, "this mailbox is not leased to this job any more");
+	return rc > 0 ? 0 : rc < 0 ? -1 : err_set(err, ERR_CONFLICT, "this mailbox is not leased to this job any more");
 }
 
 /* --- the end of a batch --- */
@@ -51,10 +49,10 @@ int batch_settle(struct db *db, int64_t batch_id, struct err *err)
 {
 	struct query q;
 	query_begin(&q, db,
-		    "SELECT state, EXISTS (SELECT 1 FROM user WHERE batch_id = ?1 AND want > 0) "
-		    "OR EXISTS (SELECT 1 FROM work w JOIN user u ON u.id = w.user_id WHERE w.held = 1 AND "
-		    "u.batch_id = ?1) "
-		    "FROM batch WHERE id = ?1");
+		"SELECT state, EXISTS (SELECT 1 FROM user WHERE batch_id = ?1 AND want > 0) "
+		"OR EXISTS (SELECT 1 FROM work w JOIN user u ON u.id = w.user_id WHERE w.held = 1 AND "
+		"u.batch_id = ?1) "
+		"FROM batch WHERE id = ?1");
 	put_int(&q, batch_id);
 	int rc = query_row(&q, err);
 	enum batch_state state = rc > 0 ? get_enum(&q, BATCH_FAILED + 1) : BATCH_CREATED;
@@ -88,9 +86,9 @@ static int free_lease(struct db *db, int64_t user_id, bool crashed, int64_t *bat
 	query_end(&q);
 	bool failed = crashes >= CRASHES_FAILED;
 	query_begin(&q, db,
-		    "UPDATE user SET state = ?1, want = ?2, crashes = ?3, error_kind = CASE WHEN ?4 THEN ?5 "
-		    "ELSE error_kind END, "
-		    "error = CASE WHEN ?4 THEN ?6 ELSE error END WHERE id = ?7");
+		"UPDATE user SET state = ?1, want = ?2, crashes = ?3, error_kind = CASE WHEN ?4 THEN ?5 "
+		"ELSE error_kind END, "
+		"error = CASE WHEN ?4 THEN ?6 ELSE error END WHERE id = ?7");
 	put_uint(&q, failed ? USER_FAILED : want ? USER_QUEUED : USER_STOPPED);
 	put_uint(&q, failed ? WANT_NOTHING : want);
 	put_uint(&q, crashes);
@@ -118,8 +116,7 @@ static int begin_step(struct db *db, void *arg, struct err *err)
 		query_end(&q);
 		if (rc <= 0)
 			return rc;
-		if (free_lease(db, user_id, *crashed, &batch_id, err) < 0 ||
-		    batch_settle(db, batch_id, err) < 0)
+		if (free_lease(db, user_id, *crashed, &batch_id, err) < 0 || batch_settle(db, batch_id, err) < 0)
 			return -1;
 	}
 }
@@ -157,8 +154,8 @@ static int look_leases(struct db *db, bool *any, bool *alone, struct err *err)
 {
 	struct query q;
 	query_begin(&q, db,
-		    "SELECT count(*), coalesce(max(u.crashes), 0) FROM work w JOIN user u ON u.id = "
-		    "w.user_id WHERE w.held = 1");
+		"SELECT count(*), coalesce(max(u.crashes), 0) FROM work w JOIN user u ON u.id = "
+		"w.user_id WHERE w.held = 1");
 	int rc = query_row(&q, err);
 	*any = rc > 0 && get_int(&q) > 0;
 	*alone = *any && get_int(&q) >= CRASHES_ALONE;
@@ -170,27 +167,40 @@ static int look_leases(struct db *db, bool *any, bool *alone, struct err *err)
 	"(SELECT count(*) FROM work w JOIN user u ON u.id = w.user_id JOIN batch o ON o.id = u.batch_id " \
 	"WHERE w.held = 1 AND " of ")"
 /* Batches that run and have room, the one that was started first first; then, in each, its first user that is due. A limit of 0 is none. */
-#define DUE(crashes)                                                                                         \
-	"SELECT (SELECT u.id FROM user u JOIN work w ON w.user_id = u.id WHERE u.batch_id = b.id AND "       \
-	"u.want > 0 AND w.held = 0 "                                                                         \
-	"AND u.retry_at <= ?2 AND u.crashes " crashes " ORDER BY u.line LIMIT 1) AS due "                    \
-	"FROM batch b JOIN endpoint e ON e.id = b.endpoint_id JOIN target t ON t.id = b.target_id "          \
-	"WHERE b.state IN (?3, ?4) AND (?1 = 0 OR b.id = ?1) AND e.paused_at = 0 AND due IS NOT NULL "       \
-	"AND (b.max_mailboxes = 0 OR b.max_mailboxes > " HELD_WHERE(                                         \
-		"o.id = b.id") ") "                                                                          \
-			       "AND (e.max_connections = 0 OR e.max_connections > " HELD_WHERE(              \
-				       "o.endpoint_id = e.id") ") " /* a job has one connection to its source */ \
-			       "AND (e.max_mailboxes = 0 OR e.max_mailboxes > " HELD_WHERE(                  \
-				       "o.endpoint_id = e.id") ") "                                          \
-							       "AND (t.max_mailboxes = 0 OR "                \
-							       "t.max_mailboxes > " HELD_WHERE(              \
-								       "o.target_id = t.id") ") "            \
-											     "ORDER BY "     \
-											     "b.started_at," \
-											     " b.id LIMIT 1"
+#define DUE(crashes)                                                                                                   \
+	"SELECT (SELECT u.id FROM user u JOIN work w ON w.user_id = u.id WHERE u.batch_id = b.id AND "                 \
+	"u.want > 0 AND w.held = 0 "                                                                                   \
+	"AND u.retry_at <= ?2 AND u.crashes " crashes " ORDER BY u.line LIMIT 1) AS due "                              \
+	"FROM batch b JOIN endpoint e ON e.id = b.endpoint_id JOIN target t ON t.id = b.target_id "                    \
+	"WHERE b.state IN (?3, ?4) AND (?1 = 0 OR b.id = ?1) AND e.paused_at = 0 AND due IS NOT NULL "                 \
+	"AND (b.max_mailboxes = 0 OR b.max_mailboxes > " HELD_WHERE(                                                   \
+		"o.id = b.id") ") "                                                                                    \
+			       "AND (e.max_connections = 0 OR e.max_connections > " HELD_WHERE(                        \
+				       "o.endpoint_id = e.id") ") " /* a job has one connection to its source */       \
+							       "AND (e.max_mailboxes = 0 OR e.max_mailboxes "          \
+							       "> " HELD_WHERE(                                        \
+								       "o.endpoint_id = e.id") ") "                    \
+											       "AND (t.max_mailboxes " \
+											       "= 0 OR "               \
+											       "t.max_mailboxes "      \
+											       "> " HELD_WHERE(        \
+												       "o.target_id "  \
+												       "= t.id") ") "  \
+														 "ORD" \
+														 "ER " \
+														 "BY " \
+														 "b."  \
+														 "sta" \
+														 "rte" \
+														 "d_"  \
+														 "at," \
+														 " b." \
+														 "id " \
+														 "LIM" \
+														 "IT " \
+														 "1"
 
-static int find_due(struct db *db, const struct claim_args *a, bool crashed, int64_t *user_id,
-		    struct err *err)
+static int find_due(struct db *db, const struct claim_args *a, bool crashed, int64_t *user_id, struct err *err)
 {
 	struct query q;
 	query_begin(&q, db, crashed ? DUE(">= 2") : DUE("< 2"));
@@ -209,9 +219,9 @@ static int find_next_at(struct db *db, struct claim_args *a, struct err *err)
 {
 	struct query q;
 	query_begin(&q, db,
-		    "SELECT coalesce(min(u.retry_at), -1) FROM batch b JOIN user u ON u.batch_id = b.id JOIN "
-		    "work w ON w.user_id = u.id "
-		    "WHERE b.state IN (?1, ?2) AND (?3 = 0 OR b.id = ?3) AND u.want > 0 AND w.held = 0");
+		"SELECT coalesce(min(u.retry_at), -1) FROM batch b JOIN user u ON u.batch_id = b.id JOIN "
+		"work w ON w.user_id = u.id "
+		"WHERE b.state IN (?1, ?2) AND (?3 = 0 OR b.id = ?3) AND u.want > 0 AND w.held = 0");
 	put_uint(&q, BATCH_SYNCING);
 	put_uint(&q, BATCH_COMPLETING);
 	put_int(&q, a->batch_id);
@@ -228,15 +238,15 @@ static int take_lease(struct db *db, struct claim_args *a, int64_t user_id, stru
 {
 	struct query q;
 	query_begin(&q, db,
-		    "UPDATE work SET held = 1, epoch = epoch + 1, moved_at_claim = copied + adopted, folder "
-		    "= '' WHERE user_id = ?");
+		"UPDATE work SET held = 1, epoch = epoch + 1, moved_at_claim = copied + adopted, folder "
+		"= '' WHERE user_id = ?");
 	put_int(&q, user_id);
 	if (query_run(&q, err) < 0)
 		return -1;
 	query_begin(&q, db,
-		    "UPDATE user SET pass = want, retry_at = 0, state = ?, started_at = CASE started_at WHEN "
-		    "0 THEN ? ELSE started_at END "
-		    "WHERE id = ?");
+		"UPDATE user SET pass = want, retry_at = 0, state = ?, started_at = CASE started_at WHEN "
+		"0 THEN ? ELSE started_at END "
+		"WHERE id = ?");
 	put_uint(&q, USER_VALIDATING);
 	put_int(&q, a->now);
 	put_int(&q, user_id);
@@ -282,8 +292,8 @@ static int claim_look(struct db *db, void *arg, struct err *err)
 	return rc < 0 ? -1 : 0;
 }
 
-int store_user_claim(struct store *s, int64_t batch_id, struct user *out, bool *found, int64_t *next_at,
-		     struct err *err)
+int store_user_claim(
+	struct store *s, int64_t batch_id, struct user *out, bool *found, int64_t *next_at, struct err *err)
 {
 	struct claim_args a = {.batch_id = batch_id, .now = clock_wall_s(), .out = out};
 	int rc = store_look(s, claim_look, &a, err); /* an idle engine asks often, and need not write */
@@ -311,9 +321,9 @@ static int read_lease(struct db *db, const struct state_args *a, struct lease_ro
 {
 	struct query q;
 	query_begin(&q, db,
-		    "SELECT u.batch_id, u.want, u.pass, u.tries, w.copied + w.adopted, w.moved_at_claim FROM "
-		    "work w JOIN user u ON u.id = w.user_id "
-		    "WHERE w.user_id = ? AND w.epoch = ? AND w.held = 1");
+		"SELECT u.batch_id, u.want, u.pass, u.tries, w.copied + w.adopted, w.moved_at_claim FROM "
+		"work w JOIN user u ON u.id = w.user_id "
+		"WHERE w.user_id = ? AND w.epoch = ? AND w.held = 1");
 	put_int(&q, a->user_id);
 	put_int(&q, a->epoch);
 	int rc = query_row(&q, err);
@@ -326,9 +336,7 @@ static int read_lease(struct db *db, const struct state_args *a, struct lease_ro
 		l->moved_at_claim = get_int(&q);
 	}
 	query_end(&q);
-	return rc > 0   ? 0
-	       : rc < 0 ? -1
-			: err_set(err, ERR_CONFLICT, "this mailbox is not leased to this job any more");
+	return rc > 0 ? 0 : rc < 0 ? -1 : err_set(err, ERR_CONFLICT, "this mailbox is not leased to this job any more");
 }
 
 /* The state that follows from what the job says and what the person asked for meanwhile; want: what is left to do. */
@@ -339,8 +347,7 @@ static enum user_state next_state(const struct state_args *a, const struct lease
 	case USER_SYNCED:
 		if (l->want == l->pass)
 			*want = WANT_NOTHING;
-		return *want ? USER_QUEUED
-			     : USER_SYNCED; /* asked to complete while it was synced: that is next */
+		return *want ? USER_QUEUED : USER_SYNCED; /* asked to complete while it was synced: that is next */
 	case USER_COMPLETED:
 	case USER_COMPLETED_WITH_WARNINGS:
 		*want = WANT_NOTHING;
@@ -366,8 +373,7 @@ static int end_lease(struct db *db, const struct state_args *a, const struct lea
 	struct query q;
 	enum user_want want;
 	enum user_state state = next_state(a, l, &want);
-	bool well = a->state == USER_SYNCED || a->state == USER_COMPLETED ||
-		    a->state == USER_COMPLETED_WITH_WARNINGS;
+	bool well = a->state == USER_SYNCED || a->state == USER_COMPLETED || a->state == USER_COMPLETED_WITH_WARNINGS;
 	bool has_error = a->why && a->why->kind != ERR_NONE && a->why->kind != ERR_STOPPED;
 	bool failed = a->state == USER_FAILED || (a->state == USER_QUEUED && has_error);
 	unsigned tries = !failed ? 0 : l->moved > l->moved_at_claim ? 1 : l->tries + 1;
@@ -375,10 +381,10 @@ static int end_lease(struct db *db, const struct state_args *a, const struct lea
 	if (has_error)
 		err_line(a->why, line, sizeof(line));
 	query_begin(&q, db,
-		    "UPDATE user SET state = ?1, want = ?2, error_kind = ?3, error = ?4, retry_at = ?5, "
-		    "tries = ?6, "
-		    "crashes = CASE WHEN ?7 THEN 0 ELSE crashes END, synced_at = CASE WHEN ?7 THEN ?8 ELSE "
-		    "synced_at END WHERE id = ?9");
+		"UPDATE user SET state = ?1, want = ?2, error_kind = ?3, error = ?4, retry_at = ?5, "
+		"tries = ?6, "
+		"crashes = CASE WHEN ?7 THEN 0 ELSE crashes END, synced_at = CASE WHEN ?7 THEN ?8 ELSE "
+		"synced_at END WHERE id = ?9");
 	put_uint(&q, state);
 	put_uint(&q, want);
 	put_uint(&q, has_error ? a->why->kind : ERR_NONE);
@@ -417,11 +423,10 @@ static int state_step(struct db *db, void *arg, struct err *err)
 	return query_run(&q, err);
 }
 
-int store_user_state(struct store *s, int64_t user_id, int64_t epoch, enum user_state state,
-		     const struct err *why, int64_t retry_at, struct err *err)
+int store_user_state(struct store *s, int64_t user_id, int64_t epoch, enum user_state state, const struct err *why,
+	int64_t retry_at, struct err *err)
 {
-	struct state_args a = {
-		.user_id = user_id, .epoch = epoch, .state = state, .why = why, .retry_at = retry_at};
+	struct state_args a = {.user_id = user_id, .epoch = epoch, .state = state, .why = why, .retry_at = retry_at};
 	return store_do(s, state_step, &a, err);
 }
 
@@ -452,11 +457,11 @@ int store_user_now(struct store *s, int64_t user_id, int64_t epoch, const char *
 	snprintf(a->folder, sizeof(a->folder), "%s", folder ? folder : "");
 	utf8_trim(a->folder);
 	struct step step = {.run = now_step,
-			    .arg = a,
-			    .drop = free,
-			    .user_id = user_id,
-			    .before = FAILPOINTS_END,
-			    .after = FAILPOINTS_END};
+		.arg = a,
+		.drop = free,
+		.user_id = user_id,
+		.before = FAILPOINTS_END,
+		.after = FAILPOINTS_END};
 	return writer_queue(s->writer, &step, err);
 }
 
@@ -468,14 +473,14 @@ static int dest_id_step(struct db *db, void *arg, struct err *err)
 	if (lease_check(db, a->user_id, a->epoch, err) < 0)
 		return -1;
 	query_begin(&q, db,
-		    "SELECT b.name, o.line, o.address FROM user me JOIN batch mb ON mb.id = me.batch_id JOIN "
-		    "target mt ON mt.id = mb.target_id "
-		    "JOIN user o ON o.dest_id = ?2 AND o.dest_id <> '' AND o.id <> me.id JOIN batch b ON "
-		    "b.id = o.batch_id "
-		    "JOIN target t ON t.id = b.target_id WHERE me.id = ?1 AND (o.batch_id = me.batch_id OR "
-		    "o.state NOT IN (?3, ?4)) "
-		    "AND (t.id = mt.id OR (t.kind = mt.kind AND t.tenant = mt.tenant AND t.imap_host = "
-		    "mt.imap_host)) LIMIT 1");
+		"SELECT b.name, o.line, o.address FROM user me JOIN batch mb ON mb.id = me.batch_id JOIN "
+		"target mt ON mt.id = mb.target_id "
+		"JOIN user o ON o.dest_id = ?2 AND o.dest_id <> '' AND o.id <> me.id JOIN batch b ON "
+		"b.id = o.batch_id "
+		"JOIN target t ON t.id = b.target_id WHERE me.id = ?1 AND (o.batch_id = me.batch_id OR "
+		"o.state NOT IN (?3, ?4)) "
+		"AND (t.id = mt.id OR (t.kind = mt.kind AND t.tenant = mt.tenant AND t.imap_host = "
+		"mt.imap_host)) LIMIT 1");
 	put_int(&q, a->user_id);
 	put_text(&q, a->dest_id);
 	put_uint(&q, USER_COMPLETED);

@@ -89,8 +89,7 @@ int tally_end(struct tally *t, struct db *db, struct err *err)
 	put_int(&q, t->epoch);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db) ? 0
-			      : err_set(err, ERR_CONFLICT, "this mailbox is not leased to this job any more");
+	return db_changes(db) ? 0 : err_set(err, ERR_CONFLICT, "this mailbox is not leased to this job any more");
 }
 
 void counts_read(struct query *q, struct user_counts *out)

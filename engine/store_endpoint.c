@@ -83,28 +83,27 @@ static int save_step(struct db *db, void *arg, struct err *err)
 		return err_set(err, ERR_CONFLICT, "an endpoint \"%s\" exists already", e->name);
 	if (e->id == 0) {
 		query_begin(&q, db,
-			    "INSERT INTO endpoint (name, host, port, tls, ca_file, any_certificate, auth, "
-			    "admin_user, login_template, "
-			    "provider, max_mailboxes, max_connections, bytes_per_s, bytes_per_day, quirks, "
-			    "silence_ms, retry_ms, test_user, tested_at, "
-			    "test_passed, test_skipped, test_text, created_at) "
-			    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+			"INSERT INTO endpoint (name, host, port, tls, ca_file, any_certificate, auth, "
+			"admin_user, login_template, "
+			"provider, max_mailboxes, max_connections, bytes_per_s, bytes_per_day, quirks, "
+			"silence_ms, retry_ms, test_user, tested_at, "
+			"test_passed, test_skipped, test_text, created_at) "
+			"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 		put_row(&q, e);
 		return query_run(&q, err);
 	}
 	query_begin(&q, db,
-		    "UPDATE endpoint SET name = ?, host = ?, port = ?, tls = ?, ca_file = ?, any_certificate "
-		    "= ?, auth = ?, admin_user = ?, "
-		    "login_template = ?, provider = ?, max_mailboxes = ?, max_connections = ?, bytes_per_s = "
-		    "?, bytes_per_day = ?, "
-		    "quirks = ?, silence_ms = ?, retry_ms = ?, test_user = ?, tested_at = ?, test_passed = "
-		    "?, test_skipped = ?, test_text = ?, created_at = ? WHERE id = ?");
+		"UPDATE endpoint SET name = ?, host = ?, port = ?, tls = ?, ca_file = ?, any_certificate "
+		"= ?, auth = ?, admin_user = ?, "
+		"login_template = ?, provider = ?, max_mailboxes = ?, max_connections = ?, bytes_per_s = "
+		"?, bytes_per_day = ?, "
+		"quirks = ?, silence_ms = ?, retry_ms = ?, test_user = ?, tested_at = ?, test_passed = "
+		"?, test_skipped = ?, test_text = ?, created_at = ? WHERE id = ?");
 	put_row(&q, e);
 	put_int(&q, e->id);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db) ? 0
-			      : err_set(err, ERR_NOT_FOUND, "endpoint \"%s\" is not there any more", e->name);
+	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "endpoint \"%s\" is not there any more", e->name);
 }
 
 struct save_args {
@@ -118,8 +117,7 @@ static int save_and_tell(struct db *db, void *arg, struct err *err)
 	if (save_step(db, a->e, err) < 0)
 		return -1;
 	a->id = a->e->id ? a->e->id
-			 : db_last_id(
-				   db); /* the caller's row gets it after the commit: a step may run twice */
+			 : db_last_id(db); /* the caller's row gets it after the commit: a step may run twice */
 	return 0;
 }
 
@@ -147,8 +145,7 @@ static int get_step(struct db *db, void *arg, struct err *err)
 	struct get_args *a = arg;
 	struct query q;
 	query_begin(&q, db,
-		    a->name ? "SELECT " ENDPOINT_COLUMNS "WHERE name = ?"
-			    : "SELECT " ENDPOINT_COLUMNS "WHERE id = ?");
+		a->name ? "SELECT " ENDPOINT_COLUMNS "WHERE name = ?" : "SELECT " ENDPOINT_COLUMNS "WHERE id = ?");
 	if (a->name)
 		put_text(&q, a->name);
 	else
@@ -159,8 +156,7 @@ static int get_step(struct db *db, void *arg, struct err *err)
 	query_end(&q);
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	return a->name ? names_fail(db, "endpoint", "SELECT name FROM endpoint ORDER BY name LIMIT 1000",
-				    a->name, err)
+	return a->name ? names_fail(db, "endpoint", "SELECT name FROM endpoint ORDER BY name LIMIT 1000", a->name, err)
 		       : err_set(err, ERR_NOT_FOUND, "endpoint %lld is not there any more", (long long)a->id);
 }
 
@@ -227,8 +223,8 @@ static int delete_row(struct db *db, int64_t id, struct err *err)
 static int delete_step(struct db *db, void *arg, struct err *err)
 {
 	const int64_t *id = arg;
-	if (names_in_use(db, "the endpoint",
-			 "SELECT name FROM batch WHERE endpoint_id = ? ORDER BY name LIMIT 20", *id, err) < 0)
+	if (names_in_use(db, "the endpoint", "SELECT name FROM batch WHERE endpoint_id = ? ORDER BY name LIMIT 20", *id,
+		    err) < 0)
 		return -1;
 	return delete_row(db, *id, err);
 }
@@ -254,9 +250,7 @@ static int replace_step(struct db *db, void *arg, struct err *err)
 		get_text(&q, name, sizeof(name));
 	query_end(&q);
 	if (rc <= 0)
-		return rc < 0 ? -1
-			      : err_set(err, ERR_NOT_FOUND,
-					"the endpoint to be replaced is not there any more");
+		return rc < 0 ? -1 : err_set(err, ERR_NOT_FOUND, "the endpoint to be replaced is not there any more");
 	query_begin(&q, db, "UPDATE batch SET endpoint_id = ? WHERE endpoint_id = ?");
 	put_int(&q, a->new_id);
 	put_int(&q, a->old_id);
@@ -267,9 +261,7 @@ static int replace_step(struct db *db, void *arg, struct err *err)
 	put_int(&q, a->new_id);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db)
-		       ? 0
-		       : err_set(err, ERR_NOT_FOUND, "the successor of endpoint \"%s\" is not there", name);
+	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "the successor of endpoint \"%s\" is not there", name);
 }
 
 int store_endpoint_replace(struct store *s, int64_t old_id, int64_t new_id, struct err *err)
@@ -307,8 +299,7 @@ static int set_pause(struct db *db, const struct pause_args *a, bool pause, stru
 		get_text(&q, object, sizeof(object));
 	query_end(&q);
 	return rc <= 0 ? rc
-		       : audit_add(db, a->who, pause ? "endpoint pause" : "endpoint resume", object,
-				   a->reason, err);
+		       : audit_add(db, a->who, pause ? "endpoint pause" : "endpoint resume", object, a->reason, err);
 }
 
 static int pause_step(struct db *db, void *arg, struct err *err)
@@ -347,8 +338,8 @@ static int look_sign_in(struct db *db, void *arg, struct err *err)
 	struct pause_args *a = arg;
 	struct query q;
 	query_begin(&q, db,
-		    "SELECT paused_at, EXISTS (SELECT 1 FROM sign_in WHERE endpoint_id = e.id) FROM endpoint "
-		    "e WHERE id = ?");
+		"SELECT paused_at, EXISTS (SELECT 1 FROM sign_in WHERE endpoint_id = e.id) FROM endpoint "
+		"e WHERE id = ?");
 	put_int(&q, a->id);
 	int rc = query_row(&q, err);
 	if (rc > 0) {
@@ -366,16 +357,16 @@ static int sign_in_step(struct db *db, void *arg, struct err *err)
 	if (a->ok)
 		return forget_refusals(db, a->id, err);
 	query_begin(&q, db,
-		    "INSERT OR REPLACE INTO sign_in (endpoint_id, user_id, at) SELECT id, ?2, ?3 FROM "
-		    "endpoint WHERE id = ?1");
+		"INSERT OR REPLACE INTO sign_in (endpoint_id, user_id, at) SELECT id, ?2, ?3 FROM "
+		"endpoint WHERE id = ?1");
 	put_int(&q, a->id);
 	put_int(&q, a->user_id);
 	put_int(&q, clock_wall_s());
 	if (query_run(&q, err) < 0)
 		return -1;
 	query_begin(&q, db,
-		    "SELECT (SELECT count(*) FROM sign_in WHERE endpoint_id = e.id), paused_at FROM endpoint "
-		    "e WHERE id = ?");
+		"SELECT (SELECT count(*) FROM sign_in WHERE endpoint_id = e.id), paused_at FROM endpoint "
+		"e WHERE id = ?");
 	put_int(&q, a->id);
 	int rc = query_row(&q, err);
 	int64_t refused = rc > 0 ? get_int(&q) : 0;
@@ -387,14 +378,14 @@ static int sign_in_step(struct db *db, void *arg, struct err *err)
 	return set_pause(db, a, true, err);
 }
 
-int store_endpoint_sign_in(struct store *s, int64_t endpoint_id, int64_t user_id, bool ok, bool *paused,
-			   struct err *err)
+int store_endpoint_sign_in(
+	struct store *s, int64_t endpoint_id, int64_t user_id, bool ok, bool *paused, struct err *err)
 {
 	struct pause_args a = {.id = endpoint_id,
-			       .user_id = user_id,
-			       .ok = ok,
-			       .who = s->who,
-			       .reason = "the sign-ins of three users in a row were refused"};
+		.user_id = user_id,
+		.ok = ok,
+		.who = s->who,
+		.reason = "the sign-ins of three users in a row were refused"};
 	int rc = ok ? store_look(s, look_sign_in, &a, err) : 0; /* the ordinary case writes nothing */
 	if (rc == 0 && (!ok || a.known))
 		rc = store_do(s, sign_in_step, &a, err);

@@ -20,8 +20,8 @@ static int add_step(struct db *db, void *arg, struct err *err)
 		return -1;
 	for (size_t i = 0; i < a->n; i++) {
 		query_begin(&q, db,
-			    "INSERT OR REPLACE INTO existing (dest_folder_id, key, id, size) VALUES (?, ?, "
-			    "?, ?)");
+			"INSERT OR REPLACE INTO existing (dest_folder_id, key, id, size) VALUES (?, ?, "
+			"?, ?)");
 		put_int(&q, a->dest_folder_id);
 		put_blob(&q, a->v[i].key, sizeof(a->v[i].key));
 		put_text_cut(&q, a->v[i].id, sizeof(a->v[i].id) - 1);
@@ -36,20 +36,14 @@ static int add_step(struct db *db, void *arg, struct err *err)
 	put_int(&q, a->user_id);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db)
-		       ? 0
-		       : err_set(err, ERR_CONFLICT, "the destination folder is not one of this mailbox");
+	return db_changes(db) ? 0 : err_set(err, ERR_CONFLICT, "the destination folder is not one of this mailbox");
 }
 
 int store_existing_add(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id,
-		       const struct existing *v, size_t n, bool last, struct err *err)
+	const struct existing *v, size_t n, bool last, struct err *err)
 {
-	struct add_args a = {.user_id = user_id,
-			     .epoch = epoch,
-			     .dest_folder_id = dest_folder_id,
-			     .v = v,
-			     .n = n,
-			     .last = last};
+	struct add_args a = {
+		.user_id = user_id, .epoch = epoch, .dest_folder_id = dest_folder_id, .v = v, .n = n, .last = last};
 	return store_do(s, add_step, &a, err);
 }
 
@@ -67,10 +61,10 @@ static int find_look(struct db *db, void *arg, struct err *err)
 	int rc = 0;
 	a->n = 0;
 	query_begin(&q, db,
-		    "SELECT e.id, e.size, e.key FROM existing e WHERE e.dest_folder_id = ?1 AND e.key = ?2 "
-		    "AND NOT EXISTS "
-		    "(SELECT 1 FROM item WHERE dest_folder_id = ?1 AND dest_id = e.id AND dest_id IS NOT "
-		    "NULL) LIMIT ?3");
+		"SELECT e.id, e.size, e.key FROM existing e WHERE e.dest_folder_id = ?1 AND e.key = ?2 "
+		"AND NOT EXISTS "
+		"(SELECT 1 FROM item WHERE dest_folder_id = ?1 AND dest_id = e.id AND dest_id IS NOT "
+		"NULL) LIMIT ?3");
 	put_int(&q, a->dest_folder_id);
 	put_blob(&q, a->key, PRINT_KEY_BYTES);
 	put_uint(&q, a->cap);
@@ -87,14 +81,13 @@ static int find_look(struct db *db, void *arg, struct err *err)
 /* Receipts that are queued count as claims too, or two equal messages would take over the same one. A group that is committed between the
    look and the queue's look would be seen by neither: then it is done again. */
 int store_existing_find(struct store *s, int64_t dest_folder_id, const uint8_t key[PRINT_KEY_BYTES],
-			struct existing *out, size_t cap, size_t *n, struct err *err)
+	struct existing *out, size_t cap, size_t *n, struct err *err)
 {
 	struct find_args a = {.dest_folder_id = dest_folder_id, .key = key, .out = out, .cap = cap};
 	*n = 0;
 	for (unsigned tries = 0;; tries++) {
 		uint64_t groups = writer_groups(s->writer);
-		if (tries == 3 ? store_look_settled(s, find_look, &a, err) < 0
-			       : store_look(s, find_look, &a, err) < 0)
+		if (tries == 3 ? store_look_settled(s, find_look, &a, err) < 0 : store_look(s, find_look, &a, err) < 0)
 			return -1;
 		size_t kept = 0;
 		for (size_t i = 0; i < a.n; i++) {
@@ -119,10 +112,10 @@ static int known_look(struct db *db, void *arg, struct err *err)
 	struct known_args *a = arg;
 	struct query q;
 	query_begin(&q, db,
-		    "SELECT (SELECT count(*) FROM item WHERE dest_folder_id = ?1 AND dest_id IS NOT NULL) + "
-		    "(SELECT count(*) FROM existing e WHERE e.dest_folder_id = ?1 AND NOT EXISTS "
-		    "(SELECT 1 FROM item WHERE dest_folder_id = ?1 AND dest_id = e.id AND dest_id IS NOT NULL)), "
-		    "(SELECT count(*) FROM item WHERE dest_folder_id = ?1 AND state = 0)");
+		"SELECT (SELECT count(*) FROM item WHERE dest_folder_id = ?1 AND dest_id IS NOT NULL) + "
+		"(SELECT count(*) FROM existing e WHERE e.dest_folder_id = ?1 AND NOT EXISTS "
+		"(SELECT 1 FROM item WHERE dest_folder_id = ?1 AND dest_id = e.id AND dest_id IS NOT NULL)), "
+		"(SELECT count(*) FROM item WHERE dest_folder_id = ?1 AND state = 0)");
 	put_int(&q, a->dest_folder_id);
 	int rc = query_row(&q, err);
 	if (rc > 0) {
@@ -161,8 +154,8 @@ static int mark_step(struct db *db, void *arg, struct err *err)
 	return query_run(&q, err);
 }
 
-int store_dest_mark(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *mark,
-		    struct err *err)
+int store_dest_mark(
+	struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *mark, struct err *err)
 {
 	struct mark_args a = {user_id, epoch, dest_folder_id, mark};
 	return store_do(s, mark_step, &a, err);
@@ -184,9 +177,9 @@ static int carry_look(struct db *db, void *arg, struct err *err)
 	struct carry_args *a = arg;
 	struct query q;
 	query_begin(&q, db,
-		    "SELECT c.generation_id, c.uid FROM generation o JOIN carry c ON c.generation_id = o.id "
-		    "WHERE o.user_id = ? AND o.raw = ? "
-		    "AND o.current = 0 AND o.id <> ? AND c.sha256 = ? ORDER BY o.id DESC, c.uid LIMIT 1");
+		"SELECT c.generation_id, c.uid FROM generation o JOIN carry c ON c.generation_id = o.id "
+		"WHERE o.user_id = ? AND o.raw = ? "
+		"AND o.current = 0 AND o.id <> ? AND c.sha256 = ? ORDER BY o.id DESC, c.uid LIMIT 1");
 	put_int(&q, a->user_id);
 	put_blob(&q, a->g->raw, strlen(a->g->raw));
 	put_int(&q, a->g->id);
@@ -211,8 +204,7 @@ static int delete_item(struct db *db, int64_t generation_id, uint32_t uid, struc
 }
 
 /* What is at (generation, uid); *there false: nothing. Header values are not kept. */
-static int read_item(struct db *db, int64_t generation_id, uint32_t uid, struct item *out, bool *there,
-		     struct err *err)
+static int read_item(struct db *db, int64_t generation_id, uint32_t uid, struct item *out, bool *there, struct err *err)
 {
 	struct query q;
 	query_begin(&q, db, "SELECT " ITEM_COLUMNS " WHERE i.generation_id = ? AND i.uid = ?");
@@ -236,10 +228,10 @@ static int insert_carried(struct db *db, const struct carry_args *a, const struc
 {
 	struct query q;
 	query_begin(&q, db,
-		    "INSERT INTO item (generation_id, uid, state, how, dest_folder_id, flags_source, "
-		    "flags_written, size, received_at, "
-		    "received_zone, received_known, at, sha256, key, route, dest_id) VALUES (?, ?, ?, ?, ?, "
-		    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''))");
+		"INSERT INTO item (generation_id, uid, state, how, dest_folder_id, flags_source, "
+		"flags_written, size, received_at, "
+		"received_zone, received_known, at, sha256, key, route, dest_id) VALUES (?, ?, ?, ?, ?, "
+		"?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''))");
 	put_int(&q, a->g->id);
 	put_uint(&q, a->item->uid);
 	put_uint(&q, old->state);
@@ -270,7 +262,7 @@ static int carry_step(struct db *db, void *arg, struct err *err)
 	if (carry_look(db, a, err) < 0 || !a->found)
 		return a->found ? -1 : 0;
 	if (read_item(db, a->old_generation, a->old_uid, &old, &old_there, err) < 0 ||
-	    read_item(db, a->g->id, a->item->uid, &here, &here_there, err) < 0)
+		read_item(db, a->g->id, a->item->uid, &here, &here_there, err) < 0)
 		return -1;
 	query_begin(&q, db, "DELETE FROM carry WHERE generation_id = ? AND sha256 = ? AND uid = ?");
 	put_int(&q, a->old_generation);
@@ -279,11 +271,11 @@ static int carry_step(struct db *db, void *arg, struct err *err)
 	if (query_run(&q, err) < 0)
 		return -1;
 	if (!old_there || (old.state != ITEM_PLACED && old.state != ITEM_DONE) ||
-	    (here_there && (here.state == ITEM_PLACED || here.state == ITEM_DONE)))
+		(here_there && (here.state == ITEM_PLACED || here.state == ITEM_DONE)))
 		return 0;
 	tally_begin(&t, a->user_id, a->epoch);
 	if (tally_generation(&t, db, a->old_generation, err) < 0 ||
-	    delete_item(db, a->old_generation, a->old_uid, err) < 0)
+		delete_item(db, a->old_generation, a->old_uid, err) < 0)
 		return -1;
 	tally_add(&t, old.state, old.how, old.size, -1);
 	if (tally_generation(&t, db, a->g->id, err) < 0)
@@ -300,18 +292,15 @@ static int carry_step(struct db *db, void *arg, struct err *err)
 	return tally_end(&t, db, err);
 }
 
-int store_carry(struct store *s, int64_t user_id, int64_t epoch, const struct generation *g,
-		const struct item *item, bool *carried, struct err *err)
+int store_carry(struct store *s, int64_t user_id, int64_t epoch, const struct generation *g, const struct item *item,
+	bool *carried, struct err *err)
 {
-	struct carry_args a = {
-		.user_id = user_id, .epoch = epoch, .now = clock_wall_s(), .g = g, .item = item};
+	struct carry_args a = {.user_id = user_id, .epoch = epoch, .now = clock_wall_s(), .g = g, .item = item};
 	*carried = false;
 	int rc = store_look(s, carry_look, &a, err);
 	if (rc == 0 && a.found) {
-		struct step step = {.run = carry_step,
-				    .arg = &a,
-				    .before = FP_ADOPT_BEFORE_COMMIT,
-				    .after = FP_ADOPT_AFTER_COMMIT};
+		struct step step = {
+			.run = carry_step, .arg = &a, .before = FP_ADOPT_BEFORE_COMMIT, .after = FP_ADOPT_AFTER_COMMIT};
 		rc = writer_do(s->writer, &step, err);
 	}
 	*carried = rc == 0 && a.carried;

@@ -24,8 +24,7 @@ static int personal_path(char *out, size_t size)
 	return snprintf(out, size, "%s/.local/state/nightferry/state.db", home);
 }
 
-static int take(const char *found, const char *from, bool must_exist, char *path, size_t size,
-		struct err *err)
+static int take(const char *found, const char *from, bool must_exist, char *path, size_t size, struct err *err)
 {
 	if ((size_t)snprintf(path, size, "%s", found) >= size)
 		return err_set(err, ERR_USAGE, "the path of the state file is too long (%s)", from);

@@ -18,8 +18,8 @@ static int find_generation(struct db *db, struct generation_args *a, struct err 
 	struct query q;
 	a->found = false;
 	query_begin(&q, db,
-		    "SELECT id, dest_folder_id, older_id, current FROM generation WHERE user_id = ? AND raw "
-		    "= ? AND uidvalidity = ?");
+		"SELECT id, dest_folder_id, older_id, current FROM generation WHERE user_id = ? AND raw "
+		"= ? AND uidvalidity = ?");
 	put_int(&q, a->user_id);
 	put_blob(&q, a->raw, strlen(a->raw));
 	put_uint(&q, a->uidvalidity);
@@ -56,19 +56,19 @@ static int leave_current(struct db *db, const struct generation_args *a, int64_t
 	query_end(&q);
 	if (rc <= 0)
 		return rc;
-	if (run_with_id(db, "UPDATE generation SET current = 0 WHERE id = ?1 AND user_id = ?2", *older_id,
-			a->user_id, err) < 0 ||
-	    run_with_id(db,
+	if (run_with_id(db, "UPDATE generation SET current = 0 WHERE id = ?1 AND user_id = ?2", *older_id, a->user_id,
+		    err) < 0 ||
+		run_with_id(db,
 			"INSERT OR IGNORE INTO carry (generation_id, sha256, uid) SELECT generation_id, "
 			"sha256, uid FROM item "
 			"WHERE generation_id = ?1 AND state IN (1, 2) AND ?2",
 			*older_id, 1, err) < 0)
 		return -1;
 	return run_with_id(db,
-			   "UPDATE work SET found = found - (SELECT found FROM generation WHERE id = ?1), "
-			   "found_bytes = found_bytes - (SELECT found_bytes FROM generation WHERE id = ?1) "
-			   "WHERE user_id = ?2",
-			   *older_id, a->user_id, err);
+		"UPDATE work SET found = found - (SELECT found FROM generation WHERE id = ?1), "
+		"found_bytes = found_bytes - (SELECT found_bytes FROM generation WHERE id = ?1) "
+		"WHERE user_id = ?2",
+		*older_id, a->user_id, err);
 }
 _Static_assert(ITEM_PLACED == 1 && ITEM_DONE == 2, "leave_current says it in SQL");
 
@@ -86,16 +86,15 @@ static int generation_step(struct db *db, void *arg, struct err *err)
 	a->out->older_id = older_id;
 	if (a->found) { /* the server came back to an old UIDVALIDITY */
 		if (run_with_id(db,
-				"UPDATE generation SET current = 1, older_id = ?2, found = 0, found_bytes = "
-				"0 WHERE id = ?1",
-				a->out->id, older_id, err) < 0)
+			    "UPDATE generation SET current = 1, older_id = ?2, found = 0, found_bytes = "
+			    "0 WHERE id = ?1",
+			    a->out->id, older_id, err) < 0)
 			return -1;
-		return run_with_id(db, "DELETE FROM carry WHERE generation_id = ?1 AND ?2", a->out->id, 1,
-				   err);
+		return run_with_id(db, "DELETE FROM carry WHERE generation_id = ?1 AND ?2", a->out->id, 1, err);
 	}
 	query_begin(&q, db,
-		    "INSERT INTO generation (user_id, raw, name, uidvalidity, older_id, current) VALUES (?, "
-		    "?, ?, ?, ?, 1)");
+		"INSERT INTO generation (user_id, raw, name, uidvalidity, older_id, current) VALUES (?, "
+		"?, ?, ?, ?, 1)");
 	put_int(&q, a->user_id);
 	put_blob(&q, a->raw, strlen(a->raw));
 	put_text_cut(&q, a->name, MODEL_TEXT - 1);
@@ -115,17 +114,13 @@ static int generation_look(struct db *db, void *arg, struct err *err)
 }
 
 int store_generation(struct store *s, int64_t user_id, int64_t epoch, const char *raw, const char *name,
-		     uint32_t uidvalidity, struct generation *out, struct err *err)
+	uint32_t uidvalidity, struct generation *out, struct err *err)
 {
 	memset(out, 0, sizeof(*out));
 	if (strlen(raw) > RAW_BYTES)
 		return err_set(err, ERR_FOLDER, "the folder's name is longer than %zu octets", RAW_BYTES);
-	struct generation_args a = {.user_id = user_id,
-				    .epoch = epoch,
-				    .raw = raw,
-				    .name = name,
-				    .uidvalidity = uidvalidity,
-				    .out = out};
+	struct generation_args a = {
+		.user_id = user_id, .epoch = epoch, .raw = raw, .name = name, .uidvalidity = uidvalidity, .out = out};
 	int rc = store_look(s, generation_look, &a, err);
 	if (rc == 0 && !(a.found && a.current))
 		rc = store_do(s, generation_step, &a, err);
@@ -165,19 +160,19 @@ static int found_step(struct db *db, void *arg, struct err *err)
 	return tally_end(&t, db, err);
 }
 
-int store_generation_found(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id,
-			   uint64_t found, uint64_t bytes, struct err *err)
+int store_generation_found(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id, uint64_t found,
+	uint64_t bytes, struct err *err)
 {
 	struct found_args *a = calloc(1, sizeof(*a));
 	if (!a)
 		return err_set(err, ERR_MEMORY, "out of memory");
 	*a = (struct found_args){user_id, epoch, generation_id, found, bytes > INT64_MAX ? INT64_MAX : bytes};
 	struct step step = {.run = found_step,
-			    .arg = a,
-			    .drop = free,
-			    .user_id = user_id,
-			    .before = FAILPOINTS_END,
-			    .after = FAILPOINTS_END};
+		.arg = a,
+		.drop = free,
+		.user_id = user_id,
+		.before = FAILPOINTS_END,
+		.after = FAILPOINTS_END};
 	return writer_queue(s->writer, &step, err);
 }
 
@@ -200,8 +195,8 @@ static int find_dest(struct db *db, struct dest_args *a, struct err *err)
 	struct query q;
 	a->found = false;
 	query_begin(&q, db,
-		    "SELECT id, generation, mark, indexed, EXISTS (SELECT 1 FROM existing e WHERE e.dest_folder_id = d.id) "
-		    "FROM dest_folder d WHERE user_id = ? AND path = ?");
+		"SELECT id, generation, mark, indexed, EXISTS (SELECT 1 FROM existing e WHERE e.dest_folder_id = d.id) "
+		"FROM dest_folder d WHERE user_id = ? AND path = ?");
 	put_int(&q, a->user_id);
 	put_text(&q, a->ref->path);
 	int rc = query_row(&q, err);
@@ -238,15 +233,13 @@ static int dest_step(struct db *db, void *arg, struct err *err)
 	f->has_existing = false;
 	f->indexed = a->ref->existing == 0; /* nothing is there: that is its index */
 	if (a->changed) {
-		if (run_with_id(db, "DELETE FROM existing WHERE dest_folder_id = ?1 AND ?2", f->id, 1, err) <
-		    0)
+		if (run_with_id(db, "DELETE FROM existing WHERE dest_folder_id = ?1 AND ?2", f->id, 1, err) < 0)
 			return -1;
-		query_begin(&q, db,
-			    "UPDATE dest_folder SET generation = ?, mark = ?, indexed = ? WHERE id = ?");
+		query_begin(&q, db, "UPDATE dest_folder SET generation = ?, mark = ?, indexed = ? WHERE id = ?");
 	} else {
 		query_begin(&q, db,
-			    "INSERT INTO dest_folder (generation, mark, indexed, user_id, path) VALUES (?, "
-			    "?, ?, ?, ?)");
+			"INSERT INTO dest_folder (generation, mark, indexed, user_id, path) VALUES (?, "
+			"?, ?, ?, ?)");
 	}
 	put_text(&q, f->generation);
 	put_text(&q, f->mark);
@@ -262,20 +255,18 @@ static int dest_step(struct db *db, void *arg, struct err *err)
 }
 
 int store_dest_folder(struct store *s, int64_t user_id, int64_t epoch, const struct folder_ref *ref,
-		      struct dest_folder *out, bool *changed, struct err *err)
+	struct dest_folder *out, bool *changed, struct err *err)
 {
 	memset(out, 0, sizeof(*out));
 	*changed = false;
 	if (strlen(ref->path) >= MODEL_PATH || (ref->mark && strlen(ref->mark) >= sizeof(out->mark)) ||
-	    (ref->generation && strlen(ref->generation) >= sizeof(out->generation)))
+		(ref->generation && strlen(ref->generation) >= sizeof(out->generation)))
 		return err_set(err, ERR_FOLDER, "the destination folder's name or mark is too long");
 	struct dest_args a = {.user_id = user_id, .epoch = epoch, .ref = ref, .out = out};
 	int rc = store_look(s, dest_look, &a, err);
 	if (rc == 0 && !(a.found && is_same_generation(&a))) {
-		struct step step = {.run = dest_step,
-				    .arg = &a,
-				    .before = FP_MARK_BEFORE_SAVE,
-				    .after = FP_MARK_AFTER_SAVE};
+		struct step step = {
+			.run = dest_step, .arg = &a, .before = FP_MARK_BEFORE_SAVE, .after = FP_MARK_AFTER_SAVE};
 		rc = writer_do(s->writer, &step, err);
 	}
 	if (rc < 0)
@@ -295,22 +286,20 @@ static int link_step(struct db *db, void *arg, struct err *err)
 	const struct link_args *a = arg;
 	struct query q;
 	query_begin(&q, db,
-		    "UPDATE generation SET dest_folder_id = ?1 WHERE id = ?2 "
-		    "AND user_id IN (SELECT user_id FROM work WHERE user_id = generation.user_id AND epoch = "
-		    "?3 AND held = 1)");
+		"UPDATE generation SET dest_folder_id = ?1 WHERE id = ?2 "
+		"AND user_id IN (SELECT user_id FROM work WHERE user_id = generation.user_id AND epoch = "
+		"?3 AND held = 1)");
 	put_int(&q, a->dest_folder_id);
 	put_int(&q, a->generation_id);
 	put_int(&q, a->epoch);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db) ? 0
-			      : err_set(err, ERR_CONFLICT, "this mailbox is not leased to this job any more");
+	return db_changes(db) ? 0 : err_set(err, ERR_CONFLICT, "this mailbox is not leased to this job any more");
 }
 
-int store_generation_dest(struct store *s, int64_t epoch, int64_t generation_id, int64_t dest_folder_id,
-			  struct err *err)
+int store_generation_dest(
+	struct store *s, int64_t epoch, int64_t generation_id, int64_t dest_folder_id, struct err *err)
 {
-	struct link_args a = {
-		.epoch = epoch, .generation_id = generation_id, .dest_folder_id = dest_folder_id};
+	struct link_args a = {.epoch = epoch, .generation_id = generation_id, .dest_folder_id = dest_folder_id};
 	return store_do(s, link_step, &a, err);
 }

@@ -78,12 +78,12 @@ static int insert_item(struct db *db, const struct item *v, int64_t now, bool *i
 {
 	struct query q;
 	query_begin(&q, db,
-		    "INSERT INTO item (state, how, dest_folder_id, flags_source, flags_written, size, "
-		    "received_at, received_zone, received_known, "
-		    "at, sha256, key, route, dest_id, message_id, hdr_date, hdr_from, hdr_subject, "
-		    "error_kind, error, generation_id, uid) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
-		    "(generation_id, uid) DO NOTHING");
+		"INSERT INTO item (state, how, dest_folder_id, flags_source, flags_written, size, "
+		"received_at, received_zone, received_known, "
+		"at, sha256, key, route, dest_id, message_id, hdr_date, hdr_from, hdr_subject, "
+		"error_kind, error, generation_id, uid) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+		"(generation_id, uid) DO NOTHING");
 	put_item(&q, v, now);
 	put_int(&q, v->generation_id);
 	put_uint(&q, v->uid);
@@ -116,8 +116,7 @@ static int each_item(struct db *db, const struct items_args *a, item_fn *fn, str
 	struct tally t;
 	tally_begin(&t, a->user_id, a->epoch);
 	for (size_t i = 0; i < a->n; i++) {
-		if (tally_generation(&t, db, a->v[i].generation_id, err) < 0 ||
-		    fn(db, &t, &a->v[i], a->now, err) < 0)
+		if (tally_generation(&t, db, a->v[i].generation_id, err) < 0 || fn(db, &t, &a->v[i], a->now, err) < 0)
 			return err_wrap(err, "UID %u", a->v[i].uid);
 	}
 	return tally_end(&t, db, err);
@@ -147,14 +146,11 @@ static int intend_step(struct db *db, void *arg, struct err *err)
 	return each_item(db, arg, intend_item, err);
 }
 
-int store_intend(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n,
-		 struct err *err)
+int store_intend(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n, struct err *err)
 {
 	struct items_args a = {.user_id = user_id, .epoch = epoch, .now = clock_wall_s(), .v = v, .n = n};
-	struct step step = {.run = intend_step,
-			    .arg = &a,
-			    .before = FP_INTEND_BEFORE_COMMIT,
-			    .after = FP_INTEND_AFTER_COMMIT};
+	struct step step = {
+		.run = intend_step, .arg = &a, .before = FP_INTEND_BEFORE_COMMIT, .after = FP_INTEND_AFTER_COMMIT};
 	return n ? writer_do(s->writer, &step, err) : 0;
 }
 
@@ -163,9 +159,9 @@ static int add_carry(struct db *db, const struct item *v, struct err *err)
 {
 	struct query q;
 	query_begin(&q, db,
-		    "INSERT OR IGNORE INTO carry (generation_id, sha256, uid) SELECT generation_id, sha256, "
-		    "uid FROM item "
-		    "WHERE generation_id = ? AND uid = ?");
+		"INSERT OR IGNORE INTO carry (generation_id, sha256, uid) SELECT generation_id, sha256, "
+		"uid FROM item "
+		"WHERE generation_id = ? AND uid = ?");
 	put_int(&q, v->generation_id);
 	put_uint(&q, v->uid);
 	return query_run(&q, err);
@@ -188,12 +184,12 @@ static int place_other(struct db *db, struct tally *t, const struct item *v, int
 		return update_item(db, v, now, err);
 	}
 	if (k.dest_id[0] && v->receipt.id[0] && strcmp(k.dest_id, v->receipt.id) != 0)
-		return err_set(err, ERR_CONFLICT, "the message has another receipt already (%s, now %s)",
-			       k.dest_id, v->receipt.id);
+		return err_set(err, ERR_CONFLICT, "the message has another receipt already (%s, now %s)", k.dest_id,
+			v->receipt.id);
 	struct query q;
 	query_begin(&q, db,
-		    "UPDATE item SET state = max(state, ?1), flags_source = ?2, flags_written = ?3, at = ?4, "
-		    "dest_id = coalesce(dest_id, nullif(?5, '')) WHERE generation_id = ?6 AND uid = ?7");
+		"UPDATE item SET state = max(state, ?1), flags_source = ?2, flags_written = ?3, at = ?4, "
+		"dest_id = coalesce(dest_id, nullif(?5, '')) WHERE generation_id = ?6 AND uid = ?7");
 	put_uint(&q, v->state);
 	put_uint(&q, v->flags_source);
 	put_uint(&q, v->flags_written);
@@ -210,11 +206,11 @@ static int place_item(struct db *db, struct tally *t, const struct item *v, int6
 	if (v->state != ITEM_PLACED && v->state != ITEM_DONE)
 		return err_set(err, ERR_INTERNAL, "a placement in state %s", item_state_name(v->state));
 	query_begin(&q, db,
-		    "UPDATE item SET state = ?, how = ?, dest_folder_id = ?, flags_source = ?, flags_written "
-		    "= ?, size = ?, at = ?, route = ?, "
-		    "dest_id = nullif(?, ''), message_id = NULL, hdr_date = NULL, hdr_from = NULL, "
-		    "hdr_subject = NULL, error_kind = 0, "
-		    "error = NULL WHERE generation_id = ? AND uid = ? AND state = 0");
+		"UPDATE item SET state = ?, how = ?, dest_folder_id = ?, flags_source = ?, flags_written "
+		"= ?, size = ?, at = ?, route = ?, "
+		"dest_id = nullif(?, ''), message_id = NULL, hdr_date = NULL, hdr_from = NULL, "
+		"hdr_subject = NULL, error_kind = 0, "
+		"error = NULL WHERE generation_id = ? AND uid = ? AND state = 0");
 	put_uint(&q, v->state);
 	put_uint(&q, v->how);
 	put_int(&q, v->dest_folder_id);
@@ -273,14 +269,13 @@ static void drop_items(void *arg)
 }
 
 /* keep_headers: those that a report shows; a placed item has no use for them. */
-static struct items_args *copy_items(int64_t user_id, int64_t epoch, const struct item *v, size_t n,
-				     bool keep_headers, struct err *err)
+static struct items_args *copy_items(
+	int64_t user_id, int64_t epoch, const struct item *v, size_t n, bool keep_headers, struct err *err)
 {
 	struct items_args *a = calloc(1, sizeof(*a));
 	struct item *copy = calloc(n, sizeof(*copy));
 	if (a)
-		*a = (struct items_args){
-			.user_id = user_id, .epoch = epoch, .now = clock_wall_s(), .v = copy};
+		*a = (struct items_args){.user_id = user_id, .epoch = epoch, .now = clock_wall_s(), .v = copy};
 	for (size_t i = 0; a && copy && i < n; i++) {
 		copy[i] = v[i];
 		struct fingerprint *p = &copy[i].print;
@@ -304,8 +299,7 @@ static int place_step(struct db *db, void *arg, struct err *err)
 	return each_item(db, arg, place_item, err);
 }
 
-int store_placed(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n,
-		 struct err *err)
+int store_placed(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n, struct err *err)
 {
 	if (n == 0)
 		return 0;
@@ -314,14 +308,14 @@ int store_placed(struct store *s, int64_t user_id, int64_t epoch, const struct i
 		return -1;
 	bool adopted = v[0].how == HOW_ADOPTED;
 	struct step step = {.run = place_step,
-			    .arg = a,
-			    .drop = drop_items,
-			    .user_id = user_id,
-			    .weight = (unsigned)n,
-			    .claims = a->v,
-			    .n_claims = n,
-			    .before = adopted ? FP_ADOPT_BEFORE_COMMIT : FP_PLACED_BEFORE_COMMIT,
-			    .after = adopted ? FP_ADOPT_AFTER_COMMIT : FP_PLACED_AFTER_COMMIT};
+		.arg = a,
+		.drop = drop_items,
+		.user_id = user_id,
+		.weight = (unsigned)n,
+		.claims = a->v,
+		.n_claims = n,
+		.before = adopted ? FP_ADOPT_BEFORE_COMMIT : FP_PLACED_BEFORE_COMMIT,
+		.after = adopted ? FP_ADOPT_AFTER_COMMIT : FP_PLACED_AFTER_COMMIT};
 	return writer_queue(s->writer, &step, err);
 }
 
@@ -330,8 +324,7 @@ static int set_aside_step(struct db *db, void *arg, struct err *err)
 	return each_item(db, arg, set_aside_item, err);
 }
 
-int store_set_aside(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n,
-		    struct err *err)
+int store_set_aside(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n, struct err *err)
 {
 	if (n == 0)
 		return 0;
@@ -339,12 +332,12 @@ int store_set_aside(struct store *s, int64_t user_id, int64_t epoch, const struc
 	if (!a)
 		return -1;
 	struct step step = {.run = set_aside_step,
-			    .arg = a,
-			    .drop = drop_items,
-			    .user_id = user_id,
-			    .weight = (unsigned)n,
-			    .before = FAILPOINTS_END,
-			    .after = FAILPOINTS_END};
+		.arg = a,
+		.drop = drop_items,
+		.user_id = user_id,
+		.weight = (unsigned)n,
+		.before = FAILPOINTS_END,
+		.after = FAILPOINTS_END};
 	return writer_queue(s->writer, &step, err);
 }
 
@@ -361,8 +354,8 @@ static int flags_step(struct db *db, void *arg, struct err *err)
 	if (lease_check(db, a->user_id, a->epoch, err) < 0)
 		return -1;
 	query_begin(&q, db,
-		    "UPDATE item SET flags_source = ?, flags_written = ? WHERE generation_id = ? AND uid = ? "
-		    "AND state IN (1, 2)");
+		"UPDATE item SET flags_source = ?, flags_written = ? WHERE generation_id = ? AND uid = ? "
+		"AND state IN (1, 2)");
 	put_uint(&q, a->flags_source);
 	put_uint(&q, a->flags_written);
 	put_int(&q, a->generation_id);
@@ -371,18 +364,18 @@ static int flags_step(struct db *db, void *arg, struct err *err)
 }
 
 int store_flags(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id, uint32_t uid,
-		unsigned flags_source, unsigned flags_written, struct err *err)
+	unsigned flags_source, unsigned flags_written, struct err *err)
 {
 	struct flags_args *a = calloc(1, sizeof(*a));
 	if (!a)
 		return err_set(err, ERR_MEMORY, "out of memory for the store's queue");
 	*a = (struct flags_args){user_id, epoch, generation_id, uid, flags_source, flags_written};
 	struct step step = {.run = flags_step,
-			    .arg = a,
-			    .drop = free,
-			    .user_id = user_id,
-			    .before = FAILPOINTS_END,
-			    .after = FAILPOINTS_END};
+		.arg = a,
+		.drop = free,
+		.user_id = user_id,
+		.before = FAILPOINTS_END,
+		.after = FAILPOINTS_END};
 	return writer_queue(s->writer, &step, err);
 }
 
@@ -412,8 +405,8 @@ static int withdraw_step(struct db *db, void *arg, struct err *err)
 	return tally_end(&t, db, err);
 }
 
-int store_withdraw(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id,
-		   const uint32_t *uids, size_t n, struct err *err)
+int store_withdraw(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id, const uint32_t *uids,
+	size_t n, struct err *err)
 {
 	struct withdraw_args a = {
 		.user_id = user_id, .epoch = epoch, .generation_id = generation_id, .uids = uids, .n = n};

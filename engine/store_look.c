@@ -52,9 +52,9 @@ static int brief_look(struct db *db, void *arg, struct err *err)
 	int rc = 0;
 	a->n = 0;
 	query_begin(&q, db,
-		    "SELECT uid, state, flags_written, dest_folder_id FROM item WHERE generation_id = ? AND "
-		    "uid BETWEEN ? AND ? "
-		    "ORDER BY uid LIMIT ?");
+		"SELECT uid, state, flags_written, dest_folder_id FROM item WHERE generation_id = ? AND "
+		"uid BETWEEN ? AND ? "
+		"ORDER BY uid LIMIT ?");
 	put_int(&q, a->generation_id);
 	put_uint(&q, a->lo);
 	put_uint(&q, a->hi);
@@ -70,8 +70,8 @@ static int brief_look(struct db *db, void *arg, struct err *err)
 	return rc < 0 ? -1 : 0;
 }
 
-int store_items(struct store *s, int64_t generation_id, uint32_t lo, uint32_t hi, struct item_brief *out,
-		size_t cap, size_t *n, struct err *err)
+int store_items(struct store *s, int64_t generation_id, uint32_t lo, uint32_t hi, struct item_brief *out, size_t cap,
+	size_t *n, struct err *err)
 {
 	struct brief_args a = {.generation_id = generation_id, .lo = lo, .hi = hi, .out = out, .cap = cap};
 	int rc = store_look_settled(s, brief_look, &a, err);
@@ -91,14 +91,14 @@ static int doubt_look(struct db *db, void *arg, struct err *err)
 	struct query q;
 	int rc;
 	query_begin(&q, db,
-		    "SELECT " ITEM_COLUMNS
-		    " JOIN generation g ON g.id = i.generation_id WHERE i.state = 0 AND i.dest_folder_id = ? "
-		    "AND g.user_id = ? ORDER BY i.generation_id, i.uid");
+		"SELECT " ITEM_COLUMNS
+		" JOIN generation g ON g.id = i.generation_id WHERE i.state = 0 AND i.dest_folder_id = ? "
+		"AND g.user_id = ? ORDER BY i.generation_id, i.uid");
 	put_int(&q, a->dest_folder_id);
 	put_int(&q, a->user_id);
 	while ((rc = query_row(&q, err)) > 0) {
 		if (rows_grow((void **)&a->v, &a->room, a->n, sizeof(*a->v), DOUBTS, err) < 0 ||
-		    item_read(&q, &a->v[a->n], err) < 0) {
+			item_read(&q, &a->v[a->n], err) < 0) {
 			query_end(&q);
 			return -1;
 		}
@@ -107,8 +107,8 @@ static int doubt_look(struct db *db, void *arg, struct err *err)
 	return rc;
 }
 
-int store_in_doubt(struct store *s, int64_t user_id, int64_t dest_folder_id, struct item **out, size_t *n,
-		   struct err *err)
+int store_in_doubt(
+	struct store *s, int64_t user_id, int64_t dest_folder_id, struct item **out, size_t *n, struct err *err)
 {
 	struct doubt_args a = {.user_id = user_id, .dest_folder_id = dest_folder_id};
 	int rc = store_look_settled(s, doubt_look, &a, err);
@@ -136,8 +136,7 @@ static int claimed_look(struct db *db, void *arg, struct err *err)
 	int rc;
 	bool failed = false;
 	query_begin(
-		&q, db,
-		"SELECT dest_id FROM item WHERE dest_folder_id = ? AND dest_id IS NOT NULL ORDER BY dest_id");
+		&q, db, "SELECT dest_id FROM item WHERE dest_folder_id = ? AND dest_id IS NOT NULL ORDER BY dest_id");
 	put_int(&q, a->dest_folder_id);
 	while ((rc = query_row(&q, err)) > 0) {
 		if (rows_grow((void **)&a->v, &a->room, a->n, sizeof(*a->v), CLAIMED, err) < 0) {

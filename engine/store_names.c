@@ -16,7 +16,7 @@ int names_check(const char *noun, const char *name, struct err *err)
 		return 0;
 	err_set(err, ERR_USAGE, "\"%.*s\" cannot be the name of %s", MODEL_NAME, name, noun);
 	err_hint(err, "1 to %d octets of UTF-8, no control characters, no blank at an end, no leading hyphen",
-		 MODEL_NAME - 1);
+		MODEL_NAME - 1);
 	return -1;
 }
 
@@ -41,8 +41,7 @@ static size_t distance(const char *a, const char *b)
 		size_t corner = row[0];
 		row[0] = i;
 		for (size_t j = 1; j <= n; j++) {
-			size_t change = corner + (tolower((unsigned char)a[i - 1]) !=
-						  tolower((unsigned char)b[j - 1]));
+			size_t change = corner + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
 			corner = row[j];
 			size_t step = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
 			row[j] = change < step ? change : step;
@@ -64,8 +63,7 @@ static bool holds(const char *whole, const char *part)
 bool names_are_similar(const char *wanted, const char *name)
 {
 	size_t n = strlen(wanted);
-	return n > 0 &&
-	       (distance(wanted, name) <= (n > 4 ? 2 : 1) || holds(name, wanted) || holds(wanted, name));
+	return n > 0 && (distance(wanted, name) <= (n > 4 ? 2 : 1) || holds(name, wanted) || holds(wanted, name));
 }
 
 int names_fail(struct db *db, const char *noun, const char *sql, const char *name, struct err *err)
@@ -81,8 +79,7 @@ int names_fail(struct db *db, const char *noun, const char *sql, const char *nam
 		char *list = is_similar ? similar : all;
 		size_t *n = is_similar ? &n_similar : &n_all;
 		if ((*n)++ < 5 && strlen(list) + strlen(one) + 3 < sizeof(similar))
-			snprintf(list + strlen(list), sizeof(similar) - strlen(list), "%s%s",
-				 list[0] ? ", " : "", one);
+			snprintf(list + strlen(list), sizeof(similar) - strlen(list), "%s%s", list[0] ? ", " : "", one);
 	}
 	err_set(err, ERR_NOT_FOUND, "there is no %s \"%s\"", noun, name);
 	if (similar[0])
@@ -110,6 +107,7 @@ int names_in_use(struct db *db, const char *noun, const char *sql, int64_t id, s
 	if (rc < 0 || !list[0])
 		return rc;
 	err_set(err, ERR_CONFLICT, "%s is in use by %s", noun, list);
-	err_hint(err, "delete those batches first, or change it with set%s", strstr(noun, "endpoint") ? " or replace" : "");
+	err_hint(err, "delete those batches first, or change it with set%s",
+		strstr(noun, "endpoint") ? " or replace" : "");
 	return -1;
 }

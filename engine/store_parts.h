@@ -45,12 +45,10 @@ void put_int(struct query *q, int64_t v);
 void put_uint(struct query *q, uint64_t v); /* cut at INT64_MAX */
 /* Text and blobs are borrowed until the query is run or ended. NULL text is "". */
 void put_text(struct query *q, const char *s);
-void put_text_cut(struct query *q, const char *s,
-		  size_t cap); /* cut at cap octets, not inside a UTF-8 character */
+void put_text_cut(struct query *q, const char *s, size_t cap); /* cut at cap octets, not inside a UTF-8 character */
 void put_blob(struct query *q, const void *p, size_t n);
 void put_null(struct query *q);
-int query_row(struct query *q,
-	      struct err *err); /* 1 a row, 0 no more, -1; after 0 and -1 the query is ended */
+int query_row(struct query *q, struct err *err); /* 1 a row, 0 no more, -1; after 0 and -1 the query is ended */
 int query_run(struct query *q, struct err *err); /* to the end; 0 or -1; ended */
 void query_end(struct query *q);
 /* Columns from left to right. A state file may be anybody's: every copy is bounded, every enum checked. */
@@ -111,7 +109,7 @@ struct store {
 	char who[MODEL_NAME];      /* login name, for the audit */
 	struct writer *writer;     /* owned */
 	pthread_mutex_t
-		lock; /* guards the fields below; never held in a call out of store.c or store_secret.c's vault */
+		lock;       /* guards the fields below; never held in a call out of store.c or store_secret.c's vault */
 	struct db *idle[8]; /* owned: read connections nobody uses now */
 	unsigned n_idle;
 	struct vault *vault; /* owned; opened at the first secret */
@@ -132,13 +130,13 @@ int lease_check(struct db *db, int64_t user_id, int64_t epoch, struct err *err);
 /* Gives the batch its end state when no user of it is to do anything any more. */
 int batch_settle(struct db *db, int64_t batch_id, struct err *err);
 /* store_audit.c */
-int audit_add(struct db *db, const char *who, const char *action, const char *object, const char *detail,
-	      struct err *err);
+int audit_add(
+	struct db *db, const char *who, const char *action, const char *object, const char *detail, struct err *err);
 int note_add(struct db *db, int64_t user_id, const char *kind, const char *text, struct err *err);
 /* store_secret.c: the vault, opened when it was not yet. */
 int secret_vault(struct store *s, bool to_seal, const struct vault **out, struct err *err);
 int secret_put_row(struct db *db, const struct vault *v, const char *owner, int64_t id, const char *name,
-		   const struct secret *secret, struct err *err);
+	const struct secret *secret, struct err *err);
 int secret_drop_rows(struct db *db, const char *owner, int64_t id, const char *name, struct err *err);
 /* store_user.c: the columns of USER_COLUMNS, in order. */
 #define USER_COLUMNS                                                                                         \
@@ -147,9 +145,9 @@ int secret_drop_rows(struct db *db, const char *owner, int64_t id, const char *n
 	"w.held, u.error_kind, u.error, u.retry_at, u.tries, u.crashes, w.epoch, "                           \
 	"u.started_at, " COUNT_COLUMNS("w") ", w.folder "                                                    \
 					    "FROM user u JOIN work w ON w.user_id = u.id"
-#define COUNT_COLUMNS(t)                                                                      \
-	t ".found, " t ".copied, " t ".adopted, " t ".skipped, " t ".refused, " t ".gone, " t \
-	  ".in_doubt, " t ".found_bytes, " t ".copied_bytes"
+#define COUNT_COLUMNS(t)                                                                                      \
+	t ".found, " t ".copied, " t ".adopted, " t ".skipped, " t ".refused, " t ".gone, " t ".in_doubt, " t \
+	  ".found_bytes, " t ".copied_bytes"
 void user_read(struct query *q, struct user *out);
 void counts_read(struct query *q, struct user_counts *out);
 /* store_look.c: the columns of ITEM_COLUMNS, in order. -1: ERR_MEMORY, *out is empty then. */

@@ -15,11 +15,11 @@ static int folders_look(struct db *db, void *arg, struct err *err)
 	struct query q;
 	int rc;
 	query_begin(&q, db,
-		    "SELECT g.id, g.dest_folder_id, g.name, coalesce(d.path, ''), g.uidvalidity, "
-		    "g.current, " COUNT_COLUMNS(
-			    "g") " "
-				 "FROM generation g LEFT JOIN dest_folder d ON d.id = g.dest_folder_id WHERE "
-				 "g.user_id = ? ORDER BY g.name, g.id");
+		"SELECT g.id, g.dest_folder_id, g.name, coalesce(d.path, ''), g.uidvalidity, "
+		"g.current, " COUNT_COLUMNS(
+			"g") " "
+			     "FROM generation g LEFT JOIN dest_folder d ON d.id = g.dest_folder_id WHERE "
+			     "g.user_id = ? ORDER BY g.name, g.id");
 	put_int(&q, a->user_id);
 	while ((rc = query_row(&q, err)) > 0) {
 		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), FOLDERS, err) < 0) {
@@ -80,16 +80,15 @@ static int full_look(struct db *db, void *arg, struct err *err)
 {
 	struct page_args *a = arg;
 	struct query q;
-	query_begin(&q, db,
-		    "SELECT " ITEM_COLUMNS " WHERE i.generation_id = ? AND i.uid > ? ORDER BY i.uid LIMIT ?");
+	query_begin(&q, db, "SELECT " ITEM_COLUMNS " WHERE i.generation_id = ? AND i.uid > ? ORDER BY i.uid LIMIT ?");
 	put_int(&q, a->generation_id);
 	put_uint(&q, a->after);
 	put_uint(&q, a->cap);
 	return read_page(&q, a, err);
 }
 
-int store_items_full(struct store *s, int64_t generation_id, uint32_t after, struct item *out, size_t cap,
-		     size_t *n, struct err *err)
+int store_items_full(struct store *s, int64_t generation_id, uint32_t after, struct item *out, size_t cap, size_t *n,
+	struct err *err)
 {
 	struct page_args a = {.generation_id = generation_id, .after = after, .out = out, .cap = cap};
 	int rc = store_look(s, full_look, &a, err);
@@ -102,10 +101,10 @@ static int aside_look(struct db *db, void *arg, struct err *err)
 	struct page_args *a = arg;
 	struct query q;
 	query_begin(&q, db,
-		    "SELECT " ITEM_COLUMNS
-		    " JOIN generation g ON g.id = i.generation_id WHERE g.user_id = ?1 AND i.state >= 3 "
-		    "AND (i.generation_id > ?2 OR (i.generation_id = ?2 AND i.uid > ?3)) ORDER BY "
-		    "i.generation_id, i.uid LIMIT ?4");
+		"SELECT " ITEM_COLUMNS
+		" JOIN generation g ON g.id = i.generation_id WHERE g.user_id = ?1 AND i.state >= 3 "
+		"AND (i.generation_id > ?2 OR (i.generation_id = ?2 AND i.uid > ?3)) ORDER BY "
+		"i.generation_id, i.uid LIMIT ?4");
 	put_int(&q, a->user_id);
 	put_int(&q, a->generation_id);
 	put_uint(&q, a->after);
@@ -114,13 +113,10 @@ static int aside_look(struct db *db, void *arg, struct err *err)
 }
 
 int store_set_aside_list(struct store *s, int64_t user_id, int64_t after_generation, uint32_t after_uid,
-			 struct item *out, size_t cap, size_t *n, struct err *err)
+	struct item *out, size_t cap, size_t *n, struct err *err)
 {
-	struct page_args a = {.user_id = user_id,
-			      .generation_id = after_generation,
-			      .after = after_uid,
-			      .out = out,
-			      .cap = cap};
+	struct page_args a = {
+		.user_id = user_id, .generation_id = after_generation, .after = after_uid, .out = out, .cap = cap};
 	int rc = store_look(s, aside_look, &a, err);
 	*n = rc < 0 ? 0 : a.n;
 	return rc;

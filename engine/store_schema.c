@@ -160,8 +160,8 @@ static int fail_foreign(const char *path, struct err *err)
 static int fail_newer(const char *path, int64_t version, struct err *err)
 {
 	err_set(err, ERR_STORE,
-		"the state file %s was written by a newer nightferry (schema %lld, this one knows %lld)",
-		path, (long long)version, (long long)VERSION);
+		"the state file %s was written by a newer nightferry (schema %lld, this one knows %lld)", path,
+		(long long)version, (long long)VERSION);
 	err_hint(err, "upgrade nightferry on this machine; the file was left as it is");
 	return -1;
 }
@@ -171,8 +171,8 @@ static int look(struct db *db, const char *path, int64_t *version, struct err *e
 {
 	int64_t application, objects;
 	if (db_ask(db, "PRAGMA application_id", &application, err) < 0 ||
-	    db_ask(db, "PRAGMA user_version", version, err) < 0 ||
-	    db_ask(db, "SELECT count(*) FROM sqlite_schema", &objects, err) < 0)
+		db_ask(db, "PRAGMA user_version", version, err) < 0 ||
+		db_ask(db, "SELECT count(*) FROM sqlite_schema", &objects, err) < 0)
 		return -1;
 	if (application == 0 && *version == 0 && objects == 0)
 		return 0; /* new, or made by a process that died before its first commit */
@@ -211,8 +211,7 @@ int schema_ready(struct db *db, const char *path, struct err *err)
 		return -1;
 	if (strcmp(mode, "wal") != 0) {
 		err_set(err, ERR_STORE,
-			"the file system of %s cannot hold a state file (no shared memory for SQLite's WAL)",
-			path);
+			"the file system of %s cannot hold a state file (no shared memory for SQLite's WAL)", path);
 		err_hint(err, "put it on a local disk with --state; network file systems will not do");
 		return -1;
 	}

@@ -36,8 +36,7 @@ int secret_vault(struct store *s, bool to_seal, const struct vault **out, struct
 			return -1;
 	}
 	if (!v) { /* a new key only where nothing was sealed with another one */
-		if (vault_open(&v, s->key_file[0] ? s->key_file : NULL, s->path, to_seal && !a.key_id[0],
-			       err) < 0)
+		if (vault_open(&v, s->key_file[0] ? s->key_file : NULL, s->path, to_seal && !a.key_id[0], err) < 0)
 			return -1;
 		pthread_mutex_lock(&s->lock);
 		if (s->vault) {
@@ -48,9 +47,8 @@ int secret_vault(struct store *s, bool to_seal, const struct vault **out, struct
 		pthread_mutex_unlock(&s->lock);
 	}
 	if (to_seal && a.key_id[0] && strcmp(a.key_id, vault_key_id(v)) != 0) {
-		err_set(err, ERR_VAULT,
-			"the secrets in %s are sealed with the key %s, the key file here holds %s", s->path,
-			a.key_id, vault_key_id(v));
+		err_set(err, ERR_VAULT, "the secrets in %s are sealed with the key %s, the key file here holds %s",
+			s->path, a.key_id, vault_key_id(v));
 		err_hint(err, "name the right one with --key-file or NIGHTFERRY_KEY_FILE");
 		return -1;
 	}
@@ -64,7 +62,7 @@ static void format_identity(char *out, size_t size, const char *owner, int64_t i
 }
 
 int secret_put_row(struct db *db, const struct vault *v, const char *owner, int64_t id, const char *name,
-		   const struct secret *secret, struct err *err)
+	const struct secret *secret, struct err *err)
 {
 	char identity[128];
 	struct buf sealed;
@@ -74,8 +72,8 @@ int secret_put_row(struct db *db, const struct vault *v, const char *owner, int6
 	if (rc == 0) {
 		struct query q;
 		query_begin(&q, db,
-			    "INSERT OR REPLACE INTO secret (owner, owner_id, name, key_id, sealed) VALUES "
-			    "(?, ?, ?, ?, ?)");
+			"INSERT OR REPLACE INTO secret (owner, owner_id, name, key_id, sealed) VALUES "
+			"(?, ?, ?, ?, ?)");
 		put_text(&q, owner);
 		put_int(&q, id);
 		put_text(&q, name);
@@ -93,8 +91,8 @@ static int put_step(struct db *db, void *arg, struct err *err)
 	return secret_put_row(db, a->vault, a->owner, a->id, a->name, a->in, err);
 }
 
-int store_secret_put(struct store *s, const char *owner, int64_t id, const char *name, const struct secret *v,
-		     struct err *err)
+int store_secret_put(
+	struct store *s, const char *owner, int64_t id, const char *name, const struct secret *v, struct err *err)
 {
 	struct secret_args a = {.owner = owner, .id = id, .name = name, .in = v};
 	if (secret_vault(s, true, &a.vault, err) < 0)
@@ -128,8 +126,8 @@ static int read_sealed(struct db *db, void *arg, struct err *err)
 	return rc < 0 ? -1 : 0;
 }
 
-int store_secret_get(struct store *s, const char *owner, int64_t id, const char *name, struct secret **out,
-		     struct err *err)
+int store_secret_get(
+	struct store *s, const char *owner, int64_t id, const char *name, struct secret **out, struct err *err)
 {
 	*out = NULL;
 	struct sealed_row row = {.owner = owner, .id = id, .name = name};
@@ -149,8 +147,7 @@ int store_secret_get(struct store *s, const char *owner, int64_t id, const char 
 int secret_drop_rows(struct db *db, const char *owner, int64_t id, const char *name, struct err *err)
 {
 	struct query q;
-	query_begin(&q, db,
-		    "DELETE FROM secret WHERE owner = ?1 AND owner_id = ?2 AND (?3 = '' OR name = ?3)");
+	query_begin(&q, db, "DELETE FROM secret WHERE owner = ?1 AND owner_id = ?2 AND (?3 = '' OR name = ?3)");
 	put_text(&q, owner);
 	put_int(&q, id);
 	put_text(&q, name);

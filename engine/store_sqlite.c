@@ -42,13 +42,11 @@ static int fail_disk(const struct db *db, int saved_errno, struct err *err)
 {
 	bool full = saved_errno == 0 || saved_errno == ENOSPC || saved_errno == EDQUOT;
 	err_set(err, ERR_DISK,
-		full ? "no room on the disk for the state file %s"
-		     : "the state file %s cannot be read or written: %s",
+		full ? "no room on the disk for the state file %s" : "the state file %s cannot be read or written: %s",
 		db_path(db), strerror(saved_errno));
-	err_hint(err,
-		 full ? "make room there and start again: nothing is lost, the run goes on where it stopped"
-		      : "look at the disk, its room and limits (ulimit -f), and the rights of its folder; the run "
-			"goes on where it stopped");
+	err_hint(err, full ? "make room there and start again: nothing is lost, the run goes on where it stopped"
+			   : "look at the disk, its room and limits (ulimit -f), and the rights of its folder; the run "
+			     "goes on where it stopped");
 	return -1;
 }
 
@@ -70,8 +68,8 @@ int db_fail(struct db *db, struct err *err)
 	case SQLITE_CANTOPEN:
 	case SQLITE_PERM:
 	case SQLITE_AUTH:
-		err_set(err, ERR_STORE, "the state file %s cannot be opened%s%s", path,
-			system_errno ? ": " : "", system_errno ? strerror(system_errno) : "");
+		err_set(err, ERR_STORE, "the state file %s cannot be opened%s%s", path, system_errno ? ": " : "",
+			system_errno ? strerror(system_errno) : "");
 		err_hint(err, "its folder must be there and writable for this user");
 		return -1;
 	case SQLITE_CORRUPT:
@@ -82,20 +80,19 @@ int db_fail(struct db *db, struct err *err)
 		return -1;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-		err_set(err, ERR_STORE, "another process has kept the state file %s locked for %d seconds",
-			path, BUSY_MS / 1000);
+		err_set(err, ERR_STORE, "another process has kept the state file %s locked for %d seconds", path,
+			BUSY_MS / 1000);
 		err_hint(err, "find it with `fuser %s`, then try again", path);
 		return -1;
 	case SQLITE_NOMEM:
 		return err_set(err, ERR_MEMORY, "out of memory in the store");
 	case SQLITE_CONSTRAINT:
-		return err_set(err, ERR_CONFLICT, "the state would contradict itself (%s)",
-			       sqlite3_errmsg(db->sql));
+		return err_set(err, ERR_CONFLICT, "the state would contradict itself (%s)", sqlite3_errmsg(db->sql));
 	case SQLITE_TOOBIG:
 		return err_set(err, ERR_STORE, "a value is too large for the state file");
 	default:
-		return err_set(err, ERR_STORE, "the state file %s: %s", path,
-			       db->sql ? sqlite3_errmsg(db->sql) : "no memory");
+		return err_set(
+			err, ERR_STORE, "the state file %s: %s", path, db->sql ? sqlite3_errmsg(db->sql) : "no memory");
 	}
 }
 
@@ -142,14 +139,12 @@ int db_open(struct db **out, const char *path, enum db_use use, struct err *err)
 		if (rc == 0)
 			/* EXTRA is FULL, and also syncs the folder when the rollback journal of the change to WAL goes: if that came back after
 			   a power cut, the new database would be rolled back to nothing (tests/unit/engine/store_power_test.c). */
-			rc = db_exec(
-				db,
-				use == DB_WRITE
-					? "PRAGMA foreign_keys = ON; PRAGMA synchronous = EXTRA; "
-					  "PRAGMA cache_size = -4096; PRAGMA secure_delete = FAST; "
-					  "PRAGMA journal_size_limit = 16777216; PRAGMA temp_store = MEMORY"
-					: "PRAGMA query_only = ON; PRAGMA cache_size = -1024; "
-					  "PRAGMA temp_store = MEMORY",
+			rc = db_exec(db,
+				use == DB_WRITE ? "PRAGMA foreign_keys = ON; PRAGMA synchronous = EXTRA; "
+						  "PRAGMA cache_size = -4096; PRAGMA secure_delete = FAST; "
+						  "PRAGMA journal_size_limit = 16777216; PRAGMA temp_store = MEMORY"
+						: "PRAGMA query_only = ON; PRAGMA cache_size = -1024; "
+						  "PRAGMA temp_store = MEMORY",
 				err);
 	} else {
 		rc = db_fail(db, err);
@@ -237,8 +232,7 @@ void query_begin(struct query *q, struct db *db, const char *sql)
 		slot = (slot + 1) % CACHE_SLOTS;
 	if (!db->cache[slot].text) {
 		assert(db->cached < CACHE_SLOTS * 3 / 4);
-		if (sqlite3_prepare_v3(db->sql, sql, -1, SQLITE_PREPARE_PERSISTENT, &q->st, NULL) !=
-		    SQLITE_OK) {
+		if (sqlite3_prepare_v3(db->sql, sql, -1, SQLITE_PREPARE_PERSISTENT, &q->st, NULL) != SQLITE_OK) {
 			q->st = NULL;
 			return;
 		}
@@ -407,8 +401,8 @@ int rows_grow(void **v, size_t *room, size_t n, size_t size, size_t cap, struct 
 	if (n < *room)
 		return 0;
 	if (n >= cap)
-		return err_set(err, ERR_STORE,
-			       "the state file holds more than %zu rows where that many cannot be", cap);
+		return err_set(
+			err, ERR_STORE, "the state file holds more than %zu rows where that many cannot be", cap);
 	size_t more = *room ? *room * 2 : 16;
 	void *grown = more > SIZE_MAX / size ? NULL : realloc(*v, more * size);
 	if (!grown)

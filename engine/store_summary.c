@@ -28,13 +28,13 @@ static int counts_look(struct db *db, struct summary_args *a, struct err *err)
 {
 	struct query q;
 	query_begin(&q, db,
-		    "SELECT coalesce(sum(max(w.found, w.copied + w.adopted + w.skipped + w.refused + w.gone "
-		    "+ w.in_doubt)), 0), "
-		    "coalesce(sum(w.copied), 0), coalesce(sum(w.adopted), 0), coalesce(sum(w.skipped), 0), "
-		    "coalesce(sum(w.refused), 0), "
-		    "coalesce(sum(w.gone), 0), coalesce(sum(w.in_doubt), 0), coalesce(sum(w.found_bytes), "
-		    "0), coalesce(sum(w.copied_bytes), 0) "
-		    "FROM user u JOIN work w ON w.user_id = u.id WHERE u.batch_id = ?");
+		"SELECT coalesce(sum(max(w.found, w.copied + w.adopted + w.skipped + w.refused + w.gone "
+		"+ w.in_doubt)), 0), "
+		"coalesce(sum(w.copied), 0), coalesce(sum(w.adopted), 0), coalesce(sum(w.skipped), 0), "
+		"coalesce(sum(w.refused), 0), "
+		"coalesce(sum(w.gone), 0), coalesce(sum(w.in_doubt), 0), coalesce(sum(w.found_bytes), "
+		"0), coalesce(sum(w.copied_bytes), 0) "
+		"FROM user u JOIN work w ON w.user_id = u.id WHERE u.batch_id = ?");
 	put_int(&q, a->batch_id);
 	int rc = query_row(&q, err);
 	if (rc > 0)
@@ -63,12 +63,11 @@ static int summary_look(struct db *db, void *arg, struct err *err)
 {
 	struct summary_args *a = arg;
 	memset(a->out, 0, sizeof(*a->out));
-	return states_look(db, a, err) < 0 || counts_look(db, a, err) < 0 || active_look(db, a, err) < 0 ? -1
-													 : 0;
+	return states_look(db, a, err) < 0 || counts_look(db, a, err) < 0 || active_look(db, a, err) < 0 ? -1 : 0;
 }
 
 int store_batch_summary(struct store *s, int64_t batch_id, struct batch_summary *out, struct user **active,
-			size_t *n_active, struct err *err)
+	size_t *n_active, struct err *err)
 {
 	struct summary_args a = {.batch_id = batch_id, .out = out};
 	int rc = store_look(s, summary_look, &a, err);

@@ -86,8 +86,7 @@ static int save_step(struct db *db, void *arg, struct err *err)
 	if (holder && holder != a->t->id)
 		return err_set(err, ERR_CONFLICT, "a target \"%s\" exists already", a->t->name);
 	if (a->t->id == 0) {
-		query_begin(
-			&q, db,
+		query_begin(&q, db,
 			"INSERT INTO target (name, kind, tenant, client_id, cloud, login_url, imap_host, "
 			"imap_port, imap_tls, ca_file, "
 			"any_certificate, auth, login_template, routes, max_message_bytes, settle_after_ms, "
@@ -101,21 +100,19 @@ static int save_step(struct db *db, void *arg, struct err *err)
 		return 0;
 	}
 	query_begin(&q, db,
-		    "UPDATE target SET name = ?, kind = ?, tenant = ?, client_id = ?, cloud = ?, login_url = "
-		    "?, imap_host = ?, imap_port = ?, "
-		    "imap_tls = ?, ca_file = ?, any_certificate = ?, auth = ?, login_template = ?, routes = "
-		    "?, max_message_bytes = ?, "
-		    "settle_after_ms = ?, bytes_per_s = ?, max_mailboxes = ?, test_user = ?, tested_at = ?, "
-		    "test_passed = ?, "
-		    "test_skipped = ?, test_text = ?, created_at = ? WHERE id = ?");
+		"UPDATE target SET name = ?, kind = ?, tenant = ?, client_id = ?, cloud = ?, login_url = "
+		"?, imap_host = ?, imap_port = ?, "
+		"imap_tls = ?, ca_file = ?, any_certificate = ?, auth = ?, login_template = ?, routes = "
+		"?, max_message_bytes = ?, "
+		"settle_after_ms = ?, bytes_per_s = ?, max_mailboxes = ?, test_user = ?, tested_at = ?, "
+		"test_passed = ?, "
+		"test_skipped = ?, test_text = ?, created_at = ? WHERE id = ?");
 	put_row(&q, a->t);
 	put_int(&q, a->t->id);
 	a->id = a->t->id;
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db)
-		       ? 0
-		       : err_set(err, ERR_NOT_FOUND, "target \"%s\" is not there any more", a->t->name);
+	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "target \"%s\" is not there any more", a->t->name);
 }
 
 int store_target_save(struct store *s, struct target_row *t, struct err *err)
@@ -141,9 +138,8 @@ static int get_step(struct db *db, void *arg, struct err *err)
 {
 	struct get_args *a = arg;
 	struct query q;
-	query_begin(&q, db,
-		    a->name ? "SELECT " TARGET_COLUMNS "WHERE name = ?"
-			    : "SELECT " TARGET_COLUMNS "WHERE id = ?");
+	query_begin(
+		&q, db, a->name ? "SELECT " TARGET_COLUMNS "WHERE name = ?" : "SELECT " TARGET_COLUMNS "WHERE id = ?");
 	if (a->name)
 		put_text(&q, a->name);
 	else
@@ -154,8 +150,7 @@ static int get_step(struct db *db, void *arg, struct err *err)
 	query_end(&q);
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	return a->name ? names_fail(db, "target", "SELECT name FROM target ORDER BY name LIMIT 1000", a->name,
-				    err)
+	return a->name ? names_fail(db, "target", "SELECT name FROM target ORDER BY name LIMIT 1000", a->name, err)
 		       : err_set(err, ERR_NOT_FOUND, "target %lld is not there any more", (long long)a->id);
 }
 
@@ -209,9 +204,9 @@ static int delete_step(struct db *db, void *arg, struct err *err)
 {
 	const int64_t *id = arg;
 	struct query q;
-	if (names_in_use(db, "the target",
-			 "SELECT name FROM batch WHERE target_id = ? ORDER BY name LIMIT 20", *id, err) < 0 ||
-	    secret_drop_rows(db, "target", *id, "", err) < 0)
+	if (names_in_use(db, "the target", "SELECT name FROM batch WHERE target_id = ? ORDER BY name LIMIT 20", *id,
+		    err) < 0 ||
+		secret_drop_rows(db, "target", *id, "", err) < 0)
 		return -1;
 	query_begin(&q, db, "DELETE FROM target WHERE id = ?");
 	put_int(&q, *id);

@@ -80,8 +80,7 @@ static int get_step(struct db *db, void *arg, struct err *err)
 {
 	struct get_args *a = arg;
 	struct query q;
-	query_begin(
-		&q, db,
+	query_begin(&q, db,
 		a->who ? "SELECT " USER_COLUMNS
 			 " WHERE u.batch_id = ?1 AND (u.source_user = ?2 OR u.address = ?2 COLLATE NOCASE) "
 			 "ORDER BY u.address = ?2 COLLATE NOCASE DESC, u.line LIMIT 1"
@@ -96,10 +95,8 @@ static int get_step(struct db *db, void *arg, struct err *err)
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
 	if (!a->who)
-		return err_set(err, ERR_NOT_FOUND, "mailbox %lld is not in the state any more",
-			       (long long)a->id);
-	return names_fail(db, "mailbox", "SELECT address FROM user ORDER BY address_key LIMIT 1000", a->who,
-			  err);
+		return err_set(err, ERR_NOT_FOUND, "mailbox %lld is not in the state any more", (long long)a->id);
+	return names_fail(db, "mailbox", "SELECT address FROM user ORDER BY address_key LIMIT 1000", a->who, err);
 }
 
 int store_user_get(struct store *s, int64_t batch_id, const char *who, struct user *out, struct err *err)
@@ -135,9 +132,9 @@ static int load_briefs(struct db *db, struct want_args *a, struct err *err)
 	int rc;
 	a->n = 0;
 	query_begin(&q, db,
-		    "SELECT u.id, u.state, w.held, u.synced_at, u.want, u.pass FROM user u JOIN work w ON "
-		    "w.user_id = u.id "
-		    "WHERE u.batch_id = ?1 AND (?2 = 0 OR u.id = ?2) ORDER BY u.line");
+		"SELECT u.id, u.state, w.held, u.synced_at, u.want, u.pass FROM user u JOIN work w ON "
+		"w.user_id = u.id "
+		"WHERE u.batch_id = ?1 AND (?2 = 0 OR u.id = ?2) ORDER BY u.line");
 	put_int(&q, a->batch_id);
 	put_int(&q, a->user_id);
 	while ((rc = query_row(&q, err)) > 0) {
@@ -160,18 +157,17 @@ static int apply(struct db *db, int64_t id, const struct verb_effect *e, struct 
 {
 	struct query q;
 	query_begin(&q, db,
-		    e->afresh ? "UPDATE user SET want = ?, state = ?, error_kind = 0, error = '', retry_at = "
-				"0, tries = 0, crashes = 0 "
-				"WHERE id = ?"
-			      : "UPDATE user SET want = ?, state = ?, retry_at = 0 WHERE id = ?");
+		e->afresh ? "UPDATE user SET want = ?, state = ?, error_kind = 0, error = '', retry_at = "
+			    "0, tries = 0, crashes = 0 "
+			    "WHERE id = ?"
+			  : "UPDATE user SET want = ?, state = ?, retry_at = 0 WHERE id = ?");
 	put_uint(&q, e->want);
 	put_uint(&q, e->state);
 	put_int(&q, id);
 	return query_run(&q, err);
 }
 
-static int read_batch(struct db *db, int64_t id, enum batch_state *state, char *name, size_t size,
-		      struct err *err)
+static int read_batch(struct db *db, int64_t id, enum batch_state *state, char *name, size_t size, struct err *err)
 {
 	struct query q;
 	query_begin(&q, db, "SELECT state, name FROM batch WHERE id = ?");
@@ -196,9 +192,9 @@ static int move_batch(struct db *db, const struct want_args *a, enum batch_state
 	else if (a->verb != VERB_STOP)
 		next = now == BATCH_COMPLETING ? BATCH_COMPLETING : BATCH_SYNCING;
 	query_begin(&q, db,
-		    "UPDATE batch SET state = ?1, started_at = CASE WHEN ?2 AND started_at = 0 THEN ?3 ELSE "
-		    "started_at END, "
-		    "ended_at = CASE WHEN ?2 THEN 0 ELSE ended_at END WHERE id = ?4");
+		"UPDATE batch SET state = ?1, started_at = CASE WHEN ?2 AND started_at = 0 THEN ?3 ELSE "
+		"started_at END, "
+		"ended_at = CASE WHEN ?2 THEN 0 ELSE ended_at END WHERE id = ?4");
 	put_uint(&q, next);
 	put_int(&q, a->verb != VERB_STOP);
 	put_int(&q, clock_wall_s());
@@ -220,8 +216,7 @@ static int want_step(struct db *db, void *arg, struct err *err)
 		return -1;
 	const char *why = verb_refused_by_batch(a->verb, state);
 	if (why)
-		return err_set(err, ERR_CONFLICT, "batch \"%s\" cannot %s: %s", name, verb_name(a->verb),
-			       why);
+		return err_set(err, ERR_CONFLICT, "batch \"%s\" cannot %s: %s", name, verb_name(a->verb), why);
 	if (load_briefs(db, a, err) < 0)
 		return -1;
 	if (a->n == 0)
@@ -240,8 +235,7 @@ static int want_step(struct db *db, void *arg, struct err *err)
 	}
 	if (a->changed == 0 && n_refused == a->n)
 		return err_set(err, ERR_CONFLICT, "%s \"%s\" cannot %s: %s",
-			       a->user_id ? "this mailbox of batch" : "batch", name, verb_name(a->verb),
-			       refused);
+			a->user_id ? "this mailbox of batch" : "batch", name, verb_name(a->verb), refused);
 	if (a->changed == 0 && a->verb != VERB_STOP)
 		return 0;
 	snprintf(detail, sizeof(detail), "%u of %zu mailboxes", a->changed, a->n);
@@ -252,11 +246,11 @@ static int want_step(struct db *db, void *arg, struct err *err)
 	return move_batch(db, a, state, err);
 }
 
-int store_batch_want(struct store *s, int64_t batch_id, int64_t user_id, enum user_want want,
-		     const char *verb, unsigned *changed, struct err *err)
+int store_batch_want(struct store *s, int64_t batch_id, int64_t user_id, enum user_want want, const char *verb,
+	unsigned *changed, struct err *err)
 {
-	static const enum user_want wants[VERBS_END] = {WANT_SYNC, WANT_NOTHING, WANT_INCREMENTAL,
-							WANT_COMPLETE, WANT_NOTHING};
+	static const enum user_want wants[VERBS_END] = {
+		WANT_SYNC, WANT_NOTHING, WANT_INCREMENTAL, WANT_COMPLETE, WANT_NOTHING};
 	int v = verb_parse(verb);
 	if (v < 0 || v == VERB_DELETE || wants[v] != want)
 		return err_set(err, ERR_INTERNAL, "\"%s\" is no verb for a batch", verb);

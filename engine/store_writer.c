@@ -59,8 +59,7 @@ static void keep_trouble_locked(struct writer *w, const struct op *op)
 	struct trouble *t = w->n_troubles < TROUBLES ? calloc(1, sizeof(*t)) : NULL;
 	if (!t)
 		return;
-	*t = (struct trouble){
-		.next = w->troubles, .user_id = op->step.user_id, .from = op->from, .err = *op->err};
+	*t = (struct trouble){.next = w->troubles, .user_id = op->step.user_id, .from = op->from, .err = *op->err};
 	w->troubles = t;
 	w->n_troubles++;
 }

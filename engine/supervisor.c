@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define TICK_MS 500
-#define CRASHES_MOST 8              /* in a row, each within CRASH_SPAN_MS of its start */
+#define CRASHES_MOST 8 /* in a row, each within CRASH_SPAN_MS of its start */
 #define CRASH_SPAN_MS (10 * 60 * 1000)
 
 static bool is_fault(int sig)
@@ -68,7 +68,10 @@ static int spawn_worker(const struct supervisor_conf *conf, bool crashed, int sa
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setpgroup(&attr, 0);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	union { const char **from; char *const *to; } args = {.from = argv};
+	union {
+		const char **from;
+		char *const *to;
+	} args = {.from = argv};
 	posix_spawn_file_actions_t files;
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_adddup2(&files, say_fd, SAY_FD);
@@ -110,7 +113,8 @@ int supervisor_run(const struct supervisor_conf *conf, int *code, bool *stopped,
 	int say[2];
 	*said = ERR_INIT;
 	/* Above SAY_FD: dup2 of a descriptor onto itself would leave it to be closed at exec. */
-	if (pipe2(say, O_CLOEXEC | O_NONBLOCK) || (say[1] == SAY_FD && (say[1] = fcntl(SAY_FD, F_DUPFD_CLOEXEC, SAY_FD + 1)) < 0))
+	if (pipe2(say, O_CLOEXEC | O_NONBLOCK) ||
+		(say[1] == SAY_FD && (say[1] = fcntl(SAY_FD, F_DUPFD_CLOEXEC, SAY_FD + 1)) < 0))
 		return err_set(err, ERR_INTERNAL, "no descriptor for the engine's process: %s", strerror(errno));
 	sigset_t set, old;
 	sigemptyset(&set);
@@ -140,9 +144,12 @@ int supervisor_run(const struct supervisor_conf *conf, int *code, bool *stopped,
 		}
 		crashed = is_fault(sig);
 		crashes = clock_mono_ms() - since < CRASH_SPAN_MS ? crashes + 1 : 1;
-		log_line(LOG_ERROR, "the engine's process ended by signal %d (%s); it is started again", sig, strsignal(sig));
+		log_line(LOG_ERROR, "the engine's process ended by signal %d (%s); it is started again", sig,
+			strsignal(sig));
 		if (crashes >= CRASHES_MOST) {
-			rc = err_set(err, ERR_INTERNAL, "the engine's process crashed %u times in a row, the last time by signal %d", crashes, sig);
+			rc = err_set(err, ERR_INTERNAL,
+				"the engine's process crashed %u times in a row, the last time by signal %d", crashes,
+				sig);
 			break;
 		}
 		const struct timespec pause = {.tv_sec = crashes};
@@ -163,7 +170,10 @@ int supervisor_run(const struct supervisor_conf *conf, int *code, bool *stopped,
 
 /* --- in the worker ------------------------------------------------------------------------------ */
 
-struct signal_waiter { struct stop *stop; sigset_t set; };
+struct signal_waiter {
+	struct stop *stop;
+	sigset_t set;
+};
 static bool has_listener; /* SAY_FD is the parent's pipe; set once, before any thread */
 
 static void *wait_for_signals(void *arg)

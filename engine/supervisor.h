@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 struct supervisor_conf {
-	const char *state, *key_file;  /* key_file NULL: as vault.h says */
-	int64_t batch_id;              /* 0: any */
-	bool once;                     /* the worker ends when nothing can run any more */
-	const char *log_path;          /* NULL: standard error */
+	const char *state, *key_file; /* key_file NULL: as vault.h says */
+	int64_t batch_id;             /* 0: any */
+	bool once;                    /* the worker ends when nothing can run any more */
+	const char *log_path;         /* NULL: standard error */
 	bool verbose;
 	/* Called about twice a second, and once after the worker has ended (last); for progress. May be NULL. */
 	void (*tick)(void *ctx, bool last);

@@ -39,8 +39,8 @@ static int fail(struct err *err, const char *path, const char *what)
 
 /* --- finding it --- */
 
-static int set_place(struct place *p, const char *from, bool ours, const char *folder, const char *name,
-		     struct err *err)
+static int set_place(
+	struct place *p, const char *from, bool ours, const char *folder, const char *name, struct err *err)
 {
 	p->from = from;
 	p->ours = ours;
@@ -101,16 +101,14 @@ static bool real_folder(const char *path, char out[PATH_MAX])
 static int refuse_beside_state(const char *key_path, const char *state_path, struct err *err)
 {
 	char key[PATH_MAX], state[PATH_MAX], target[PATH_MAX];
-	const char *real = realpath(key_path, target)
-				   ? target
-				   : key_path; /* a link out of the folder counts as where it leads */
+	const char *real =
+		realpath(key_path, target) ? target : key_path; /* a link out of the folder counts as where it leads */
 	if (!real_folder(real, key) || !real_folder(state_path, state))
 		return 0;
 	size_t n = strlen(state);
 	if (strncmp(key, state, n) != 0 || (key[n] != '\0' && key[n] != '/' && n > 1))
 		return 0;
-	fail(err, key_path,
-	     "is inside the state's folder: a copy of that folder would hold the secrets and their key");
+	fail(err, key_path, "is inside the state's folder: a copy of that folder would hold the secrets and their key");
 	err_hint(err, "keep it in another folder (--key-file or NIGHTFERRY_KEY_FILE)");
 	return -1;
 }
@@ -231,8 +229,7 @@ static int make_key(struct vault *v, const struct place *p, struct err *err)
 		return -1;
 	}
 	char text[KEY_TEXT + 2];
-	int rc = RAND_bytes(v->key, KEY_BYTES) == 1 ? 0
-						    : err_set(err, ERR_VAULT, "no random numbers for a key");
+	int rc = RAND_bytes(v->key, KEY_BYTES) == 1 ? 0 : err_set(err, ERR_VAULT, "no random numbers for a key");
 	for (size_t i = 0; i < KEY_BYTES; i++)
 		snprintf(text + 2 * i, 3, "%02x", v->key[i]);
 	text[KEY_TEXT] = '\n';
@@ -313,8 +310,8 @@ static int fail_crypto(struct err *err)
 	return err_set(err, ERR_INTERNAL, "the cryptographic library failed");
 }
 
-int vault_seal(const struct vault *v, const char *identity, const struct secret *plain, struct buf *sealed,
-	       struct err *err)
+int vault_seal(
+	const struct vault *v, const char *identity, const struct secret *plain, struct buf *sealed, struct err *err)
 {
 	unsigned char nonce[NONCE_BYTES], tag[TAG_BYTES];
 	size_t n = secret_len(plain);
@@ -325,8 +322,7 @@ int vault_seal(const struct vault *v, const char *identity, const struct secret 
 	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
 	bool ok = out && c && RAND_bytes(nonce, sizeof(nonce)) == 1 &&
 		  EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, v->key, nonce) == 1 &&
-		  EVP_EncryptUpdate(c, NULL, &got, (const unsigned char *)identity, (int)strlen(identity)) ==
-			  1 &&
+		  EVP_EncryptUpdate(c, NULL, &got, (const unsigned char *)identity, (int)strlen(identity)) == 1 &&
 		  EVP_EncryptUpdate(c, out, &got, (const unsigned char *)secret_bytes(plain), (int)n) == 1 &&
 		  EVP_EncryptFinal_ex(c, out + got, &tail) == 1 &&
 		  EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, tag) == 1;
@@ -334,7 +330,7 @@ int vault_seal(const struct vault *v, const char *identity, const struct secret 
 	int rc = ok ? 0 : fail_crypto(err);
 	size_t before = sealed->len;
 	if (rc == 0 && (buf_add(sealed, nonce, sizeof(nonce), err) < 0 || buf_add(sealed, out, n, err) < 0 ||
-			buf_add(sealed, tag, TAG_BYTES, err) < 0)) {
+			       buf_add(sealed, tag, TAG_BYTES, err) < 0)) {
 		sealed->len = before;
 		rc = -1;
 	}
@@ -342,8 +338,8 @@ int vault_seal(const struct vault *v, const char *identity, const struct secret 
 	return rc;
 }
 
-int vault_unseal(const struct vault *v, const char *identity, const void *sealed, size_t n,
-		 struct secret **out, struct err *err)
+int vault_unseal(
+	const struct vault *v, const char *identity, const void *sealed, size_t n, struct secret **out, struct err *err)
 {
 	*out = NULL;
 	if (n < NONCE_BYTES + TAG_BYTES || n > INT_MAX / 2)
@@ -356,18 +352,15 @@ int vault_unseal(const struct vault *v, const char *identity, const void *sealed
 	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
 	int got = 0, tail = 0;
 	bool ready = plain && c && EVP_DecryptInit_ex(c, EVP_aes_256_gcm(), NULL, v->key, nonce) == 1 &&
-		     EVP_DecryptUpdate(c, NULL, &got, (const unsigned char *)identity,
-				       (int)strlen(identity)) == 1 &&
+		     EVP_DecryptUpdate(c, NULL, &got, (const unsigned char *)identity, (int)strlen(identity)) == 1 &&
 		     EVP_DecryptUpdate(c, plain, &got, body, (int)size) == 1 &&
 		     EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, tag) == 1;
 	int rc = 0;
 	if (!ready) {
 		rc = fail_crypto(err);
 	} else if (EVP_DecryptFinal_ex(c, plain + got, &tail) != 1) {
-		rc = err_set(
-			err, ERR_VAULT,
-			"a secret cannot be unsealed with the key %s: sealed with another key, or changed",
-			v->key_id);
+		rc = err_set(err, ERR_VAULT,
+			"a secret cannot be unsealed with the key %s: sealed with another key, or changed", v->key_id);
 		err_hint(err, "name the right key with --key-file or NIGHTFERRY_KEY_FILE, or set the "
 			      "password anew");
 	} else {

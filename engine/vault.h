@@ -14,11 +14,11 @@ struct vault;
 int vault_open(struct vault **out, const char *option, const char *state_path, bool create, struct err *err);
 void vault_close(struct vault **v);
 /* identity: "user:17:password"; sealed is nonce | ciphertext | tag; key_id: 16 hex digits of SHA-256 of the key. */
-int vault_seal(const struct vault *v, const char *identity, const struct secret *plain, struct buf *sealed,
-	       struct err *err);
+int vault_seal(
+	const struct vault *v, const char *identity, const struct secret *plain, struct buf *sealed, struct err *err);
 /* ERR_VAULT: another key, or tampered with. */
-int vault_unseal(const struct vault *v, const char *identity, const void *sealed, size_t n,
-		 struct secret **out, struct err *err);
+int vault_unseal(const struct vault *v, const char *identity, const void *sealed, size_t n, struct secret **out,
+	struct err *err);
 const char *vault_key_id(const struct vault *v);
 
 #endif

@@ -98,9 +98,8 @@ struct verb_effect verb_on_user(enum verb v, const struct verb_user *u)
 		return u->synced ? change(u, WANT_INCREMENTAL)
 				 : refuse("it has not been synced yet: `start` makes the first pass");
 	case FINISH:
-		return u->synced
-			       ? change(u, WANT_COMPLETE)
-			       : refuse("it has not been synced yet: `complete` comes after the first pass");
+		return u->synced ? change(u, WANT_COMPLETE)
+				 : refuse("it has not been synced yet: `complete` comes after the first pass");
 	case OVER:
 		return refuse("it is completed, and its password was dropped");
 	case DROP:

@@ -10,13 +10,13 @@
 #define PAGE 500
 #define TRIES 3
 
-struct mark {                 /* one message that has a receipt in the folder */
-	char id[48];          /* the receipt's, cut: Graph's ids are longer, but their ends differ, so the end is kept */
+struct mark {        /* one message that has a receipt in the folder */
+	char id[48]; /* the receipt's, cut: Graph's ids are longer, but their ends differ, so the end is kept */
 	uint32_t uid;
 	uint8_t sha256[32];
 	uint8_t key[PRINT_KEY_BYTES];
-	bool at_source;       /* listed there now */
-	bool seen;            /* found at the destination */
+	bool at_source; /* listed there now */
+	bool seen;      /* found at the destination */
 };
 
 struct check {
@@ -33,16 +33,16 @@ struct check {
 	struct verify_result *out;
 	/* the folder at hand */
 	struct verify_folder *f;
-	struct mark *marks;       /* owned; sorted by id */
+	struct mark *marks; /* owned; sorted by id */
 	size_t n_marks, room;
-	uint32_t *suspects;       /* owned: source UIDs whose octets differ at the destination */
+	uint32_t *suspects;                     /* owned: source UIDs whose octets differ at the destination */
 	uint8_t (*suspect_canons)[CANON_BYTES]; /* owned: the destination's */
 	size_t n_suspects, suspects_room;
 };
 
 static const char *tail(const char *id)
 {
-	size_t n = strlen(id), room = sizeof ((struct mark *)0)->id - 1;
+	size_t n = strlen(id), room = sizeof((struct mark *)0)->id - 1;
 	return n > room ? id + n - room : id;
 }
 
@@ -63,9 +63,11 @@ static void trouble(struct check *c, const char *what, uint32_t uid, const char 
 	if (c->out->first_trouble[0])
 		return;
 	if (uid)
-		snprintf(c->out->first_trouble, sizeof c->out->first_trouble, "folder %s, UID %u: %s", c->f->name, uid, what);
+		snprintf(c->out->first_trouble, sizeof c->out->first_trouble, "folder %s, UID %u: %s", c->f->name, uid,
+			what);
 	else
-		snprintf(c->out->first_trouble, sizeof c->out->first_trouble, "destination folder %s, message %s: %s", c->f->path, id, what);
+		snprintf(c->out->first_trouble, sizeof c->out->first_trouble, "destination folder %s, message %s: %s",
+			c->f->path, id, what);
 	utf8_mend(c->out->first_trouble);
 }
 
@@ -134,7 +136,8 @@ static int by_uid(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int compare_source(struct check *c, int64_t generation, const struct pull_meta *v, size_t n, const uint32_t *have, struct err *err)
+static int compare_source(
+	struct check *c, int64_t generation, const struct pull_meta *v, size_t n, const uint32_t *have, struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct item_brief known;
@@ -156,7 +159,8 @@ static int compare_source(struct check *c, int64_t generation, const struct pull
 		}
 		c->f->missing++;
 		c->f->waiting += !got;
-		trouble(c, got ? "intended, but it did not arrive" : "new since the last pass: nightferry batch sync", v[i].uid, "");
+		trouble(c, got ? "intended, but it did not arrive" : "new since the last pass: nightferry batch sync",
+			v[i].uid, "");
 	}
 	return 0;
 }
@@ -180,7 +184,8 @@ static int walk_source(struct check *c, const struct folder_row *row, const char
 	if (have)
 		qsort(have, c->n_marks, sizeof *have, by_uid);
 	if (!rc && state.uidvalidity != row->uidvalidity)
-		rc = err_set(err, ERR_CHANGED, "UIDVALIDITY of %s changed since the last pass: run nightferry batch sync first", row->name);
+		rc = err_set(err, ERR_CHANGED,
+			"UIDVALIDITY of %s changed since the last pass: run nightferry batch sync first", row->name);
 	while (!rc && !(rc = pull_list(pull, v, PAGE, &n, err)) && n) {
 		size_t from = 0; /* a pass that began anew repeats messages */
 		while (from < n && v[from].uid <= last)
@@ -223,7 +228,8 @@ static int add_suspect(struct check *c, uint32_t uid, const struct spool *body, 
 	return 0;
 }
 
-static int compare_content(struct check *c, const struct folder_ref *ref, const char *id, const struct mark *m, struct err *err)
+static int compare_content(
+	struct check *c, const struct folder_ref *ref, const char *id, const struct mark *m, struct err *err)
 {
 	struct spool *body = NULL;
 	struct fingerprint print = {0};
@@ -245,7 +251,8 @@ static int compare_content(struct check *c, const struct folder_ref *ref, const 
 }
 
 /* A message without a receipt: foreign, or a second copy of one that has. */
-static int judge_foreign(struct check *c, const struct folder_ref *ref, int64_t dest_folder, const struct remote_mail *r, struct err *err)
+static int judge_foreign(struct check *c, const struct folder_ref *ref, int64_t dest_folder,
+	const struct remote_mail *r, struct err *err)
 {
 	uint8_t key[PRINT_KEY_BYTES];
 	bool same_key = false;
@@ -288,7 +295,8 @@ static int walk_destination(struct check *c, const struct folder_row *row, struc
 	struct remote_mail *page = calloc(PAGE, sizeof *page);
 	char cursor[200] = "";
 	size_t n = 0;
-	int rc = page ? c->target->ops->folder(c->target, row->path, &ref, err) : err_set(err, ERR_MEMORY, "no memory to verify");
+	int rc = page ? c->target->ops->folder(c->target, row->path, &ref, err)
+		      : err_set(err, ERR_MEMORY, "no memory to verify");
 	while (!rc && !(rc = c->target->ops->list(c->target, &ref, cursor, page, PAGE, &n, err)) && n) {
 		snprintf(cursor, sizeof cursor, "%s", page[n - 1].id);
 		for (size_t i = 0; i < n; i++) {
@@ -341,7 +349,8 @@ static int compare_suspects(struct check *c, const char *raw, struct err *err)
 			if (c->suspects[i] != m->uid)
 				continue;
 			left--;
-			if (m->body && !canon_digest(m->body, canon, &unreadable) && !memcmp(canon, c->suspect_canons[i], CANON_BYTES)) {
+			if (m->body && !canon_digest(m->body, canon, &unreadable) &&
+				!memcmp(canon, c->suspect_canons[i], CANON_BYTES)) {
 				c->f->same++;
 				c->f->rewritten++;
 			} else if (m->body) {
@@ -371,7 +380,8 @@ static int check_folder(struct check *c, const struct folder_row *row, struct er
 	snprintf(c->f->name, sizeof c->f->name, "%s", row->name);
 	snprintf(c->f->path, sizeof c->f->path, "%s", row->path);
 	utf8_trim(c->f->path);
-	if (store_generation_raw(c->w->store, row->generation_id, &raw, err) || load_marks(c, row->generation_id, err)) {
+	if (store_generation_raw(c->w->store, row->generation_id, &raw, err) ||
+		load_marks(c, row->generation_id, err)) {
 		free(raw);
 		return -1;
 	}
@@ -395,7 +405,8 @@ static int connect_both(struct check *c, struct err *err)
 	struct endpoint e;
 	struct target_row t;
 	struct scope_limits none = {0};
-	if (store_endpoint_by_id(c->w->store, c->b->endpoint_id, &e, err) || store_target_by_id(c->w->store, c->b->target_id, &t, err) ||
+	if (store_endpoint_by_id(c->w->store, c->b->endpoint_id, &e, err) ||
+		store_target_by_id(c->w->store, c->b->target_id, &t, err) ||
 		source_login_init(&c->source_login, c->w->store, &e, c->u->source_user, c->u->id, err) ||
 		target_login_init(&c->target_login, c->w, &t, c->u->address, c->u->id, err))
 		return -1;
@@ -440,7 +451,8 @@ static void add_total(struct verify_folder *t, const struct verify_folder *f)
 	t->altered += f->altered;
 }
 
-static int verify_once(struct work *w, const struct batch *b, const struct user *u, bool quick, struct verify_result *out, struct err *err)
+static int verify_once(struct work *w, const struct batch *b, const struct user *u, bool quick,
+	struct verify_result *out, struct err *err)
 {
 	struct check c = {.w = w, .b = b, .u = u, .quick = quick, .out = out};
 	struct folder_row *rows = NULL;
@@ -463,7 +475,8 @@ static int verify_once(struct work *w, const struct batch *b, const struct user 
 	return rc;
 }
 
-int verify_user(struct work *w, const struct batch *b, const struct user *u, bool quick, struct verify_result *out, struct err *err)
+int verify_user(struct work *w, const struct batch *b, const struct user *u, bool quick, struct verify_result *out,
+	struct err *err)
 {
 	for (unsigned tries = 1;; tries++) {
 		if (!verify_once(w, b, u, quick, out, err))

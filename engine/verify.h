@@ -6,18 +6,19 @@
 
 struct verify_folder {
 	char name[MODEL_TEXT], path[MODEL_TEXT];
-	uint64_t source;       /* listed there now, without those left out on purpose */
-	uint64_t destination;  /* in the destination folder now */
-	uint64_t same;         /* arrived, and content compared equal */
-	uint64_t rewritten;    /* of same: the octets differ, the canonical digest is equal: the destination re-encoded it */
-	uint64_t unread;       /* of same: not read back (quick) */
-	uint64_t missing;      /* never arrived: a loss until the next pass brings it */
-	uint64_t waiting;      /* of missing: new at the source since the last pass */
-	uint64_t refused;      /* set aside with a reason; not missing */
-	uint64_t skipped;      /* left out on purpose */
-	uint64_t gone;         /* arrived, and a person moved or deleted it since */
-	uint64_t duplicate;    /* a second copy that no receipt explains */
-	uint64_t altered;      /* content differs */
+	uint64_t source;      /* listed there now, without those left out on purpose */
+	uint64_t destination; /* in the destination folder now */
+	uint64_t same;        /* arrived, and content compared equal */
+	uint64_t
+		rewritten; /* of same: the octets differ, the canonical digest is equal: the destination re-encoded it */
+	uint64_t unread;   /* of same: not read back (quick) */
+	uint64_t missing;  /* never arrived: a loss until the next pass brings it */
+	uint64_t waiting;  /* of missing: new at the source since the last pass */
+	uint64_t refused;  /* set aside with a reason; not missing */
+	uint64_t skipped;  /* left out on purpose */
+	uint64_t gone;     /* arrived, and a person moved or deleted it since */
+	uint64_t duplicate; /* a second copy that no receipt explains */
+	uint64_t altered;   /* content differs */
 };
 
 struct verify_result {
@@ -28,7 +29,8 @@ struct verify_result {
 };
 
 /* quick: header values and presence only; nothing is read back. */
-int verify_user(struct work *w, const struct batch *b, const struct user *u, bool quick, struct verify_result *out, struct err *err);
+int verify_user(struct work *w, const struct batch *b, const struct user *u, bool quick, struct verify_result *out,
+	struct err *err);
 void verify_done(struct verify_result *r);
 /* "Perfect", "Good", "Investigate" or "Poor", as Microsoft's data consistency score is read. */
 const char *verify_verdict(const struct verify_folder *total, bool skips_acknowledged);

@@ -45,14 +45,19 @@ static int make_token(struct work *w, const struct target_row *t, struct token *
 	struct secret *client = NULL, *certificate = NULL, *key = NULL;
 	int rc = -1;
 	if (store_secret_get(w->store, "target", t->id, "client_secret", &client, err) ||
-	    store_secret_get(w->store, "target", t->id, "certificate", &certificate, err) ||
-	    store_secret_get(w->store, "target", t->id, "private_key", &key, err))
+		store_secret_get(w->store, "target", t->id, "certificate", &certificate, err) ||
+		store_secret_get(w->store, "target", t->id, "private_key", &key, err))
 		goto out;
 	const struct cloud *cloud = cloud_find(t->cloud[0] ? t->cloud : "global");
-	struct token_conf conf = {.login_url = t->login_url[0] ? t->login_url : cloud ? cloud->login_url : NULL,
-		.tenant = t->tenant, .client_id = t->client_id,
+	struct token_conf conf = {.login_url = t->login_url[0] ? t->login_url
+					       : cloud         ? cloud->login_url
+							       : NULL,
+		.tenant = t->tenant,
+		.client_id = t->client_id,
 		.scope = "https://outlook.office365.com/.default",
-		.client_secret = client, .certificate_pem = certificate, .private_key_pem = key,
+		.client_secret = client,
+		.certificate_pem = certificate,
+		.private_key_pem = key,
 		.ca_file = t->ca_file[0] ? t->ca_file : NULL};
 	if (!client && !key) {
 		err_set(err, ERR_CREDENTIALS, "target %s has no client secret and no certificate", t->name);

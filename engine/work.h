@@ -11,14 +11,17 @@
 #define WORK_TARGETS 64
 
 struct work {
-	struct store *store;           /* borrowed */
-	struct stop *stop;             /* borrowed: the run's */
-	struct throttle *throttle;     /* owned */
-	struct budget *memory;         /* owned */
+	struct store *store;       /* borrowed */
+	struct stop *stop;         /* borrowed: the run's */
+	struct throttle *throttle; /* owned */
+	struct budget *memory;     /* owned */
 	char spool_dir[MODEL_PATH];
-	pthread_mutex_t lock;          /* guards what follows */
-	struct err fatal;              /* what ends the run; kind NONE: nothing yet */
-	struct { int64_t target_id; struct token *token; } tokens[WORK_TARGETS];
+	pthread_mutex_t lock; /* guards what follows */
+	struct err fatal;     /* what ends the run; kind NONE: nothing yet */
+	struct {
+		int64_t target_id;
+		struct token *token;
+	} tokens[WORK_TARGETS];
 	size_t n_tokens;
 };
 

@@ -77,8 +77,7 @@ static size_t chunk_size(uint64_t offset, uint64_t size)
 }
 
 /* The item's octets. *handed_over: the last one was given away. */
-static int write_literal(struct sender *s, const struct spool *body, uint64_t size, bool *handed_over,
-			 struct err *err)
+static int write_literal(struct sender *s, const struct spool *body, uint64_t size, bool *handed_over, struct err *err)
 {
 	const char *memory = spool_memory(body);
 	for (uint64_t at = 0; at < size;) {
@@ -98,15 +97,15 @@ static int write_literal(struct sender *s, const struct spool *body, uint64_t si
 	return 0;
 }
 
-static int send_command(struct sender *s, const struct append_item *item, uint64_t size, bool asks, int *tag,
-			struct err *err)
+static int send_command(
+	struct sender *s, const struct append_item *item, uint64_t size, bool asks, int *tag, struct err *err)
 {
 	char date[40] = "";
 	const char *flags = item->flags && strcmp(item->flags, "()") != 0 ? item->flags : "";
 	if (item->mail->received.known)
 		flags_format_date(&item->mail->received, date, sizeof(date));
-	return session_send(s->conn, tag, err, "APPEND %s%s%s%s%s {%llu%s}", s->mailbox, *flags ? " " : "",
-			    flags, *date ? " " : "", date, (unsigned long long)size, asks ? "" : "+");
+	return session_send(s->conn, tag, err, "APPEND %s%s%s%s%s {%llu%s}", s->mailbox, *flags ? " " : "", flags,
+		*date ? " " : "", date, (unsigned long long)size, asks ? "" : "+");
 }
 
 /* A refusal that the next message would meet too. Exchange ends the session at the tenth. */
@@ -270,7 +269,7 @@ static uint64_t most_unasked(const struct conn *c)
 }
 
 int append_mails(struct conn *c, const char *mailbox, struct append_item *v, size_t n, uint64_t window_bytes,
-		 size_t window_items, struct err *err)
+	size_t window_items, struct err *err)
 {
 	char quoted[4096];
 	for (size_t i = 0; i < n; i++) {
@@ -283,13 +282,13 @@ int append_mails(struct conn *c, const char *mailbox, struct append_item *v, siz
 	if (conn_facts(c)->quirks & QUIRK_NO_PIPELINE)
 		window_items = 1;
 	struct sender s = {.conn = c,
-			   .mailbox = quoted,
-			   .v = v,
-			   .n = n,
-			   .window_items = window_items,
-			   .window_bytes = window_bytes > 0 ? window_bytes : WINDOW_BYTES,
-			   .most_unasked = most_unasked(c),
-			   .why_halted = ERR_INIT};
+		.mailbox = quoted,
+		.v = v,
+		.n = n,
+		.window_items = window_items,
+		.window_bytes = window_bytes > 0 ? window_bytes : WINDOW_BYTES,
+		.most_unasked = most_unasked(c),
+		.why_halted = ERR_INIT};
 	int rc = session_quote(mailbox, quoted, sizeof(quoted), err);
 	if (rc == 0 && !(s.ring = calloc(window_items, sizeof(*s.ring))))
 		rc = err_set(err, ERR_MEMORY, "out of memory for a window");
@@ -301,8 +300,7 @@ int append_mails(struct conn *c, const char *mailbox, struct append_item *v, siz
 	session_mute_counts(c, false);
 	const struct err *why = rc < 0 ? err : s.halted ? &s.why_halted : NULL;
 	for (size_t i = 0; why && i < n; i++)
-		if ((v[i].result == APPEND_NOT_SENT || v[i].result == APPEND_IN_DOUBT) &&
-		    v[i].err.kind == ERR_NONE)
+		if ((v[i].result == APPEND_NOT_SENT || v[i].result == APPEND_IN_DOUBT) && v[i].err.kind == ERR_NONE)
 			v[i].err = *why;
 	free(s.ring);
 	free(s.chunk);

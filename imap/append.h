@@ -23,6 +23,6 @@ struct append_item {
    consent even with LITERAL+. 0 bytes or items: 4 MiB and 64. Select the folder first where the server allows it: Dovecot takes
    messages several times faster into the folder that is open. */
 int append_mails(struct conn *c, const char *mailbox, struct append_item *v, size_t n, uint64_t window_bytes,
-		 size_t window_items, struct err *err);
+	size_t window_items, struct err *err);
 
 #endif

@@ -34,12 +34,12 @@ static int refuse(struct err *err, const char *what, const char *hint)
 	return -1;
 }
 
-static int choose_login(const struct auth_offer *offer, bool is_simple, bool has_authzid, enum auth_way *out,
-			struct err *err)
+static int choose_login(
+	const struct auth_offer *offer, bool is_simple, bool has_authzid, enum auth_way *out, struct err *err)
 {
 	if (has_authzid)
 		return refuse(err, "LOGIN cannot act as another mailbox",
-			      "use --auth plain, or a user name template such as %u*admin");
+			"use --auth plain, or a user name template such as %u*admin");
 	/* The LOGIN command's arguments are plain ASCII; what is not goes through SASL where it can. */
 	if (is_simple && !offer->login_disabled)
 		*out = AUTH_WAY_LOGIN_COMMAND;
@@ -55,13 +55,12 @@ static int choose_login(const struct auth_offer *offer, bool is_simple, bool has
 }
 
 int auth_choose(enum auth_method wanted, const struct auth_offer *offer, bool is_simple, bool has_authzid,
-		enum auth_way *out, struct err *err)
+	enum auth_way *out, struct err *err)
 {
 	if (wanted == AUTH_SCRAM_SHA_256 || (wanted == AUTH_ANY && offer->scram_sha_256)) {
 		*out = AUTH_WAY_SCRAM_SHA_256;
-		return offer->scram_sha_256
-			       ? 0
-			       : refuse(err, "the server does not offer SCRAM-SHA-256", "use --auth any");
+		return offer->scram_sha_256 ? 0
+					    : refuse(err, "the server does not offer SCRAM-SHA-256", "use --auth any");
 	}
 	if (!offer->may_send_clear) {
 		err_set(err, ERR_TLS, "no way to sign in: the connection is not encrypted");
@@ -87,11 +86,10 @@ int auth_choose(enum auth_method wanted, const struct auth_offer *offer, bool is
 	}
 	if (offer->login_disabled && !offer->login)
 		return refuse(err,
-			      offer->xoauth2 ? "the server takes only access tokens"
-					     : "the server offers no password sign-in",
-			      offer->xoauth2
-				      ? "use --auth xoauth2 with a token"
-				      : "it may want encryption first: use --tls starttls or --tls implicit");
+			offer->xoauth2 ? "the server takes only access tokens"
+				       : "the server offers no password sign-in",
+			offer->xoauth2 ? "use --auth xoauth2 with a token"
+				       : "it may want encryption first: use --tls starttls or --tls implicit");
 	return choose_login(offer, is_simple, has_authzid, out, err);
 }
 
@@ -112,14 +110,14 @@ static int send_base64(struct conn *c, const void *data, size_t n, struct err *e
 }
 
 /* AUTHENTICATE with a first message. 0: sent. 1: answered before it could be (*reply). */
-static int begin(struct conn *c, const struct auth_offer *offer, const char *mechanism,
-		 const struct buf *first, int *tag, enum reply *reply, struct err *err)
+static int begin(struct conn *c, const struct auth_offer *offer, const char *mechanism, const struct buf *first,
+	int *tag, enum reply *reply, struct err *err)
 {
 	char command[64];
 
 	*tag = ++c->imap->imap_tag;
 	int n = snprintf(command, sizeof command, "%d AUTHENTICATE %s%s", *tag, mechanism,
-			 offer->initial_response && first ? " " : "\r\n");
+		offer->initial_response && first ? " " : "\r\n");
 	if (session_write(c, command, (size_t)n, err))
 		return -1;
 	if (!first)
@@ -177,8 +175,8 @@ static int sign_in_plain(struct conn *c, const struct auth_offer *offer, struct 
 
 	buf_init(&message, MESSAGE_MAX);
 	if (buf_add(&message, authzid, strlen(authzid) + 1, err) ||
-	    buf_add(&message, c->conf.user, strlen(c->conf.user) + 1, err) ||
-	    buf_add(&message, secret_bytes(c->conf.secret), secret_len(c->conf.secret), err))
+		buf_add(&message, c->conf.user, strlen(c->conf.user) + 1, err) ||
+		buf_add(&message, secret_bytes(c->conf.secret), secret_len(c->conf.secret), err))
 		goto out;
 	early = begin(c, offer, "PLAIN", &message, &tag, &reply, err);
 	if (early < 0 || (!early && finish(c, tag, &reply, err)))
@@ -212,8 +210,7 @@ static int sign_in_sasl_login(struct conn *c, const struct auth_offer *offer, st
 }
 
 /* One argument of LOGIN: quoted, or a literal where a quoted string cannot hold it. 0, 1: answered instead, -1. */
-static int send_argument(struct conn *c, int tag, const char *text, size_t n, enum reply *reply,
-			 struct err *err)
+static int send_argument(struct conn *c, int tag, const char *text, size_t n, enum reply *reply, struct err *err)
 {
 	bool quotable = n < 1024;
 	char quoted[2 * 1024 + 2], announced[40];
@@ -252,8 +249,7 @@ static int sign_in_login_command(struct conn *c, struct err *err)
 	if (!answered && session_write(c, " ", 1, err))
 		return -1;
 	if (!answered)
-		answered = send_argument(c, tag, secret_bytes(c->conf.secret), secret_len(c->conf.secret),
-					 &reply, err);
+		answered = send_argument(c, tag, secret_bytes(c->conf.secret), secret_len(c->conf.secret), &reply, err);
 	if (answered < 0 || (!answered && (session_write(c, "\r\n", 2, err) || session_flush(c, err))))
 		return -1;
 	if (!answered && session_receive(c, tag, &reply, err))
@@ -272,8 +268,8 @@ static int sign_in_xoauth2(struct conn *c, const struct auth_offer *offer, struc
 	buf_init(&message, MESSAGE_MAX);
 	buf_init(&status, MESSAGE_MAX);
 	if (buf_printf(&message, err, "user=%s\001auth=Bearer ", user) ||
-	    buf_add(&message, secret_bytes(c->conf.secret), secret_len(c->conf.secret), err) ||
-	    buf_add(&message, "\001\001", 2, err))
+		buf_add(&message, secret_bytes(c->conf.secret), secret_len(c->conf.secret), err) ||
+		buf_add(&message, "\001\001", 2, err))
 		goto out;
 	answered = begin(c, offer, "XOAUTH2", &message, &tag, &reply, err);
 	if (!answered)
@@ -330,8 +326,8 @@ static int settle_unproved(struct conn *c, enum reply reply, struct err *err)
 }
 
 /* *proved: the password was judged. When it was not, the server may not know this user's password in SCRAM's form. */
-static int exchange_scram(struct conn *c, const struct auth_offer *offer, struct scram *s, bool *proved,
-			  struct err *err)
+static int exchange_scram(
+	struct conn *c, const struct auth_offer *offer, struct scram *s, bool *proved, struct err *err)
 {
 	struct buf in, out;
 	enum reply reply = REPLY_BAD;
@@ -350,7 +346,7 @@ static int exchange_scram(struct conn *c, const struct auth_offer *offer, struct
 		goto out;
 	buf_clear(&out);
 	if (read_challenge(c, &in, err) || scram_prove(s, buf_str(&in), in.len, &out, err) ||
-	    send_base64(c, out.data, out.len, err))
+		send_base64(c, out.data, out.len, err))
 		goto broken;
 	*proved = true;
 	answered = session_continuation(c, tag, &reply, err);
@@ -383,8 +379,8 @@ static int sign_in_scram(struct conn *c, const struct auth_offer *offer, enum au
 	scram_free(&s);
 	/* Dovecot with passwords that are stored hashed offers SCRAM to all and refuses it before the password is judged. Under TLS
 	   the password may go plainly then; it is not a second try. */
-	if (failed && !proved && !c->is_dead && c->conf.auth == AUTH_ANY && net_is_secure(c->net) &&
-	    offer->plain && err->kind == ERR_CREDENTIALS) {
+	if (failed && !proved && !c->is_dead && c->conf.auth == AUTH_ANY && net_is_secure(c->net) && offer->plain &&
+		err->kind == ERR_CREDENTIALS) {
 		*way = AUTH_WAY_PLAIN;
 		err_clear(err);
 		failed = sign_in_plain(c, offer, err);
@@ -405,12 +401,10 @@ static int check_user(const struct conn_conf *conf, struct err *err)
 	const char *password = secret_bytes(conf->secret);
 
 	if (memchr(password, 0, secret_len(conf->secret)))
-		return refuse(err, "the password holds a NUL octet",
-			      "no IMAP sign-in can carry it: check the password file");
-	if (conf->auth == AUTH_XOAUTH2 &&
-	    (strchr(conf->user, 1) || !is_simple(password, secret_len(conf->secret))))
-		return refuse(err, "the access token is not printable",
-			      "give the token as one line without blanks");
+		return refuse(
+			err, "the password holds a NUL octet", "no IMAP sign-in can carry it: check the password file");
+	if (conf->auth == AUTH_XOAUTH2 && (strchr(conf->user, 1) || !is_simple(password, secret_len(conf->secret))))
+		return refuse(err, "the access token is not printable", "give the token as one line without blanks");
 	return 0;
 }
 

@@ -12,17 +12,11 @@ struct auth_offer {
 	bool may_send_clear;                       /* encrypted, or clear text by explicit consent */
 };
 
-enum auth_way {
-	AUTH_WAY_SCRAM_SHA_256,
-	AUTH_WAY_PLAIN,
-	AUTH_WAY_SASL_LOGIN,
-	AUTH_WAY_LOGIN_COMMAND,
-	AUTH_WAY_XOAUTH2
-};
+enum auth_way { AUTH_WAY_SCRAM_SHA_256, AUTH_WAY_PLAIN, AUTH_WAY_SASL_LOGIN, AUTH_WAY_LOGIN_COMMAND, AUTH_WAY_XOAUTH2 };
 
 /* Pure. is_simple: user and password are printable ASCII, which the LOGIN command needs; has_authzid: only SASL can carry one. */
 int auth_choose(enum auth_method wanted, const struct auth_offer *offer, bool is_simple, bool has_authzid,
-		enum auth_way *out, struct err *err);
+	enum auth_way *out, struct err *err);
 const char *auth_way_name(enum auth_way way);
 
 /* Signs in by conf; *way tells how. On failure err is typed, with a hint; whether the connection is usable then: conn_is_dead. */

@@ -10,8 +10,8 @@ int base64_encode(struct buf *out, const void *data, size_t n, struct err *err)
 		size_t left = n - i;
 		unsigned long v = (unsigned long)p[i] << 16 | (left > 1 ? (unsigned long)p[i + 1] << 8 : 0) |
 				  (left > 2 ? p[i + 2] : 0);
-		char quad[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63],
-				left > 1 ? alphabet[v >> 6 & 63] : '=', left > 2 ? alphabet[v & 63] : '='};
+		char quad[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], left > 1 ? alphabet[v >> 6 & 63] : '=',
+			left > 2 ? alphabet[v & 63] : '='};
 		if (buf_add(out, quad, 4, err))
 			return -1;
 	}

@@ -83,8 +83,8 @@ static void show_capabilities(struct conn *c)
 		capability_text(clist_content(i), text, sizeof text);
 		if (used + strlen(text) + 2 > sizeof c->facts.capabilities)
 			break;
-		used += (size_t)snprintf(c->facts.capabilities + used, sizeof c->facts.capabilities - used,
-					 "%s%s", used ? " " : "", text);
+		used += (size_t)snprintf(c->facts.capabilities + used, sizeof c->facts.capabilities - used, "%s%s",
+			used ? " " : "", text);
 	}
 }
 
@@ -94,8 +94,7 @@ static int ask_capabilities(struct conn *c, struct err *err)
 	enum reply reply;
 	int tag;
 
-	if (!capability_list(c) &&
-	    (session_send(c, &tag, err, "CAPABILITY") || session_receive(c, tag, &reply, err)))
+	if (!capability_list(c) && (session_send(c, &tag, err, "CAPABILITY") || session_receive(c, tag, &reply, err)))
 		return -1;
 	show_capabilities(c);
 	return 0;
@@ -111,8 +110,7 @@ static int connect_tcp(struct conn *c, int64_t deadline, enum conn_step *step, i
 	if (dial_resolve(&lookup, c->conf.host, c->conf.port, c->stop, deadline, err))
 		return -1;
 	*step = CONN_TCP;
-	int failed =
-		dial_connect(lookup, c->stop, deadline, fd, c->facts.address, sizeof c->facts.address, err);
+	int failed = dial_connect(lookup, c->stop, deadline, fd, c->facts.address, sizeof c->facts.address, err);
 	dial_free(&lookup);
 	return failed;
 }
@@ -132,10 +130,10 @@ static int secure(struct conn *c, int64_t deadline, struct err *err)
 {
 	struct tls_facts facts;
 	struct tls_conf conf = {.host = c->conf.host,
-				.port = c->conf.port,
-				.ca_file = c->conf.ca_file,
-				.accept_any_certificate = c->conf.accept_any_certificate,
-				.starttls = c->conf.tls == TLS_STARTTLS};
+		.port = c->conf.port,
+		.ca_file = c->conf.ca_file,
+		.accept_any_certificate = c->conf.accept_any_certificate,
+		.starttls = c->conf.tls == TLS_STARTTLS};
 	int failed = net_secure(c->net, &conf, deadline, &facts, err);
 
 	if (failed && err->kind == ERR_TLS && !facts.subject[0] && !facts.version[0])
@@ -154,10 +152,10 @@ static void explain_no_greeting(struct conn *c, struct err *err)
 		return;
 	if (c->conf.tls != TLS_IMPLICIT)
 		err_hint(err,
-			 "nothing that IMAP would say came in the clear: port %u may want TLS from the first "
-			 "octet (--tls implicit), or this "
-			 "address has too many connections there",
-			 c->conf.port);
+			"nothing that IMAP would say came in the clear: port %u may want TLS from the first "
+			"octet (--tls implicit), or this "
+			"address has too many connections there",
+			c->conf.port);
 	else
 		err_hint(err, "check that this is an IMAP port (993 with TLS); some hosts close without a "
 			      "word over their limit of "
@@ -256,8 +254,7 @@ static void read_id(struct conn *c)
 				version = param->idpa_value;
 		}
 	}
-	snprintf(c->facts.server_id, sizeof c->facts.server_id, "%s%s%s", name, *name && *version ? " " : "",
-		 version);
+	snprintf(c->facts.server_id, sizeof c->facts.server_id, "%s%s%s", name, *name && *version ? " " : "", version);
 }
 
 static int identify(struct conn *c, struct err *err)
@@ -266,8 +263,7 @@ static int identify(struct conn *c, struct err *err)
 	int tag;
 
 	if (conn_has_capability(c, "ID")) {
-		if (session_send(c, &tag, err, "ID (\"name\" \"nightferry\")") ||
-		    session_receive(c, tag, &reply, err))
+		if (session_send(c, &tag, err, "ID (\"name\" \"nightferry\")") || session_receive(c, tag, &reply, err))
 			return -1;
 		read_id(c);
 	}
@@ -327,13 +323,13 @@ static void destroy(struct conn *c)
 }
 
 int conn_open(struct conn **out, const struct conn_conf *conf, struct stop *stop, enum conn_step *reached,
-	      struct conn_facts *facts, struct err *err)
+	struct conn_facts *facts, struct err *err)
 {
 	return conn_open_over(out, -1, conf, stop, reached, facts, err);
 }
 
-int conn_open_over(struct conn **out, int fd, const struct conn_conf *conf, struct stop *stop,
-		   enum conn_step *reached, struct conn_facts *facts, struct err *err)
+int conn_open_over(struct conn **out, int fd, const struct conn_conf *conf, struct stop *stop, enum conn_step *reached,
+	struct conn_facts *facts, struct err *err)
 {
 	struct conn *c = calloc(1, sizeof *c);
 	enum conn_step step = CONN_RESOLVE;

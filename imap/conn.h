@@ -20,11 +20,10 @@ enum auth_method { AUTH_ANY, AUTH_SCRAM_SHA_256, AUTH_PLAIN, AUTH_LOGIN, AUTH_XO
 enum quirk {
 	QUIRK_NO_LITERAL_PLUS = 1u << 0,
 	QUIRK_NO_PIPELINE = 1u << 1, /* one command at a time */
-	QUIRK_EXCHANGE =
-		1u << 2, /* Exchange Online's IMAP: texts and rules of spec/exchange-online.md section 2 */
-	QUIRK_COURIER = 1u << 3,   /* INBOX. prefix, no UIDNEXT in EXAMINE, ALERTs in mid session */
-	QUIRK_GMAIL = 1u << 4,     /* labels, X-GM-EXT-1 */
-	QUIRK_SMALL_SETS = 1u << 5 /* short UID sets only */
+	QUIRK_EXCHANGE = 1u << 2,    /* Exchange Online's IMAP: texts and rules of spec/exchange-online.md section 2 */
+	QUIRK_COURIER = 1u << 3,     /* INBOX. prefix, no UIDNEXT in EXAMINE, ALERTs in mid session */
+	QUIRK_GMAIL = 1u << 4,       /* labels, X-GM-EXT-1 */
+	QUIRK_SMALL_SETS = 1u << 5   /* short UID sets only */
 };
 
 struct conn_conf { /* all borrowed; must outlive the conn */
@@ -63,7 +62,7 @@ const char *conn_step_name(enum conn_step step);
 /* reached (may be NULL): the last step that was completed or, on failure, the one that failed. facts (may be NULL): filled as
    far as it got, also on failure. */
 int conn_open(struct conn **out, const struct conn_conf *conf, struct stop *stop, enum conn_step *reached,
-	      struct conn_facts *facts, struct err *err);
+	struct conn_facts *facts, struct err *err);
 const struct conn_facts *conn_facts(const struct conn *c);
 bool conn_has_capability(const struct conn *c, const char *name); /* without case */
 /* Once true the connection is only good for conn_close. */

@@ -24,8 +24,8 @@ struct conn {
 
 /* conn_open over a socket that is connected (non-blocking, consumed; -1: none, then it dials): for tests and fuzzers, whose server is
    a socketpair. */
-int conn_open_over(struct conn **out, int fd, const struct conn_conf *conf, struct stop *stop,
-		   enum conn_step *reached, struct conn_facts *facts, struct err *err);
+int conn_open_over(struct conn **out, int fd, const struct conn_conf *conf, struct stop *stop, enum conn_step *reached,
+	struct conn_facts *facts, struct err *err);
 /* Sets up the scratch buffers of a new conn. */
 void session_prepare(struct conn *c);
 /* The "+" line's text; borrowed until the next session_continuation. */

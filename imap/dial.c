@@ -64,8 +64,7 @@ static void *resolving_thread(void *arg)
 	ask(l, AI_ADDRCONFIG);
 	atomic_store_explicit(&l->done, true, memory_order_release);
 	if (write(l->wake, &one, sizeof one) < 0)
-		atomic_store_explicit(&l->done, true,
-				      memory_order_release); /* an eventfd of ours cannot be full */
+		atomic_store_explicit(&l->done, true, memory_order_release); /* an eventfd of ours cannot be full */
 	let_go(l);
 	return NULL;
 }
@@ -94,8 +93,7 @@ int dial_wait(int fd, short events, short *happened, struct stop *stop, int64_t 
 {
 	for (;;) {
 		int64_t left = deadline - clock_mono_ms();
-		struct pollfd p[2] = {{.fd = fd, .events = events},
-				      {.fd = stop_fd(stop, STOP_NOW), .events = POLLIN}};
+		struct pollfd p[2] = {{.fd = fd, .events = events}, {.fd = stop_fd(stop, STOP_NOW), .events = POLLIN}};
 		if (stop_is_now(stop))
 			return err_set(err, ERR_STOPPED, "stopped on request");
 		if (left <= 0)
@@ -118,8 +116,7 @@ static int explain_dns(const struct lookup *l, struct err *err)
 	else
 		err_set(err, ERR_DNS, "the name %s does not resolve: %s", l->host, gai_strerror(l->result));
 	if (l->result == EAI_NONAME)
-		err_hint(err,
-			 "check the spelling of the host name, and that this machine's resolver knows it");
+		err_hint(err, "check the spelling of the host name, and that this machine's resolver knows it");
 	else
 		err_hint(err, "this machine's name resolver does not work at the moment: see "
 			      "/etc/resolv.conf and the firewall for port 53");
@@ -141,8 +138,8 @@ static int wait_resolved(struct lookup *l, struct stop *stop, int64_t deadline, 
 	return l->result ? explain_dns(l, err) : 0;
 }
 
-int dial_resolve(struct lookup **out, const char *host, unsigned port, struct stop *stop, int64_t deadline,
-		 struct err *err)
+int dial_resolve(
+	struct lookup **out, const char *host, unsigned port, struct stop *stop, int64_t deadline, struct err *err)
 {
 	struct lookup *l = calloc(1, sizeof *l);
 
@@ -200,8 +197,7 @@ static void note_cause(struct race *r, const struct addrinfo *a, int code)
 	size_t used = strlen(r->causes);
 
 	name_address(a, address, sizeof address);
-	snprintf(r->causes + used, sizeof r->causes - used, "%s%s: %s", used ? "; " : "", address,
-		 strerror(code));
+	snprintf(r->causes + used, sizeof r->causes - used, "%s%s: %s", used ? "; " : "", address, strerror(code));
 	/* A refusal says more than an address family that is not there. */
 	if (!r->last_errno || (r->last_errno != ECONNREFUSED && code != ENETUNREACH && code != EADDRNOTAVAIL))
 		r->last_errno = code;
@@ -268,16 +264,15 @@ static int explain_no_connection(const struct lookup *l, const struct race *r, s
 		err_hint(err, "the host refuses this port: check host and port, that its IMAP service runs, "
 			      "and that it does not block "
 			      "this machine's address (many hosts do after failed sign-ins)");
-	else if (r->last_errno == ENETUNREACH || r->last_errno == EHOSTUNREACH ||
-		 r->last_errno == EADDRNOTAVAIL)
+	else if (r->last_errno == ENETUNREACH || r->last_errno == EHOSTUNREACH || r->last_errno == EADDRNOTAVAIL)
 		err_hint(err, "this machine has no route to that address: check its network, or use a name "
 			      "with an IPv4 address");
 	else
 		err_hint(err,
-			 "a firewall drops the packets, here or at the host: allow outgoing TCP to port %s, "
-			 "and have this machine's "
-			 "address allowed at the host",
-			 l->service);
+			"a firewall drops the packets, here or at the host: allow outgoing TCP to port %s, "
+			"and have this machine's "
+			"address allowed at the host",
+			l->service);
 	return -1;
 }
 
@@ -289,8 +284,8 @@ static void set_options(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
-int dial_connect(const struct lookup *l, struct stop *stop, int64_t deadline, int *fd, char *address,
-		 size_t size, struct err *err)
+int dial_connect(const struct lookup *l, struct stop *stop, int64_t deadline, int *fd, char *address, size_t size,
+	struct err *err)
 {
 	struct race race = {0};
 	const struct addrinfo *next = l->list;
@@ -306,7 +301,7 @@ int dial_connect(const struct lookup *l, struct stop *stop, int64_t deadline, in
 		/* Wait for those under way: to the end if there is no other address, else for its turn. */
 		int64_t until = next && race.n < ADDRESSES_MAX ? clock_mono_ms() + NEXT_ADDRESS_MS : deadline;
 		while (winner == -1 && race.n && clock_mono_ms() < (until < deadline ? until : deadline) &&
-		       !stop_is_now(stop)) {
+			!stop_is_now(stop)) {
 			size_t before = race.n;
 			winner = poll_attempts(&race, stop, until < deadline ? until : deadline);
 			if (race.n < before)

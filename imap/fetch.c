@@ -80,17 +80,17 @@ static void read_date(const struct mailimap_date_time *t, struct mail_date *out)
 {
 	*out = (struct mail_date){0};
 	if (t->dt_year < 1 || t->dt_year > 9999 || t->dt_month < 1 || t->dt_month > 12 || t->dt_day < 1 ||
-	    t->dt_day > 31 || t->dt_hour < 0 || t->dt_hour > 23 || t->dt_min < 0 || t->dt_min > 59 ||
-	    t->dt_sec < 0 || t->dt_sec > 60 || t->dt_zone < -9999 || t->dt_zone > 9999)
+		t->dt_day > 31 || t->dt_hour < 0 || t->dt_hour > 23 || t->dt_min < 0 || t->dt_min > 59 ||
+		t->dt_sec < 0 || t->dt_sec > 60 || t->dt_zone < -9999 || t->dt_zone > 9999)
 		return;
 	int zone = t->dt_zone < 0 ? -t->dt_zone : t->dt_zone;
 	int minutes = zone / 100 * 60 + zone % 100;
 	const struct clock_fields fields = {.year = t->dt_year,
-					    .month = t->dt_month,
-					    .day = t->dt_day,
-					    .hour = t->dt_hour,
-					    .minute = t->dt_min,
-					    .second = t->dt_sec};
+		.month = t->dt_month,
+		.day = t->dt_day,
+		.hour = t->dt_hour,
+		.minute = t->dt_min,
+		.second = t->dt_sec};
 	out->zone_min = t->dt_zone < 0 ? -minutes : minutes;
 	out->at = clock_join(&fields) - (int64_t)out->zone_min * 60;
 	out->known = true;
@@ -116,8 +116,7 @@ static void read_static(const struct mailimap_msg_att_static *item, struct fetch
 			read_date(item->att_data.att_internal_date, &line->date);
 		break;
 	case MAILIMAP_MSG_ATT_BODY_SECTION:
-		if (item->att_data.att_body_section &&
-		    is_whole(item->att_data.att_body_section->sec_section)) {
+		if (item->att_data.att_body_section && is_whole(item->att_data.att_body_section->sec_section)) {
 			line->has_body = true;
 			line->body_is_nil = !item->att_data.att_body_section->sec_body_part;
 		}
@@ -189,8 +188,8 @@ static void peek_literal(const char *text, size_t n, struct fetch_place *out)
 static void peek_ids(const char *text, size_t n, struct fetch_place *out)
 {
 	size_t at = n;
-	while (at > 0 && !(n - (at - 1) > 2 && text[at - 1] == '*' && text[at] == ' ' &&
-			   (at == 1 || text[at - 2] == '\n')))
+	while (at > 0 &&
+		!(n - (at - 1) > 2 && text[at - 1] == '*' && text[at] == ' ' && (at == 1 || text[at - 2] == '\n')))
 		at--;
 	if (at == 0)
 		return;
@@ -222,15 +221,13 @@ void fetch_peek(const char *text, size_t n, struct fetch_place *out)
 	peek_ids(text, n, out);
 }
 
-static bool on_body(int att_type, struct mailimap_msg_att_body_section *section, const char *data, size_t n,
-		    void *ctx)
+static bool on_body(int att_type, struct mailimap_msg_att_body_section *section, const char *data, size_t n, void *ctx)
 {
 	struct listener *l = ctx;
-	bool whole = att_type == MAILIMAP_MSG_ATT_RFC822 || (att_type == MAILIMAP_MSG_ATT_BODY_SECTION &&
-							     (!section || is_whole(section->sec_section)));
+	bool whole = att_type == MAILIMAP_MSG_ATT_RFC822 ||
+		     (att_type == MAILIMAP_MSG_ATT_BODY_SECTION && (!section || is_whole(section->sec_section)));
 	/* A line may bring several strings. One that went to the handler is known to have ended by its length. */
-	bool begins =
-		!l->inside || l->place.whole != whole || (l->place.is_sized && l->got >= l->place.octets);
+	bool begins = !l->inside || l->place.whole != whole || (l->place.is_sized && l->got >= l->place.octets);
 	if (begins) {
 		fetch_peek(l->imap->imap_stream_buffer->str, l->imap->imap_stream_buffer->len, &l->place);
 		l->place.whole = whole;
@@ -263,8 +260,7 @@ int fetch_receive(struct conn *c, int tag, const struct fetch_sink *sink, enum r
 	return rc;
 }
 
-int fetch_ask(struct conn *c, const struct fetch_sink *sink, enum reply *reply, struct err *err,
-	      const char *fmt, ...)
+int fetch_ask(struct conn *c, const struct fetch_sink *sink, enum reply *reply, struct err *err, const char *fmt, ...)
 {
 	char line[8192];
 	va_list ap;

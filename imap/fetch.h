@@ -37,8 +37,8 @@ struct fetch_sink {
 /* session_receive, with FETCH lines given to sink as they come: nothing piles up, whatever the server sends. */
 int fetch_receive(struct conn *c, int tag, const struct fetch_sink *sink, enum reply *reply, struct err *err);
 /* The same for one command, flushed. */
-int fetch_ask(struct conn *c, const struct fetch_sink *sink, enum reply *reply, struct err *err,
-	      const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+int fetch_ask(struct conn *c, const struct fetch_sink *sink, enum reply *reply, struct err *err, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 
 /* What the end of the parser's text, n octets, says about the string that begins behind it. Pure; for tests. */
 void fetch_peek(const char *text, size_t n, struct fetch_place *out);

@@ -124,7 +124,7 @@ static void remember_words(struct filter *f)
 	struct repair_status status;
 
 	if (f->context.kind != REPAIR_STATUS || f->context.continued ||
-	    !repair_parse_status(f->line.data, f->line.len, &status))
+		!repair_parse_status(f->line.data, f->line.len, &status))
 		return;
 	if (strcmp(status.tag, "*")) {
 		f->answer = status;
@@ -180,7 +180,8 @@ static const char *count_of(const struct buf *line, size_t *n)
 	const char *p = line->data;
 	if (len > 0 && p[len - 1] == '\r')
 		len--;
-	if (len < 10 || p[0] != '*' || p[1] != ' ' || (memcmp(p + len - 7, " EXISTS", 7) && memcmp(p + len - 7, " RECENT", 7)))
+	if (len < 10 || p[0] != '*' || p[1] != ' ' ||
+		(memcmp(p + len - 7, " EXISTS", 7) && memcmp(p + len - 7, " RECENT", 7)))
 		return NULL;
 	*n = len - 9;
 	return p + 2;
@@ -329,7 +330,7 @@ bool filter_peek_words(const struct filter *f, struct repair_status *out)
 		if (n && p[n - 1] == '\r')
 			n--;
 		if (n && repair_parse_status(p, n, &status) && status.verb[0] && strcmp(status.verb, "OK") &&
-		    strcmp(status.verb, "PREAUTH")) {
+			strcmp(status.verb, "PREAUTH")) {
 			*out = status;
 			found = true;
 			if (!strcmp(status.verb, "BYE"))

@@ -8,11 +8,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define FILTER_LINE_MAX ((size_t)16 << 20) /* octets of one line */
-#define FILTER_KEPT_MAX \
-	((uint64_t)4 << 20)                /* octets of text and of literals kept in memory for one command */
-#define FILTER_LITERAL_MAX 0xFFFFFFFEu     /* libetpan counts in 32 bits and wraps silently */
-#define FILTER_DEPTH_MAX 40                /* parentheses; libetpan recurses, and nothing we ask for is nested deeper than five */
+#define FILTER_LINE_MAX ((size_t)16 << 20)  /* octets of one line */
+#define FILTER_KEPT_MAX ((uint64_t)4 << 20) /* octets of text and of literals kept in memory for one command */
+#define FILTER_LITERAL_MAX 0xFFFFFFFEu      /* libetpan counts in 32 bits and wraps silently */
+#define FILTER_DEPTH_MAX 40 /* parentheses; libetpan recurses, and nothing we ask for is nested deeper than five */
 #define FILTER_STASH_MAX ((size_t)1 << 20) /* octets taken in while we write */
 
 struct filter;

@@ -11,36 +11,32 @@
 static const struct {
 	const char *name;
 	unsigned bit; /* 0: known, does not travel */
-} system_flags[] = {{"\\Seen", MAIL_SEEN},
-		    {"\\Answered", MAIL_ANSWERED},
-		    {"\\Flagged", MAIL_FLAGGED},
-		    {"\\Draft", MAIL_DRAFT},
-		    {"\\Deleted", MAIL_DELETED}};
+} system_flags[] = {{"\\Seen", MAIL_SEEN}, {"\\Answered", MAIL_ANSWERED}, {"\\Flagged", MAIL_FLAGGED},
+	{"\\Draft", MAIL_DRAFT}, {"\\Deleted", MAIL_DELETED}};
 
 /* Keywords that programs leave behind. In Exchange each would show as a category of that name on the
    message. Compared without case. Sources: the IANA registry of IMAP keywords (RFC 5788) and what the
    programs named here write. */
 static const char *const program_keywords[] = {
 	/* IANA: said about the message by a program ($Important may be a person's word, so it travels) */
-	"$MDNSent", "$Forwarded", "$Submitted", "$SubmitPending", "$Junk", "$NotJunk", "$Phishing",
-	"$HasAttachment", "$HasNoAttachment", "$AutoSent", "$CanUnsubscribe", "$Followed", "$Memo",
-	"$HasMemo", "$IsMailingList", "$IsNotification", "$IsTrusted", "$MaskedEmail", "$Muted", "$New",
-	"$Notify", "$Unsubscribed", "$ImportantSuggested", "Junk", "NonJunk", "NotJunk", "Forwarded",
-	"MDNSent",
+	"$MDNSent", "$Forwarded", "$Submitted", "$SubmitPending", "$Junk", "$NotJunk", "$Phishing", "$HasAttachment",
+	"$HasNoAttachment", "$AutoSent", "$CanUnsubscribe", "$Followed", "$Memo", "$HasMemo", "$IsMailingList",
+	"$IsNotification", "$IsTrusted", "$MaskedEmail", "$Muted", "$New", "$Notify", "$Unsubscribed",
+	"$ImportantSuggested", "Junk", "NonJunk", "NotJunk", "Forwarded", "MDNSent",
 	/* Apple Mail; the bits are its flag's colour */
 	"JunkRecorded", "$NotJunkRecorded", "Redirected", "$MailFlagBit0", "$MailFlagBit1", "$MailFlagBit2",
 	/* Thunderbird (its $label1 to $label5 are people's labels and travel) */
 	"$ATTACHMENT", "Receipt-Handled",
 	/* KMail, Evolution, Kolab, Horde */
-	"$Sent", "$Queued", "$Replied", "$Ignored", "$Watched", "$has_cal", "$SIGNED", "$ENCRYPTED",
-	"$INVITATION", "Evolution-Junk", "$Evolution-Junk",
+	"$Sent", "$Queued", "$Replied", "$Ignored", "$Watched", "$has_cal", "$SIGNED", "$ENCRYPTED", "$INVITATION",
+	"Evolution-Junk", "$Evolution-Junk",
 	/* FastMail */
 	"$X-ME-Annot-1", "$X-ME-Annot-2", "$IsSched", "$FILTERED",
 	/* junk filters */
 	"$Spam", "Spam", "NotSpam", "$Virus", "DSPAM", "X-Spam",
 	/* servers: Zimbra, Yahoo and AOL, Oracle */
-	"$hasatt", "$purchases", "$social", "$XAOL-READ", "$XAOL-GOOD", "$XAOL-BILLPAY-MAIL",
-	"$XAOL-CERTIFIED-MAIL", "$XAOL-OFFICIAL-MAIL", "XAOL-READ", "XAOL-GOOD", "$CNS-Message"};
+	"$hasatt", "$purchases", "$social", "$XAOL-READ", "$XAOL-GOOD", "$XAOL-BILLPAY-MAIL", "$XAOL-CERTIFIED-MAIL",
+	"$XAOL-OFFICIAL-MAIL", "XAOL-READ", "XAOL-GOOD", "$CNS-Message"};
 
 /* RFC 9051: an atom has no "(" ")" "{" SP CTL "%" "*" DQUOTE "\" and no octet above 127; "]" is allowed
    there, but ends a list of flags in an answer's code, so it does not travel. */
@@ -88,7 +84,7 @@ static bool is_repeated(const char *first, const char *word, size_t n)
 }
 
 int flags_format(unsigned flags, const char *keywords, enum flags_policy policy, char *out, size_t size,
-		 unsigned *dropped, struct err *err)
+	unsigned *dropped, struct err *err)
 {
 	size_t len = 0;
 	bool fits = size >= 3;
@@ -105,8 +101,7 @@ int flags_format(unsigned flags, const char *keywords, enum flags_policy policy,
 			break;
 		if (!is_atom(p, n))
 			odd++;
-		else if (!(policy == FLAGS_EXCHANGE && is_program_keyword(p, n)) &&
-			 !is_repeated(keywords, p, n))
+		else if (!(policy == FLAGS_EXCHANGE && is_program_keyword(p, n)) && !is_repeated(keywords, p, n))
 			fits = add_word(out, size, &len, p, n);
 	}
 	if (dropped)
@@ -133,8 +128,7 @@ const char *flags_parse_one(const char *text, unsigned *flags)
 	return text;
 }
 
-static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-				 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 void flags_format_date(const struct mail_date *d, char *out, size_t size)
 {
@@ -150,8 +144,8 @@ void flags_format_date(const struct mail_date *d, char *out, size_t size)
 	if (f.year < 1 || f.year > 9999)
 		return;
 	unsigned away = (unsigned)(zone < 0 ? -zone : zone);
-	snprintf(out, size, "\"%2d-%s-%04d %02d:%02d:%02d %c%02u%02u\"", f.day, months[f.month - 1],
-		 (int)f.year, f.hour, f.minute, f.second, zone < 0 ? '-' : '+', away / 60, away % 60);
+	snprintf(out, size, "\"%2d-%s-%04d %02d:%02d:%02d %c%02u%02u\"", f.day, months[f.month - 1], (int)f.year,
+		f.hour, f.minute, f.second, zone < 0 ? '-' : '+', away / 60, away % 60);
 }
 
 /* From least to most digits at *p as a number, or -1. */

@@ -19,9 +19,17 @@ static const struct {
 	enum folder_role role;
 } special_use[] = {
 	/* RFC 6154; XLIST of Gmail and Cyrus */
-	{"Sent", ROLE_SENT},       {"Drafts", ROLE_DRAFTS},   {"Trash", ROLE_TRASH}, {"Junk", ROLE_JUNK},
-	{"Spam", ROLE_JUNK},       {"Archive", ROLE_ARCHIVE}, {"All", ROLE_ALL},     {"AllMail", ROLE_ALL},
-	{"Flagged", ROLE_FLAGGED}, {"Starred", ROLE_FLAGGED}, {"Inbox", ROLE_INBOX},
+	{"Sent", ROLE_SENT},
+	{"Drafts", ROLE_DRAFTS},
+	{"Trash", ROLE_TRASH},
+	{"Junk", ROLE_JUNK},
+	{"Spam", ROLE_JUNK},
+	{"Archive", ROLE_ARCHIVE},
+	{"All", ROLE_ALL},
+	{"AllMail", ROLE_ALL},
+	{"Flagged", ROLE_FLAGGED},
+	{"Starred", ROLE_FLAGGED},
+	{"Inbox", ROLE_INBOX},
 };
 
 static void free_folder(struct folder *f)
@@ -61,8 +69,7 @@ static void read_attributes(struct folder *f, const struct mailimap_mbx_list_fla
 	f->can_select = true;
 	if (!flags)
 		return;
-	if (flags->mbf_type == MAILIMAP_MBX_LIST_FLAGS_SFLAG &&
-	    flags->mbf_sflag == MAILIMAP_MBX_LIST_SFLAG_NOSELECT)
+	if (flags->mbf_type == MAILIMAP_MBX_LIST_FLAGS_SFLAG && flags->mbf_sflag == MAILIMAP_MBX_LIST_SFLAG_NOSELECT)
 		f->can_select = false;
 	if (!flags->mbf_oflags)
 		return;
@@ -113,7 +120,7 @@ static const char *without_root(const char *raw, const char *root, char separato
 }
 
 static int fill_folder(struct folder *f, const struct mailimap_mailbox_list *m, const char *root,
-		       const struct namespaces *spaces, struct err *err)
+	const struct namespaces *spaces, struct err *err)
 {
 	bool exact;
 	f->separator = m->mb_delimiter;
@@ -212,15 +219,14 @@ static bool is_acceptable(const char *name)
 	return name && *name && !strpbrk(name, "\r\n");
 }
 
-int folder_build(const clist *lines, const char *root, const struct namespaces *spaces,
-		 struct folder_list *out, unsigned *odd, struct err *err)
+int folder_build(const clist *lines, const char *root, const struct namespaces *spaces, struct folder_list *out,
+	unsigned *odd, struct err *err)
 {
 	int n = clist_count(lines);
 	*out = (struct folder_list){0};
 	if (n > FOLDERS_MOST)
-		return err_set(err, ERR_MEMORY,
-			       "the server lists %d folders; %d is the most that is believed", n,
-			       FOLDERS_MOST);
+		return err_set(err, ERR_MEMORY, "the server lists %d folders; %d is the most that is believed", n,
+			FOLDERS_MOST);
 	out->v = calloc(n > 0 ? (size_t)n : 1, sizeof(*out->v));
 	if (!out->v)
 		return err_set(err, ERR_MEMORY, "out of memory for the folders");

@@ -18,8 +18,8 @@ enum folder_role {
 };
 
 struct folder {
-	char *raw; /* owned: the name as the server wrote it, octet for octet: the key, what EXAMINE gets */
-	char *name; /* owned: decoded to UTF-8, hierarchy as the server's separator; invalid octets shown as U+FFFD */
+	char *raw;    /* owned: the name as the server wrote it, octet for octet: the key, what EXAMINE gets */
+	char *name;   /* owned: decoded to UTF-8, hierarchy as the server's separator; invalid octets shown as U+FFFD */
 	char **parts; /* owned: decoded, split at the separator, personal prefix ("INBOX.") dropped where the host puts
 	                     everything below it */
 	size_t n_parts;

@@ -19,8 +19,7 @@ struct namespaces {
 };
 
 /* From the answer to NAMESPACE; none when the server told nothing that could be understood. */
-int folder_read_namespaces(const struct mailimap_response_info *info, struct namespaces *out,
-			   struct err *err);
+int folder_read_namespaces(const struct mailimap_response_info *info, struct namespaces *out, struct err *err);
 /* Without NAMESPACE: when all folders but INBOX lie below "INBOX", that is the personal prefix. */
 int folder_guess_prefix(const clist *lines, struct namespaces *out, struct err *err);
 /* The one with the longest prefix that fits; INBOX is always personal. NULL: none fits. */
@@ -30,7 +29,7 @@ const char *folder_after_prefix(const struct namespace *space, const char *raw);
 void folder_namespaces_done(struct namespaces *spaces);
 
 /* lines: struct mailimap_mailbox_list. Pure. */
-int folder_build(const clist *lines, const char *root, const struct namespaces *spaces,
-		 struct folder_list *out, unsigned *odd, struct err *err);
+int folder_build(const clist *lines, const char *root, const struct namespaces *spaces, struct folder_list *out,
+	unsigned *odd, struct err *err);
 
 #endif

@@ -30,8 +30,7 @@ static int add(struct namespaces *out, const char *prefix, char separator, bool 
 	return 0;
 }
 
-static int add_item(struct namespaces *out, const struct mailimap_namespace_item *item, bool is_shared,
-		    struct err *err)
+static int add_item(struct namespaces *out, const struct mailimap_namespace_item *item, bool is_shared, struct err *err)
 {
 	if (!item || !item->ns_data_list)
 		return 0;
@@ -53,8 +52,8 @@ int folder_read_namespaces(const struct mailimap_response_info *info, struct nam
 		if (e->ext_extension->ext_id != MAILIMAP_EXTENSION_NAMESPACE || !e->ext_data)
 			continue;
 		const struct mailimap_namespace_data *d = e->ext_data;
-		if (add_item(out, d->ns_personal, false, err) < 0 ||
-		    add_item(out, d->ns_other, true, err) < 0 || add_item(out, d->ns_shared, true, err) < 0) {
+		if (add_item(out, d->ns_personal, false, err) < 0 || add_item(out, d->ns_other, true, err) < 0 ||
+			add_item(out, d->ns_shared, true, err) < 0) {
 			folder_namespaces_done(out);
 			return -1;
 		}
@@ -71,8 +70,7 @@ int folder_guess_prefix(const clist *lines, struct namespaces *out, struct err *
 		const struct mailimap_mailbox_list *m = clist_content(i);
 		if (!m->mb_name || strcasecmp(m->mb_name, "INBOX") == 0)
 			continue;
-		if (!m->mb_delimiter || strncasecmp(m->mb_name, "INBOX", 5) != 0 ||
-		    m->mb_name[5] != m->mb_delimiter)
+		if (!m->mb_delimiter || strncasecmp(m->mb_name, "INBOX", 5) != 0 || m->mb_name[5] != m->mb_delimiter)
 			return 0;
 		any = true;
 		separator = m->mb_delimiter;
@@ -89,8 +87,8 @@ static long fit(const struct namespace *s, const char *raw)
 	size_t n = strlen(s->prefix), bare = n;
 	if (bare > 0 && s->separator && s->prefix[bare - 1] == s->separator)
 		bare--;
-	bool is_inbox = bare >= 5 && strncasecmp(s->prefix, "INBOX", 5) == 0 &&
-			(bare == 5 || s->prefix[5] == s->separator);
+	bool is_inbox =
+		bare >= 5 && strncasecmp(s->prefix, "INBOX", 5) == 0 && (bare == 5 || s->prefix[5] == s->separator);
 	size_t exact_from = is_inbox ? 5 : 0;
 	if (is_inbox && strncasecmp(raw, "INBOX", 5) != 0)
 		return -1;

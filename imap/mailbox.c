@@ -11,13 +11,12 @@
 #include <string.h>
 #include <strings.h>
 
-#define LIST_ITEMS \
-	"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)])"
+#define LIST_ITEMS "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)])"
 #define PIECE ((uint64_t)48 << 20) /* most octets of one literal: libetpan 1.10 refuses 64 MiB */
 enum { WINDOW = 1000, COMMANDS_MOST = 2000 };
 
-int mailbox_select(struct conn *c, const char *encoded, uint32_t *uidvalidity, uint32_t *uidnext,
-		   uint32_t *exists, struct err *err)
+int mailbox_select(struct conn *c, const char *encoded, uint32_t *uidvalidity, uint32_t *uidnext, uint32_t *exists,
+	struct err *err)
 {
 	struct box_state state;
 	if (box_open(c, BOX_SELECT, encoded, &state, err) < 0)
@@ -40,8 +39,7 @@ static int message_refusal(struct conn *c, enum reply reply, struct err *err, co
 static int command(struct conn *c, enum reply *reply, struct err *err, const char *verb, const char *rest)
 {
 	int tag;
-	if (session_send(c, &tag, err, "%s%s%s", verb, *rest ? " " : "", rest) < 0 ||
-	    session_flush(c, err) < 0)
+	if (session_send(c, &tag, err, "%s%s%s", verb, *rest ? " " : "", rest) < 0 || session_flush(c, err) < 0)
 		return -1;
 	return session_receive(c, tag, reply, err);
 }
@@ -53,7 +51,7 @@ static int is_listed(struct conn *c, const char *encoded, const char *quoted, bo
 	int tag;
 	*is = false;
 	if (session_send(c, &tag, err, "LIST \"\" %s", quoted) < 0 || session_flush(c, err) < 0 ||
-	    session_receive(c, tag, &reply, err) < 0)
+		session_receive(c, tag, &reply, err) < 0)
 		return -1;
 	const struct mailimap_response_info *info = session_imap(c)->imap_response_info;
 	if (reply != REPLY_OK || !info || !info->rsp_mailbox_list)
@@ -74,8 +72,7 @@ int mailbox_create(struct conn *c, const char *encoded, struct err *err)
 	enum reply reply, ignored;
 	bool exists = false;
 	struct err why = ERR_INIT;
-	if (session_quote(encoded, quoted, sizeof(quoted), err) < 0 ||
-	    command(c, &reply, err, "CREATE", quoted) < 0)
+	if (session_quote(encoded, quoted, sizeof(quoted), err) < 0 || command(c, &reply, err, "CREATE", quoted) < 0)
 		return -1;
 	if (reply != REPLY_OK) {
 		box_refusal(c, reply, &why, "the folder cannot be made");
@@ -109,8 +106,7 @@ static void take_entry(struct gather *g, const struct fetch_line *line)
 {
 	struct mailbox_entry *e = &g->entries[g->n];
 	struct mail_defects defects;
-	*e = (struct mailbox_entry){
-		.uid = line->uid, .size = line->size, .flags = line->flags, .received = line->date};
+	*e = (struct mailbox_entry){.uid = line->uid, .size = line->size, .flags = line->flags, .received = line->date};
 	if (scan_finish(g->scan, &e->print, &defects, &g->failure) < 0)
 		return;
 	memset(e->print.sha256, 0, sizeof(e->print.sha256));
@@ -129,8 +125,7 @@ static void forget_header(struct gather *g)
 static void on_range_line(void *ctx, const struct fetch_line *line)
 {
 	struct gather *g = ctx;
-	bool ours =
-		line->uid != 0 && line->uid >= g->low && line->uid <= g->high && (line->has_flags || g->uids);
+	bool ours = line->uid != 0 && line->uid >= g->low && line->uid <= g->high && (line->has_flags || g->uids);
 	if (ours && g->n == g->cap)
 		g->overflow = true;
 	if (ours && g->n < g->cap && g->uids)
@@ -221,8 +216,8 @@ static void sort_unique(struct gather *g)
 }
 
 /* Fills g with messages of [from, to] until some are found: 0 at the end. */
-static int gather_range(struct conn *c, struct gather *g, uint32_t from, uint32_t to, const char *items,
-			struct err *err)
+static int gather_range(
+	struct conn *c, struct gather *g, uint32_t from, uint32_t to, const char *items, struct err *err)
 {
 	const struct fetch_sink sink = {.line = on_range_line, .octets = on_range_octets, .ctx = g};
 	uint64_t window = g->cap < WINDOW ? g->cap : WINDOW;
@@ -242,7 +237,7 @@ static int gather_range(struct conn *c, struct gather *g, uint32_t from, uint32_
 		g->high = g->low + window - 1 < top ? g->low + window - 1 : top;
 		g->overflow = false;
 		if (fetch_ask(c, &sink, &reply, err, "UID FETCH %llu:%llu %s", (unsigned long long)g->low,
-			      (unsigned long long)g->high, items) < 0)
+			    (unsigned long long)g->high, items) < 0)
 			return -1;
 		if (reply != REPLY_OK)
 			return box_refusal(c, reply, err, "messages cannot be listed");
@@ -265,8 +260,7 @@ static int gather_range(struct conn *c, struct gather *g, uint32_t from, uint32_
 	return 0;
 }
 
-int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_t cap, size_t *n,
-		 struct err *err)
+int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_t cap, size_t *n, struct err *err)
 {
 	struct gather g = {.cap = cap, .entries = out, .scan = scan_new()};
 	*n = 0;
@@ -280,8 +274,7 @@ int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_
 	return rc;
 }
 
-int mailbox_uids(struct conn *c, uint32_t from, uint32_t to, uint32_t *out, size_t cap, size_t *n,
-		 struct err *err)
+int mailbox_uids(struct conn *c, uint32_t from, uint32_t to, uint32_t *out, size_t cap, size_t *n, struct err *err)
 {
 	*n = 0;
 	if (from == 0)
@@ -327,8 +320,7 @@ static bool on_read_octets(void *ctx, const struct fetch_place *begins, const ch
 	if (begins) {
 		r->skips = !begins->whole || r->got > 0 || (begins->uid != 0 && begins->uid != r->uid);
 		if (!r->skips && !r->spool &&
-		    spool_new(&r->spool, r->spool_dir, begins->is_sized ? begins->octets : 0, &r->failure) <
-			    0)
+			spool_new(&r->spool, r->spool_dir, begins->is_sized ? begins->octets : 0, &r->failure) < 0)
 			return false;
 	}
 	if (r->skips)
@@ -345,7 +337,7 @@ static int read_pieces(struct conn *c, struct reading *r, struct err *err)
 		enum reply reply;
 		r->got = 0;
 		int rc = fetch_ask(c, &sink, &reply, err, "UID FETCH %lu (UID BODY.PEEK[]<%llu.%llu>)",
-				   (unsigned long)r->uid, (unsigned long long)at, (unsigned long long)PIECE);
+			(unsigned long)r->uid, (unsigned long long)at, (unsigned long long)PIECE);
 		if (r->failure.kind != ERR_NONE) {
 			*err = r->failure;
 			session_kill(c);
@@ -358,15 +350,15 @@ static int read_pieces(struct conn *c, struct reading *r, struct err *err)
 		if (at == 0 && !r->is_named)
 			return err_set(err, ERR_GONE, "message %lu is not there", (unsigned long)r->uid);
 		if (at == 0 && r->is_nil && r->got == 0)
-			return err_set(err, ERR_MESSAGE, "the server serves no body of message %lu",
-				       (unsigned long)r->uid);
+			return err_set(
+				err, ERR_MESSAGE, "the server serves no body of message %lu", (unsigned long)r->uid);
 		if (r->got != PIECE)
 			return 0;
 	}
 }
 
-int mailbox_read(struct conn *c, uint32_t uid, const char *spool_dir, struct spool **out,
-		 struct fingerprint *print, struct err *err)
+int mailbox_read(struct conn *c, uint32_t uid, const char *spool_dir, struct spool **out, struct fingerprint *print,
+	struct err *err)
 {
 	struct reading r = {.uid = uid, .spool_dir = spool_dir, .scan = scan_new(), .failure = ERR_INIT};
 	struct mail_defects defects;
@@ -429,8 +421,7 @@ int mailbox_store(struct conn *c, const char *uid_set, bool add, const char *fla
 	enum reply reply;
 	if (strspn(uid_set, "0123456789,:") != strlen(uid_set) || !*uid_set || strpbrk(flags, "\r\n"))
 		return err_set(err, ERR_INTERNAL, "STORE of an odd set or odd flags");
-	if (fetch_ask(c, &sink, &reply, err, "UID STORE %s %cFLAGS.SILENT %s", uid_set, add ? '+' : '-',
-		      flags) < 0)
+	if (fetch_ask(c, &sink, &reply, err, "UID STORE %s %cFLAGS.SILENT %s", uid_set, add ? '+' : '-', flags) < 0)
 		return -1;
 	return reply == REPLY_OK ? 0 : message_refusal(c, reply, err, "the flags cannot be written");
 }
@@ -462,7 +453,7 @@ int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, stru
 	uint32_t uidvalidity, uidnext, exists;
 	enum reply reply;
 	if (session_quote(encoded, quoted, sizeof(quoted), err) < 0 ||
-	    mailbox_select(c, encoded, &uidvalidity, &uidnext, &exists, err) < 0)
+		mailbox_select(c, encoded, &uidvalidity, &uidnext, &exists, err) < 0)
 		return -1;
 	snprintf(text, sizeof(text), "%lu", (unsigned long)uid);
 	if (mailbox_store(c, text, true, "(\\Deleted)", err) < 0)

@@ -8,8 +8,8 @@
 #include "imap/folder.h"
 
 /* Selected for reading and flag changes (SELECT). uidnext 0: the server did not tell; then it is found with a FETCH. */
-int mailbox_select(struct conn *c, const char *encoded, uint32_t *uidvalidity, uint32_t *uidnext,
-		   uint32_t *exists, struct err *err);
+int mailbox_select(struct conn *c, const char *encoded, uint32_t *uidvalidity, uint32_t *uidnext, uint32_t *exists,
+	struct err *err);
 /* CREATE; an existing folder is success. Subscribes too, ignoring a refusal of that. */
 int mailbox_create(struct conn *c, const char *encoded, struct err *err);
 
@@ -18,18 +18,15 @@ struct mailbox_entry { /* one message of the selected folder: size, flags, date,
 	uint64_t size;
 	unsigned flags;
 	struct mail_date received;
-	struct fingerprint
-		print; /* sha256 all zero: only the header values are known; owned by the array's owner */
+	struct fingerprint print; /* sha256 all zero: only the header values are known; owned by the array's owner */
 };
 /* Entries with uid >= from, ascending, at most cap; *n 0 at the end. The caller calls fingerprint_done on each print. */
-int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_t cap, size_t *n,
-		 struct err *err);
+int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_t cap, size_t *n, struct err *err);
 /* Content of one message into a new spool, with its fingerprint (may be NULL). ERR_GONE when it is not there. */
-int mailbox_read(struct conn *c, uint32_t uid, const char *spool_dir, struct spool **out,
-		 struct fingerprint *print, struct err *err);
+int mailbox_read(struct conn *c, uint32_t uid, const char *spool_dir, struct spool **out, struct fingerprint *print,
+	struct err *err);
 /* UIDs of [from, to] that exist, ascending into out (cap); for verification. */
-int mailbox_uids(struct conn *c, uint32_t from, uint32_t to, uint32_t *out, size_t cap, size_t *n,
-		 struct err *err);
+int mailbox_uids(struct conn *c, uint32_t from, uint32_t to, uint32_t *out, size_t cap, size_t *n, struct err *err);
 int mailbox_flags(struct conn *c, uint32_t uid, unsigned *flags, struct err *err); /* ERR_GONE */
 /* UID STORE +FLAGS.SILENT / -FLAGS.SILENT on a set ("1,4:7"), then nothing is assumed: read back with mailbox_flags. */
 int mailbox_store(struct conn *c, const char *uid_set, bool add, const char *flags, struct err *err);

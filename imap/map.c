@@ -50,10 +50,15 @@ struct plan {
 	int role_places[ROLES]; /* -1: none */
 };
 
-static const char *const role_names[ROLES] = {
-	[ROLE_NONE] = "",           [ROLE_INBOX] = "INBOX",         [ROLE_SENT] = "Sent Items",
-	[ROLE_DRAFTS] = "Drafts",   [ROLE_TRASH] = "Deleted Items", [ROLE_JUNK] = "Junk Email",
-	[ROLE_ARCHIVE] = "Archive", [ROLE_ALL] = "All Mail",        [ROLE_FLAGGED] = "Flagged"};
+static const char *const role_names[ROLES] = {[ROLE_NONE] = "",
+	[ROLE_INBOX] = "INBOX",
+	[ROLE_SENT] = "Sent Items",
+	[ROLE_DRAFTS] = "Drafts",
+	[ROLE_TRASH] = "Deleted Items",
+	[ROLE_JUNK] = "Junk Email",
+	[ROLE_ARCHIVE] = "Archive",
+	[ROLE_ALL] = "All Mail",
+	[ROLE_FLAGGED] = "Flagged"};
 
 const char *map_role_name(enum folder_role role)
 {
@@ -93,18 +98,17 @@ static void *grow(void *v, size_t n, size_t *room, size_t size)
 static int add_node(struct plan *p, int parent, const char *part, struct err *err)
 {
 	if (p->n_nodes >= MOST_NODES)
-		return err_set(err, ERR_MEMORY, "the source's folders make a tree of more than %d names",
-			       MOST_NODES);
+		return err_set(err, ERR_MEMORY, "the source's folders make a tree of more than %d names", MOST_NODES);
 	struct node *nodes = grow(p->nodes, p->n_nodes, &p->nodes_room, sizeof(*nodes));
 	if (!nodes)
 		return out_of_memory(err);
 	p->nodes = nodes;
 	struct node *n = &nodes[p->n_nodes];
 	*n = (struct node){.parent = parent,
-			   .depth = parent < 0 ? 1 : nodes[parent].depth + 1,
-			   .part = strdup(part),
-			   .rank = WORST_RANK,
-			   .place = -1};
+		.depth = parent < 0 ? 1 : nodes[parent].depth + 1,
+		.part = strdup(part),
+		.rank = WORST_RANK,
+		.place = -1};
 	if (!n->part)
 		return out_of_memory(err);
 	return (int)p->n_nodes++;
@@ -112,8 +116,8 @@ static int add_node(struct plan *p, int parent, const char *part, struct err *er
 
 static int find_or_add_node(struct plan *p, int parent, const char *part, struct err *err)
 {
-	bool is_inbox = parent < 0 &&
-			strcasecmp(part, "INBOX") == 0; /* the one name without case, RFC 9051 section 5.1 */
+	bool is_inbox =
+		parent < 0 && strcasecmp(part, "INBOX") == 0; /* the one name without case, RFC 9051 section 5.1 */
 	const char *key = is_inbox ? "INBOX" : part;
 	int found = map_index_get(&p->node_of, parent, key);
 	if (found >= 0)
@@ -149,8 +153,7 @@ static int add_folder(struct plan *p, size_t at, struct err *err)
 			return -1;
 		int parent = node;
 		node = find_or_add_node(p, parent, part, err);
-		if (node >= 0 && i == n - 1 &&
-		    p->nodes[node].folder) /* two raw names may decode to one: a node each */
+		if (node >= 0 && i == n - 1 && p->nodes[node].folder) /* two raw names may decode to one: a node each */
 			node = add_node(p, parent, part, err);
 		free(part);
 		if (node < 0)
@@ -413,16 +416,14 @@ static void explain(unsigned changes, char *out, size_t size)
 	static const struct {
 		unsigned bit;
 		const char *words;
-	} texts[] = {{MAP_ROLE, "a well-known folder"},       {MAP_SLASH, "separator in a name"},
-		     {MAP_TRIM, "blanks at an end"},          {MAP_RESERVED, "reserved name"},
-		     {MAP_LENGTH, "name too long"},           {MAP_CASE, "name is taken"},
-		     {MAP_CONTROL, "unprintable characters"}, {MAP_DEPTH, "too deep"}};
+	} texts[] = {{MAP_ROLE, "a well-known folder"}, {MAP_SLASH, "separator in a name"},
+		{MAP_TRIM, "blanks at an end"}, {MAP_RESERVED, "reserved name"}, {MAP_LENGTH, "name too long"},
+		{MAP_CASE, "name is taken"}, {MAP_CONTROL, "unprintable characters"}, {MAP_DEPTH, "too deep"}};
 	size_t len = 0;
 	out[0] = '\0';
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && len < size; i++) {
 		if (changes & texts[i].bit)
-			len += (size_t)snprintf(out + len, size - len, "%s%s", len ? ", " : "",
-						texts[i].words);
+			len += (size_t)snprintf(out + len, size - len, "%s%s", len ? ", " : "", texts[i].words);
 	}
 }
 
@@ -473,8 +474,7 @@ static void plan_done(struct plan *p)
 	map_index_done(&p->place_of);
 }
 
-int map_folders(const struct folder_list *list, const struct map_rules *rules, struct mapping **out,
-		struct err *err)
+int map_folders(const struct folder_list *list, const struct map_rules *rules, struct mapping **out, struct err *err)
 {
 	struct plan p = {.list = list, .rules = rules};
 	struct mapping *m = calloc(list->n + 1, sizeof(*m));

@@ -6,31 +6,32 @@
 
 /* What was done to a name, for the report (a set). */
 enum map_change {
-	MAP_ROLE = 1u << 0,       /* taken into a well-known folder */
-	MAP_SLASH = 1u << 1,      /* "/" in a name became "_" or what map_rules says */
-	MAP_TRIM = 1u << 2,       /* blanks at an end */
-	MAP_RESERVED = 1u << 3,   /* "Files" and the like */
-	MAP_LENGTH = 1u << 4,     /* over-long: cut, hash added */
-	MAP_CASE = 1u << 5,       /* collides without case with another: a suffix was added */
-	MAP_CONTROL = 1u << 6,    /* control characters, invalid octets */
+	MAP_ROLE = 1u << 0,     /* taken into a well-known folder */
+	MAP_SLASH = 1u << 1,    /* "/" in a name became "_" or what map_rules says */
+	MAP_TRIM = 1u << 2,     /* blanks at an end */
+	MAP_RESERVED = 1u << 3, /* "Files" and the like */
+	MAP_LENGTH = 1u << 4,   /* over-long: cut, hash added */
+	MAP_CASE = 1u << 5,     /* collides without case with another: a suffix was added */
+	MAP_CONTROL = 1u << 6,  /* control characters, invalid octets */
 	MAP_DEPTH = 1u << 7
 };
 
 struct map_rules {
-	bool exchange;            /* Exchange's rules (case-insensitive, "/" separates, reserved names, 255 characters a name);
+	bool exchange; /* Exchange's rules (case-insensitive, "/" separates, reserved names, 255 characters a name);
 	                             else those of a generic IMAP host with this separator: */
 	char separator;
-	const char *const *well_known; /* display names of the destination's well-known folders by enum folder_role; an entry may be
+	const char *const *
+		well_known; /* display names of the destination's well-known folders by enum folder_role; an entry may be
 	                             NULL: by the English default for Exchange, the source's own name for a generic host. "/" in
 	                             one separates parts ("[Gmail]/Sent Mail"). INBOX is always "INBOX". */
-	bool merge;               /* several folders of one role go into the one well-known folder */
+	bool merge;         /* several folders of one role go into the one well-known folder */
 };
 
 struct mapping {
-	char *path;               /* owned: UTF-8, '/'-separated whatever the destination uses; parts never hold '/' */
-	unsigned changes;         /* enum map_change, of the whole path: 0 when it is the source's, part for part */
-	bool skip;                /* not moved: not selectable, not mail, shared, ROLE_ALL / ROLE_FLAGGED views */
-	char reason[96];          /* why skipped or changed, for people */
+	char *path;       /* owned: UTF-8, '/'-separated whatever the destination uses; parts never hold '/' */
+	unsigned changes; /* enum map_change, of the whole path: 0 when it is the source's, part for part */
+	bool skip;        /* not moved: not selectable, not mail, shared, ROLE_ALL / ROLE_FLAGGED views */
+	char reason[96];  /* why skipped or changed, for people */
 };
 
 /* One mapping for each folder, in order; a pure function of the whole list, so the same list gives the same result. Two source
@@ -40,7 +41,7 @@ int map_folders(const struct folder_list *list, const struct map_rules *rules, s
 void map_done(struct mapping **m, size_t n);
 /* The role a decoded name suggests in the large languages (only for a top-level folder), ROLE_NONE else. */
 enum folder_role map_role_by_name(const char *utf8);
-bool map_is_not_mail(const char *utf8); /* Calendar, Contacts, Tasks, Notes, Journal in those languages */
+bool map_is_not_mail(const char *utf8);           /* Calendar, Contacts, Tasks, Notes, Journal in those languages */
 const char *map_role_name(enum folder_role role); /* "Sent Items" */
 
 #endif

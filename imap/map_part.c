@@ -47,8 +47,8 @@ static void trim(const char *part, const char **from, size_t *n)
 	*n = end > 0 ? (size_t)(part + end - *from) : 0;
 }
 
-static int copy_characters(const char *from, size_t n, const struct map_rules *rules, struct buf *out,
-			   unsigned *changes, struct err *err)
+static int copy_characters(
+	const char *from, size_t n, const struct map_rules *rules, struct buf *out, unsigned *changes, struct err *err)
 {
 	size_t octets;
 	for (size_t i = 0; i < n; i += octets) {
@@ -56,8 +56,8 @@ static int copy_characters(const char *from, size_t n, const struct map_rules *r
 		octets = next_character(from + i, n - i, &c);
 		bool is_invalid = c == 0xfffd && octets == 1;
 		bool is_control = c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
-		bool is_separator = c == '/' || (!rules->exchange && rules->separator &&
-						 c == (unsigned char)rules->separator);
+		bool is_separator =
+			c == '/' || (!rules->exchange && rules->separator && c == (unsigned char)rules->separator);
 		if (is_invalid || is_control)
 			*changes |= MAP_CONTROL;
 		else if (is_separator)
@@ -72,7 +72,7 @@ static int copy_characters(const char *from, size_t n, const struct map_rules *r
 static bool is_reserved(const char *name, const struct map_rules *rules, bool is_top)
 {
 	if (strcmp(name, ".") == 0 ||
-	    strcmp(name, "..") == 0) /* a host that keeps folders as directories refuses them */
+		strcmp(name, "..") == 0) /* a host that keeps folders as directories refuses them */
 		return true;
 	if (!rules->exchange)
 		return false;
@@ -123,7 +123,7 @@ static bool is_empty(const struct buf *name)
 }
 
 int map_part_fix(const char *part, const char *raw, const struct map_rules *rules, bool is_top, char **out,
-		 unsigned *changes, struct err *err)
+	unsigned *changes, struct err *err)
 {
 	const char *from;
 	size_t n;

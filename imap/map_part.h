@@ -11,7 +11,7 @@
    whether it stands at the top of the mailbox. *out is yours to free; *changes gets what was done (enum
    map_change). */
 int map_part_fix(const char *part, const char *raw, const struct map_rules *rules, bool is_top, char **out,
-		 unsigned *changes, struct err *err);
+	unsigned *changes, struct err *err);
 /* "name (2)", name cut where the two are too long together. */
 int map_part_number(const char *name, unsigned number, char **out, struct err *err);
 

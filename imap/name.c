@@ -12,10 +12,9 @@
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 
 /* 0x80..0x9f of Windows-1252; the five holes as the WHATWG reads them: the C1 control of that number. */
-static const uint16_t windows_1252[] = {0x20ac, 0x81,   0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021,
-					0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8d,   0x017d, 0x8f,
-					0x90,   0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
-					0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x9d,   0x017e, 0x0178};
+static const uint16_t windows_1252[] = {0x20ac, 0x81, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030,
+	0x0160, 0x2039, 0x0152, 0x8d, 0x017d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+	0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x9d, 0x017e, 0x0178};
 
 /* One UTF-16 unit more; the high half of a pair waits in *high. False for what is no text. */
 static bool add_unit(uint32_t unit, uint32_t *high, char *out, size_t *len)
@@ -157,8 +156,8 @@ int name_encode(const char *utf8, char **out, struct err *err)
 		if (octets == 0)
 			rc = err_set(err, ERR_FOLDER, "a folder's name is not valid UTF-8");
 		else if (c < 0x20 || (c >= 0x7f && c < 0xa0))
-			rc = err_set(err, ERR_FOLDER, "a folder's name holds the control character U+%04X",
-				     (unsigned)c);
+			rc = err_set(
+				err, ERR_FOLDER, "a folder's name holds the control character U+%04X", (unsigned)c);
 		else
 			rc = encode_character(&e, c, err);
 	}

@@ -80,8 +80,7 @@ static int wait_for(struct net *n, short events, short *happened, int64_t until,
 	if (!dial_wait(n->fd, events, happened, n->stop, until, err))
 		return 0;
 	if (err->kind == ERR_LOST)
-		err_set(err, ERR_LOST, "the server was silent for %.1f s",
-			(double)(clock_mono_ms() - began) / 1000);
+		err_set(err, ERR_LOST, "the server was silent for %.1f s", (double)(clock_mono_ms() - began) / 1000);
 	return -1;
 }
 
@@ -168,8 +167,7 @@ static ssize_t driver_read(mailstream_low *low, void *data, size_t size)
 		if (given < 0) {
 			if (n->read_failure.kind != ERR_NONE)
 				return -1;
-			err_set(&err, ERR_PROTOCOL, "the server's answer breaks a limit: %s",
-				filter_error(n->filter));
+			err_set(&err, ERR_PROTOCOL, "the server's answer breaks a limit: %s", filter_error(n->filter));
 			return fail(n, &n->read_failure, &err);
 		}
 		uint64_t direct = filter_direct(n->filter);
@@ -307,8 +305,7 @@ mailstream *net_stream(struct net *n)
 	return stream;
 }
 
-int net_secure(struct net *n, const struct tls_conf *conf, int64_t deadline, struct tls_facts *facts,
-	       struct err *err)
+int net_secure(struct net *n, const struct tls_conf *conf, int64_t deadline, struct tls_facts *facts, struct err *err)
 {
 	if (!filter_is_empty(n->filter)) {
 		err_set(err, ERR_TLS, "octets in the clear came after the answer to STARTTLS");

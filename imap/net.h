@@ -17,8 +17,7 @@ void net_free(struct net **n);
 /* A stream for mailimap_connect, to be closed with mailstream_close; borrows the net. NULL: memory is out. */
 mailstream *net_stream(struct net *n);
 /* TLS from here on. deadline by clock_mono_ms. Refuses when octets of the clear are still buffered. */
-int net_secure(struct net *n, const struct tls_conf *conf, int64_t deadline, struct tls_facts *facts,
-	       struct err *err);
+int net_secure(struct net *n, const struct tls_conf *conf, int64_t deadline, struct tls_facts *facts, struct err *err);
 bool net_is_secure(const struct net *n);
 
 /* No wait lasts beyond this moment; 0: only silence counts. */

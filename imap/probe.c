@@ -14,8 +14,8 @@
 #define FETCHED_OCTETS 65536
 
 /* In the order in which a person reads them; STARTTLS happens after the greeting, but is told in its place. */
-static const char *const steps[] = {"name resolution", "connection", "TLS",   "greeting", "capabilities",
-				    "sign-in",         "folders",    "fetch", "limits"};
+static const char *const steps[] = {
+	"name resolution", "connection", "TLS", "greeting", "capabilities", "sign-in", "folders", "fetch", "limits"};
 enum {
 	STEP_NAME,
 	STEP_TCP,
@@ -34,8 +34,8 @@ static struct probe_line *line_of(struct probe_report *out, int step)
 	return &out->v[step];
 }
 
-__attribute__((format(printf, 4, 5))) static void say(struct probe_report *out, int step,
-						      enum probe_outcome outcome, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static void say(
+	struct probe_report *out, int step, enum probe_outcome outcome, const char *fmt, ...)
 {
 	struct probe_line *line = line_of(out, step);
 	va_list ap;
@@ -46,8 +46,7 @@ __attribute__((format(printf, 4, 5))) static void say(struct probe_report *out, 
 	va_end(ap);
 }
 
-__attribute__((format(printf, 3, 4))) static void advise(struct probe_report *out, int step, const char *fmt,
-							 ...)
+__attribute__((format(printf, 3, 4))) static void advise(struct probe_report *out, int step, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -105,13 +104,11 @@ static void fail(struct probe_report *out, int step, const struct err *err)
 	/* The line's step and the report's head say already what conn_open puts in front. */
 	const char *end = err->text + strlen(err->text), *text = repair_find(err->text, end, line->step);
 
-	text = text && !strncmp(text + strlen(line->step), ": ", 2) ? text + strlen(line->step) + 2
-								    : err->text;
+	text = text && !strncmp(text + strlen(line->step), ": ", 2) ? text + strlen(line->step) + 2 : err->text;
 	line->outcome = PROBE_FAILED;
 	line->blame = blame(err->kind);
 	if (err->server[0])
-		snprintf(line->text, sizeof line->text, "%.240s: the server said \"%.120s\"", text,
-			 err->server);
+		snprintf(line->text, sizeof line->text, "%.240s: the server said \"%.120s\"", text, err->server);
 	else
 		snprintf(line->text, sizeof line->text, "%.380s", text);
 	snprintf(line->hint, sizeof line->hint, "%s", err->hint);
@@ -149,25 +146,25 @@ static void say_tls(struct probe_report *out, const struct conn_conf *conf)
 
 	if (conf->tls == TLS_NONE) {
 		say(out, STEP_TLS, PROBE_WARNING,
-		    "none: the password and all mail travel in the clear, as this endpoint was told to");
+			"none: the password and all mail travel in the clear, as this endpoint was told to");
 		advise(out, STEP_TLS, "use --tls implicit or --tls starttls if the host offers either");
 		return;
 	}
 	clock_format(f->cert_expires_at, until, sizeof until);
-	say(out, STEP_TLS, PROBE_OK, "%s, %s; certificate of %.90s by %.90s, valid until %.10s",
-	    f->tls_version, f->cipher, f->cert_subject, f->cert_issuer, until);
+	say(out, STEP_TLS, PROBE_OK, "%s, %s; certificate of %.90s by %.90s, valid until %.10s", f->tls_version,
+		f->cipher, f->cert_subject, f->cert_issuer, until);
 	if (conf->accept_any_certificate) {
 		line_of(out, STEP_TLS)->outcome = PROBE_WARNING;
 		advise(out, STEP_TLS,
-		       "any certificate is accepted for this endpoint: nobody knows who is at the other end; "
-		       "give its CA with "
-		       "--ca-file instead");
+			"any certificate is accepted for this endpoint: nobody knows who is at the other end; "
+			"give its CA with "
+			"--ca-file instead");
 	} else if (f->cert_expires_at && days < EXPIRY_WARNING_DAYS) {
 		line_of(out, STEP_TLS)->outcome = PROBE_WARNING;
 		advise(out, STEP_TLS,
-		       "the certificate expires in %lld days: the host must renew it before, or the "
-		       "migration stops then",
-		       (long long)days);
+			"the certificate expires in %lld days: the host must renew it before, or the "
+			"migration stops then",
+			(long long)days);
 	}
 }
 
@@ -181,18 +178,18 @@ static void say_interception(struct probe_report *out)
 	if (line_of(out, STEP_TLS)->outcome == PROBE_OK)
 		line_of(out, STEP_TLS)->outcome = PROBE_WARNING;
 	advise(out, STEP_TLS,
-	       "the issuer looks like %s, which opens encrypted connections on the way: it slows mail down "
-	       "and reads passwords; "
-	       "have this host exempted",
-	       inspector);
+		"the issuer looks like %s, which opens encrypted connections on the way: it slows mail down "
+		"and reads passwords; "
+		"have this host exempted",
+		inspector);
 }
 
 /* What matters to a migration, in the server's order; the rest is counted. */
 static void short_capabilities(const char *text, char *out, size_t size)
 {
-	static const char *const shown[] = {"IMAP4rev1",  "IMAP4rev2", "LITERAL+", "LITERAL-", "STARTTLS",
-					    "LOGINDISABLED", "UIDPLUS", "SPECIAL-USE", "CONDSTORE", "QRESYNC", "MOVE",
-					    "COMPRESS=DEFLATE", "NAMESPACE", "ID", "X-GM-EXT-1"};
+	static const char *const shown[] = {"IMAP4rev1", "IMAP4rev2", "LITERAL+", "LITERAL-", "STARTTLS",
+		"LOGINDISABLED", "UIDPLUS", "SPECIAL-USE", "CONDSTORE", "QRESYNC", "MOVE", "COMPRESS=DEFLATE",
+		"NAMESPACE", "ID", "X-GM-EXT-1"};
 	size_t used = 0, more = 0;
 
 	out[0] = '\0';
@@ -217,8 +214,8 @@ static void say_capabilities(struct probe_report *out)
 	const char *text = out->facts.capabilities, *end = text + strlen(text);
 
 	if (!repair_find(text, end, "IMAP4rev1") && !repair_find(text, end, "IMAP4rev2")) {
-		say(out, STEP_CAPABILITY, PROBE_WARNING,
-		    "the server does not say that it speaks IMAP4rev1: %.200s", text);
+		say(out, STEP_CAPABILITY, PROBE_WARNING, "the server does not say that it speaks IMAP4rev1: %.200s",
+			text);
 		return;
 	}
 	short_capabilities(text, brief, sizeof(brief));
@@ -238,14 +235,13 @@ static void say_steps(struct probe_report *out, const struct conn_conf *conf, in
 		say_interception(out);
 	}
 	if (before > STEP_GREETING || (f->greeting[0] && before != STEP_GREETING))
-		say(out, STEP_GREETING, PROBE_OK, "%.200s%s%.100s",
-		    f->greeting[0] ? f->greeting : "(without words)",
-		    f->server_id[0] ? "; it calls itself " : "", f->server_id);
+		say(out, STEP_GREETING, PROBE_OK, "%.200s%s%.100s", f->greeting[0] ? f->greeting : "(without words)",
+			f->server_id[0] ? "; it calls itself " : "", f->server_id);
 	if (before > STEP_CAPABILITY)
 		say_capabilities(out);
 	if (before > STEP_SIGN_IN)
-		say(out, STEP_SIGN_IN, PROBE_OK, "%s%s%s signed in by %s", conf->user,
-		    conf->authzid ? " as " : "", conf->authzid ? conf->authzid : "", f->mechanism);
+		say(out, STEP_SIGN_IN, PROBE_OK, "%s%s%s signed in by %s", conf->user, conf->authzid ? " as " : "",
+			conf->authzid ? conf->authzid : "", f->mechanism);
 }
 
 /* --- signed in --- */
@@ -263,15 +259,14 @@ static int try_folders(struct conn *c, const char *root, struct probe_report *ou
 	}
 	for (size_t i = 0; i < list.n; i++)
 		mail += list.v[i].can_select && list.v[i].is_mail && !list.v[i].is_shared;
-	say(out, STEP_FOLDERS, mail ? PROBE_OK : PROBE_WARNING,
-	    "%zu folders, %zu of them hold mail of this mailbox", list.n, mail);
+	say(out, STEP_FOLDERS, mail ? PROBE_OK : PROBE_WARNING, "%zu folders, %zu of them hold mail of this mailbox",
+		list.n, mail);
 	if (odd)
-		advise(out, STEP_FOLDERS,
-		       "%u names that the server lists twice or without a name were left out", odd);
+		advise(out, STEP_FOLDERS, "%u names that the server lists twice or without a name were left out", odd);
 	else if (!mail)
 		advise(out, STEP_FOLDERS,
-		       root ? "check the UserRoot: nothing is below it"
-			    : "an empty mailbox, or the rights are missing");
+			root ? "check the UserRoot: nothing is below it"
+			     : "an empty mailbox, or the rights are missing");
 	folder_list_done(&list);
 	return 0;
 }
@@ -317,8 +312,7 @@ static void try_fetch(struct conn *c, struct probe_report *out)
 		say(out, STEP_FETCH, PROBE_SKIPPED, "the INBOX is empty: nothing to read");
 		return;
 	}
-	if (fetch_ask(c, &sink, &reply, &err, "FETCH 1 (UID RFC822.SIZE BODY.PEEK[]<0.%d>)",
-		      FETCHED_OCTETS)) {
+	if (fetch_ask(c, &sink, &reply, &err, "FETCH 1 (UID RFC822.SIZE BODY.PEEK[]<0.%d>)", FETCHED_OCTETS)) {
 		fail(out, STEP_FETCH, &err);
 		return;
 	}
@@ -327,9 +321,8 @@ static void try_fetch(struct conn *c, struct probe_report *out)
 		fail(out, STEP_FETCH, &err);
 		return;
 	}
-	say(out, STEP_FETCH, PROBE_OK,
-	    "read message 1 of %u in the INBOX (UID %u, %llu octets) without changing it", box.exists,
-	    got.uid, (unsigned long long)got.size);
+	say(out, STEP_FETCH, PROBE_OK, "read message 1 of %u in the INBOX (UID %u, %llu octets) without changing it",
+		box.exists, got.uid, (unsigned long long)got.size);
 }
 
 static void try_limits(const struct conn_conf *conf, struct stop *stop, struct probe_report *out)
@@ -339,18 +332,15 @@ static void try_limits(const struct conn_conf *conf, struct stop *stop, struct p
 
 	if (!conn_open(&second, conf, stop, NULL, NULL, &err)) {
 		conn_close(&second);
-		say(out, STEP_LIMITS, PROBE_OK,
-		    "a second connection of this mailbox is allowed at the same time");
+		say(out, STEP_LIMITS, PROBE_OK, "a second connection of this mailbox is allowed at the same time");
 		return;
 	}
-	say(out, STEP_LIMITS, PROBE_WARNING,
-	    "a second connection at the same time is not let in: %.150s%s%.120s", err.text,
-	    err.server[0] ? ": " : "", err.server);
+	say(out, STEP_LIMITS, PROBE_WARNING, "a second connection at the same time is not let in: %.150s%s%.120s",
+		err.text, err.server[0] ? ": " : "", err.server);
 	advise(out, STEP_LIMITS, "give this endpoint one connection a mailbox, and few mailboxes at once");
 }
 
-void probe_endpoint(const struct conn_conf *conf, const char *root, struct stop *stop,
-		    struct probe_report *out)
+void probe_endpoint(const struct conn_conf *conf, const char *root, struct stop *stop, struct probe_report *out)
 {
 	struct conn *c = NULL;
 	struct err err = ERR_INIT;

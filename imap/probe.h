@@ -25,7 +25,6 @@ struct probe_report {
 };
 
 /* root: UserRoot or NULL. Never fails by itself: the report says what failed. Nothing at the source is changed. */
-void probe_endpoint(const struct conn_conf *conf, const char *root, struct stop *stop,
-		    struct probe_report *out);
+void probe_endpoint(const struct conn_conf *conf, const char *root, struct stop *stop, struct probe_report *out);
 
 #endif

@@ -66,7 +66,7 @@ void pull_want_free(struct pull *p, struct want **w)
 }
 
 int pull_open(struct pull **out, struct conn *c, const char *raw_name, const struct pull_conf *conf,
-	      struct folder_state *state, struct err *err)
+	struct folder_state *state, struct err *err)
 {
 	*out = NULL;
 	struct pull *p = calloc(1, sizeof(*p));

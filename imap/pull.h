@@ -13,8 +13,8 @@ struct pull;
 
 struct pull_conf {
 	const char *spool_dir; /* borrowed */
-	struct budget *
-		memory; /* borrowed: each message fetched reserves its size here before the FETCH is sent; released by
+	struct budget
+		*memory; /* borrowed: each message fetched reserves its size here before the FETCH is sent; released by
 	                               pull_release when the message is done with */
 	struct gate *gate;     /* borrowed; may be NULL: permits for fetches */
 	struct stop *stop;     /* borrowed */
@@ -28,7 +28,7 @@ struct folder_state {
 
 /* ERR_FOLDER: the server refuses this folder (gone, no right). A dead connection shows as LOST. */
 int pull_open(struct pull **out, struct conn *c, const char *raw_name, const struct pull_conf *conf,
-	      struct folder_state *state, struct err *err);
+	struct folder_state *state, struct err *err);
 
 struct pull_meta {
 	uint32_t uid;

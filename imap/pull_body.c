@@ -97,8 +97,8 @@ static bool take_piece_octets(struct pull *p, const struct fetch_place *begins, 
 	struct piecewise *w = &p->bodies.piecewise;
 	struct flight *f = pull_oldest(p);
 	if (begins)
-		p->bodies.capture.skips = !begins->whole || f->got > 0 ||
-					  (begins->uid != 0 && begins->uid != w->want->mail->uid);
+		p->bodies.capture.skips =
+			!begins->whole || f->got > 0 || (begins->uid != 0 && begins->uid != w->want->mail->uid);
 	if (p->bodies.capture.skips)
 		return true;
 	f->got += n;
@@ -195,7 +195,7 @@ static void on_line(void *ctx, const struct fetch_line *line)
 	if (pull_oldest(p)->is_piece) {
 		struct piecewise *w = &b->piecewise;
 		if (line->has_body && pull_oldest(p)->offset == 0 &&
-		    (line->uid == 0 || line->uid == w->want->mail->uid)) {
+			(line->uid == 0 || line->uid == w->want->mail->uid)) {
 			w->want->was_named = true;
 			w->is_nil = line->body_is_nil;
 		}
@@ -282,8 +282,7 @@ static void finish_pieces(struct pull *p)
 	if (w->err)
 		why = *w->err;
 	else if (w->torn)
-		err_set(&why, ERR_MESSAGE,
-			"the pieces in which the source serves this message do not fit together");
+		err_set(&why, ERR_MESSAGE, "the pieces in which the source serves this message do not fit together");
 	else if (!want->was_named && w->got == 0)
 		err_set(&why, ERR_GONE, "the message was deleted at the source since it was listed");
 	else if (w->is_nil && w->got == 0)
@@ -376,8 +375,7 @@ int pull_decide_deferred(struct pull *p, struct err *err)
 	uint32_t uid = 0;
 	enum reply reply;
 	const struct fetch_sink sink = {.line = on_metadata, .ctx = &uid};
-	if (fetch_ask(p->conn, &sink, &reply, err, "UID FETCH %lu (UID FLAGS)", (unsigned long)w->mail->uid) <
-	    0)
+	if (fetch_ask(p->conn, &sink, &reply, err, "UID FETCH %lu (UID FLAGS)", (unsigned long)w->mail->uid) < 0)
 		return -1;
 	if (reply != REPLY_OK || uid != w->mail->uid) {
 		if (w->err)

@@ -34,8 +34,7 @@ static bool window_takes(const struct pull *p, uint64_t bytes)
 	const struct bodies *b = &p->bodies;
 	if (b->n_flights == 0)
 		return true;
-	return !p->no_pipeline && b->n_flights < PULL_FLIGHTS &&
-	       b->in_flight_bytes + bytes <= p->conf.window_bytes;
+	return !p->no_pipeline && b->n_flights < PULL_FLIGHTS && b->in_flight_bytes + bytes <= p->conf.window_bytes;
 }
 
 struct flight *pull_oldest(struct pull *p)
@@ -67,11 +66,11 @@ void pull_flight_done(struct pull *p, enum verdict verdict, const struct err *er
 			want_again(p, f->v[i]);
 	if (f->permit) {
 		const struct throttle_hint hint = {.dimension = DIM_NONE,
-						   .retry_after_ms = err ? err->retry_after_ms : -1,
-						   .words = err ? err->server : NULL};
+			.retry_after_ms = err ? err->retry_after_ms : -1,
+			.words = err ? err->server : NULL};
 		int64_t latency = clock_mono_ms() - f->sent_at_ms;
 		gate_leave(&f->permit, verdict, verdict == VERDICT_REFUSED ? &hint : NULL, f->got,
-			   latency > 0 ? (unsigned)latency : 0);
+			latency > 0 ? (unsigned)latency : 0);
 	}
 	b->in_flight_bytes -= f->bytes;
 	free(f->v);
@@ -120,14 +119,13 @@ static bool batch_add(struct batch *t, struct want *w, size_t room, unsigned mos
 		return false;
 	if (goes_on) {
 		t->len = t->tail + (size_t)snprintf(t->set + t->tail, sizeof(t->set) - t->tail, "%s%lu:%lu",
-						    t->tail ? "," : "", (unsigned long)t->range_first,
-						    (unsigned long)uid);
+					   t->tail ? "," : "", (unsigned long)t->range_first, (unsigned long)uid);
 	} else {
 		t->tail = t->len;
 		t->range_first = uid;
 		t->ranges++;
-		t->len += (size_t)snprintf(t->set + t->len, sizeof(t->set) - t->len, "%s%lu",
-					   t->len ? "," : "", (unsigned long)uid);
+		t->len += (size_t)snprintf(
+			t->set + t->len, sizeof(t->set) - t->len, "%s%lu", t->len ? "," : "", (unsigned long)uid);
 	}
 	t->range_last = uid;
 	t->v[t->n++] = w;
@@ -150,8 +148,8 @@ static int gather(struct pull *p, struct batch *t, struct err *err)
 	while (b->waiting.first) {
 		struct want *w = b->waiting.first;
 		uint64_t bytes = w->mail->announced;
-		if (t->n > 0 && (!is_set_member(w) || w->mail->uid <= t->range_last ||
-				 t->n >= p->conf.set_messages || t->bytes + bytes > PULL_SET_BYTES))
+		if (t->n > 0 && (!is_set_member(w) || w->mail->uid <= t->range_last || t->n >= p->conf.set_messages ||
+					t->bytes + bytes > PULL_SET_BYTES))
 			break;
 		if (!window_takes(p, t->bytes + bytes) && (t->n > 0 || b->n_flights > 0))
 			break;
@@ -239,8 +237,7 @@ static int send_piece(struct pull *p, struct err *err)
 	uint64_t announced = w->want->mail->announced;
 	uint64_t left = announced > w->asked ? announced - w->asked : 0;
 	uint64_t bytes = left < PULL_PIECE ? left : PULL_PIECE;
-	bool takes =
-		b->n_flights == 0 || (!p->no_pipeline && b->n_flights < PULL_FLIGHTS && w->in_flight < 2);
+	bool takes = b->n_flights == 0 || (!p->no_pipeline && b->n_flights < PULL_FLIGHTS && w->in_flight < 2);
 	if (!takes && !window_takes(p, bytes))
 		return 1;
 	int rc = take_permit(p, bytes, &permit, err);
@@ -253,8 +250,7 @@ static int send_piece(struct pull *p, struct err *err)
 	w->in_flight++;
 	failpoint_hit(FP_PULL_BEFORE_FETCH);
 	return session_send(p->conn, &f->tag, err, "UID FETCH %lu (UID BODY.PEEK[]<%llu.%llu>)",
-			    (unsigned long)w->want->mail->uid, (unsigned long long)f->offset,
-			    (unsigned long long)PULL_PIECE);
+		(unsigned long)w->want->mail->uid, (unsigned long long)f->offset, (unsigned long long)PULL_PIECE);
 }
 
 /* 0: sent. 1: nothing to send, or not now. */

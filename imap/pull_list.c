@@ -16,7 +16,7 @@ enum {
 	BACKS_MOST = 20,
 	TOPS_MOST = 10,
 	REFUSED_MOST = 10,
-	EMPTY_MOST = 20, /* ranges in a row without any message */
+	EMPTY_MOST = 20,     /* ranges in a row without any message */
 	GROWTH_MOST = 100000 /* messages that may come beyond twice what there was */
 };
 
@@ -86,16 +86,15 @@ static int compare_uid(const void *a, const void *b)
 }
 
 /* One command. 0: OK. 1: refused, *err says why in case it matters. -1: lost, or a refusal that is about more than the range. */
-static int ask(struct pull *p, const struct fetch_sink *sink, const char *verb, const char *set,
-	       const char *items, struct err *err)
+static int ask(struct pull *p, const struct fetch_sink *sink, const char *verb, const char *set, const char *items,
+	struct err *err)
 {
 	enum reply reply;
 	struct lister *l = &p->list;
 	/* Each command brings a range nearer to its end, or is one of the bounded number that steps back, halves or looks again. */
 	uint64_t most = 20000 + 8 * ((uint64_t)p->state.exists / 100 + box_exists(p->conn) / 100);
 	if (++l->commands > most)
-		return err_set(err, ERR_PROTOCOL, "the listing of folder %s does not come to an end",
-			       p->name);
+		return err_set(err, ERR_PROTOCOL, "the listing of folder %s does not come to an end", p->name);
 	if (stop_is_asked(p->conf.stop))
 		return err_set(err, ERR_STOPPED, "stopped");
 	if (fetch_ask(p->conn, sink, &reply, err, "%s %s %s", verb, set, items) < 0)
@@ -124,7 +123,7 @@ static void missing_set(const struct gather *g, size_t *at, char *out, size_t si
 		if (len + 24 > size)
 			return;
 		len += (size_t)snprintf(out + len, size - len, "%s%lu:%lu", len ? "," : "",
-					(unsigned long)g->first + *at, (unsigned long)g->first + end - 1);
+			(unsigned long)g->first + *at, (unsigned long)g->first + end - 1);
 		*at = end;
 	}
 }
@@ -178,7 +177,7 @@ static int fetch_range(struct gather *g, struct err *err)
 		g->before_uid = 0;
 		g->filled = 0;
 		snprintf(set, sizeof(set), "%lu:%lu", (unsigned long)g->first - g->overlaps,
-			 (unsigned long)g->first + g->n - 1);
+			(unsigned long)g->first + g->n - 1);
 		int rc = ask(g->p, &sink, "FETCH", set, ITEMS, err);
 		if (rc <= 0)
 			return rc < 0 ? -1 : look_again(g, err);

@@ -11,7 +11,7 @@
 
 #define PULL_LARGE ((uint64_t)256 * 1024)      /* from here on a message has a command of its own */
 #define PULL_SET_BYTES ((uint64_t)1024 * 1024) /* most announced octets of one set */
-#define PULL_PIECEWISE ((uint64_t)48 << 20) /* beyond: in pieces; libetpan 1.10 refuses literals of 64 MiB */
+#define PULL_PIECEWISE ((uint64_t)48 << 20)    /* beyond: in pieces; libetpan 1.10 refuses literals of 64 MiB */
 #define PULL_PIECE ((uint64_t)8 << 20)
 #define PULL_FILE_COST ((uint64_t)64 * 1024) /* memory that a message in a file costs */
 #define PULL_MESSAGE_COST ((uint64_t)1024)   /* memory beside the octets */
@@ -71,7 +71,7 @@ struct piecewise {
 
 struct bodies {
 	struct want_queue waiting, ready;
-	struct want_queue deferred; /* refused as if the server were busy: is it the message or the server? */
+	struct want_queue deferred;          /* refused as if the server were busy: is it the message or the server? */
 	struct flight flights[PULL_FLIGHTS]; /* a ring, oldest first */
 	size_t first_flight, n_flights;
 	uint64_t in_flight_bytes;

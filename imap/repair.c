@@ -188,8 +188,7 @@ static int add_missing_text(struct buf *line)
 
 	while (end > p && is_blank(end[-1]))
 		end--;
-	bool bare =
-		end > p && end[-1] == ']' && (repair_find(p, end, "ALERT") || repair_find(p, end, "PARSE"));
+	bool bare = end > p && end[-1] == ']' && (repair_find(p, end, "ALERT") || repair_find(p, end, "PARSE"));
 	const char *w = memchr(p, ' ', (size_t)(end - p));
 	if (!bare && w) {
 		w = skip_blanks(w, end);
@@ -344,8 +343,7 @@ bool repair_is_body_literal(const struct buf *line, const struct repair_context 
 	while (word > start && !is_blank(word[-1]) && word[-1] != '(')
 		word--;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if ((size_t)(brace - word) == strlen(names[i]) &&
-		    !strncasecmp(word, names[i], strlen(names[i])))
+		if ((size_t)(brace - word) == strlen(names[i]) && !strncasecmp(word, names[i], strlen(names[i])))
 			return true;
 	return false;
 }

@@ -67,16 +67,14 @@ static bool parse_date(const char *p, const char *end, struct parts *d)
 {
 	while (p < end && *p == ' ')
 		p++;
-	if (end - p > 4 && isalpha((unsigned char)*p) &&
-	    (p = memchr(p, ',', 5 < end - p ? 5 : (size_t)(end - p))))
+	if (end - p > 4 && isalpha((unsigned char)*p) && (p = memchr(p, ',', 5 < end - p ? 5 : (size_t)(end - p))))
 		p = pass(p, end, ", ");
-	if (!p || !(p = number(p, end, 2, &d->day)) || !(p = pass(p, end, "- ")) ||
-	    !(p = month(p, end, &d->month)) || !(p = pass(p, end, "- ")))
+	if (!p || !(p = number(p, end, 2, &d->day)) || !(p = pass(p, end, "- ")) || !(p = month(p, end, &d->month)) ||
+		!(p = pass(p, end, "- ")))
 		return false;
 	const char *year = p;
-	if (!(p = number(p, end, 4, &d->year)) || (p - year != 4 && p - year != 2) ||
-	    !(p = pass(p, end, " T")) || !(p = number(p, end, 2, &d->hour)) || !(p = pass(p, end, ":")) ||
-	    !(p = number(p, end, 2, &d->minute)))
+	if (!(p = number(p, end, 4, &d->year)) || (p - year != 4 && p - year != 2) || !(p = pass(p, end, " T")) ||
+		!(p = number(p, end, 2, &d->hour)) || !(p = pass(p, end, ":")) || !(p = number(p, end, 2, &d->minute)))
 		return false;
 	if (d->year < 100)
 		d->year += d->year < 70 ? 2000 : 1900;
@@ -97,10 +95,10 @@ static bool is_strict_date(const char *p, const char *end)
 		return false;
 	for (size_t i = 0; i < sizeof form - 1; i++) {
 		bool digit = isdigit((unsigned char)p[i]);
-		if (form[i] == '9'   ? !digit
-		    : form[i] == '_' ? !digit && p[i] != ' '
-		    : form[i] == '+' ? p[i] != '+' && p[i] != '-'
-				     : form[i] != 'a' && p[i] != form[i])
+		if (form[i] == '9'       ? !digit
+			: form[i] == '_' ? !digit && p[i] != ' '
+			: form[i] == '+' ? p[i] != '+' && p[i] != '-'
+					 : form[i] != 'a' && p[i] != form[i])
 			return false;
 	}
 	return month(p + 4, end, &ignored) != NULL;
@@ -119,8 +117,8 @@ static int mend_date(struct buf *line, size_t item, size_t value)
 		const char *close = memchr(p + 1, '"', (size_t)(end - p - 1));
 		if (close && parse_date(p + 1, close, &d)) {
 			int n = snprintf(text, sizeof text, "\"%02u-%.3s-%04u %02u:%02u:%02u %c%04d\"", d.day,
-					 months + d.month * 3, d.year, d.hour, d.minute, d.second,
-					 d.zone < 0 ? '-' : '+', d.zone < 0 ? -d.zone : d.zone);
+				months + d.month * 3, d.year, d.hour, d.minute, d.second, d.zone < 0 ? '-' : '+',
+				d.zone < 0 ? -d.zone : d.zone);
 			return repair_splice(line, value, (size_t)(close + 1 - p), text, (size_t)n);
 		}
 	}

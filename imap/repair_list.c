@@ -32,8 +32,8 @@ static int add_flags(struct buf *out, struct cursor *c, struct err *err)
 			break;
 		if (flag[0] == '"' || flag[0] == '(' || flag[0] == '{' || (n == 1 && flag[0] == '\\'))
 			continue;
-		if ((!first && buf_add_char(out, ' ', err)) ||
-		    (flag[0] != '\\' && buf_add_char(out, '\\', err)) || buf_add(out, flag, n, err))
+		if ((!first && buf_add_char(out, ' ', err)) || (flag[0] != '\\' && buf_add_char(out, '\\', err)) ||
+			buf_add(out, flag, n, err))
 			return -1;
 		first = false;
 	}
@@ -128,9 +128,8 @@ int repair_list(struct buf *line, const char *verb, size_t arguments_at, bool *l
 
 	buf_init(&out, line->len * 2 + 64);
 	skip(&c);
-	if (buf_printf(&out, &err, "* %s (", verb) || add_flags(&out, &c, &err) ||
-	    buf_add_str(&out, ") ", &err) || add_separator(&out, &c, &err) || buf_add_char(&out, ' ', &err) ||
-	    add_name(&out, &c, literal, &err))
+	if (buf_printf(&out, &err, "* %s (", verb) || add_flags(&out, &c, &err) || buf_add_str(&out, ") ", &err) ||
+		add_separator(&out, &c, &err) || buf_add_char(&out, ' ', &err) || add_name(&out, &c, literal, &err))
 		goto out;
 	result = repair_splice(line, 0, line->len, out.data, out.len);
 out:

@@ -12,10 +12,10 @@
 enum field { MESSAGE_ID, DATE, FROM, SUBJECT, FIELDS, RECEIPT_REQUEST = FIELDS, NO_FIELD };
 
 static const char *const field_names[] = {[MESSAGE_ID] = "message-id",
-					  [DATE] = "date",
-					  [FROM] = "from",
-					  [SUBJECT] = "subject",
-					  [RECEIPT_REQUEST] = "disposition-notification-to"};
+	[DATE] = "date",
+	[FROM] = "from",
+	[SUBJECT] = "subject",
+	[RECEIPT_REQUEST] = "disposition-notification-to"};
 
 struct value {
 	size_t len;
@@ -61,8 +61,7 @@ struct scan *scan_new(void)
 	struct scan *s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
-	s->sha256 =
-		EVP_MD_fetch(NULL, "SHA256", NULL); /* once: a fetch costs more than a small message's hash */
+	s->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL); /* once: a fetch costs more than a small message's hash */
 	s->hash = EVP_MD_CTX_new();
 	if (!s->sha256 || !s->hash || !reset(s))
 		scan_free(&s);
@@ -95,8 +94,7 @@ static void name_ended(struct scan *s)
 	while (s->name_len > 0 && is_blank(s->name[s->name_len - 1]))
 		s->name_len--;
 	for (int f = 0; f < NO_FIELD; f++) {
-		if (strlen(field_names[f]) == s->name_len &&
-		    strncasecmp(field_names[f], s->name, s->name_len) == 0)
+		if (strlen(field_names[f]) == s->name_len && strncasecmp(field_names[f], s->name, s->name_len) == 0)
 			s->field = (enum field)f;
 	}
 	if (s->field == RECEIPT_REQUEST) {
@@ -236,10 +234,10 @@ int scan_finish(struct scan *s, struct fingerprint *print, struct mail_defects *
 	if (s->line > s->defects.longest_line)
 		s->defects.longest_line = s->line;
 	*print = (struct fingerprint){.size = s->size,
-				      .message_id = take_value(&s->values[MESSAGE_ID]),
-				      .date = take_value(&s->values[DATE]),
-				      .from = take_value(&s->values[FROM]),
-				      .subject = take_value(&s->values[SUBJECT])};
+		.message_id = take_value(&s->values[MESSAGE_ID]),
+		.date = take_value(&s->values[DATE]),
+		.from = take_value(&s->values[FROM]),
+		.subject = take_value(&s->values[SUBJECT])};
 	*defects = s->defects;
 	bool hashed = EVP_DigestFinal_ex(s->hash, print->sha256, NULL) == 1;
 	bool fine = reset(s) && hashed && print->message_id && print->date && print->from && print->subject;

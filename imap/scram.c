@@ -31,15 +31,15 @@ static int hmac(const void *key, size_t key_n, const void *data, size_t n, unsig
 static int add_name(struct buf *out, const char *name, struct err *err)
 {
 	for (; *name; name++)
-		if (*name == ','   ? buf_add_str(out, "=2C", err)
-		    : *name == '=' ? buf_add_str(out, "=3D", err)
-				   : buf_add_char(out, *name, err))
+		if (*name == ','       ? buf_add_str(out, "=2C", err)
+			: *name == '=' ? buf_add_str(out, "=3D", err)
+				       : buf_add_char(out, *name, err))
 			return -1;
 	return 0;
 }
 
 int scram_new(struct scram **out, const char *user, const char *authzid, const struct secret *password,
-	      const char *nonce, struct err *err)
+	const char *nonce, struct err *err)
 {
 	struct scram *s = calloc(1, sizeof *s);
 	struct buf gs2, bare;
@@ -52,9 +52,9 @@ int scram_new(struct scram **out, const char *user, const char *authzid, const s
 		goto failed;
 	}
 	if (buf_add_str(&gs2, "n,", err) ||
-	    (authzid && (buf_add_str(&gs2, "a=", err) || add_name(&gs2, authzid, err))) ||
-	    buf_add_char(&gs2, ',', err) || buf_add_str(&bare, "n=", err) || add_name(&bare, user, err) ||
-	    buf_printf(&bare, err, ",r=%s", nonce))
+		(authzid && (buf_add_str(&gs2, "a=", err) || add_name(&gs2, authzid, err))) ||
+		buf_add_char(&gs2, ',', err) || buf_add_str(&bare, "n=", err) || add_name(&bare, user, err) ||
+		buf_printf(&bare, err, ",r=%s", nonce))
 		goto failed;
 	s->gs2 = buf_take(&gs2);
 	s->bare = buf_take(&bare);
@@ -106,8 +106,7 @@ static int parse_challenge(const char *p, size_t n, struct challenge *out, struc
 		} else {
 			for (const char *d = p + 2; d < stop; d++) {
 				if (!isdigit((unsigned char)*d) || out->iterations > SCRAM_ITERATIONS_MAX)
-					return err_set(
-						err, ERR_PROTOCOL,
+					return err_set(err, ERR_PROTOCOL,
 						"the server's SCRAM iteration count is not acceptable");
 				out->iterations = out->iterations * 10 + (*d - '0');
 			}
@@ -121,18 +120,17 @@ static int parse_challenge(const char *p, size_t n, struct challenge *out, struc
 
 /* message: the AuthMessage of RFC 5802 section 3. */
 static int compute(struct scram *s, const struct challenge *c, const struct buf *salt, const char *message,
-		   unsigned char proof[HASH], struct err *err)
+	unsigned char proof[HASH], struct err *err)
 {
 	unsigned char salted[HASH], client_key[HASH], stored[HASH], signature[HASH], server_key[HASH];
 	unsigned size = HASH;
 	size_t n = strlen(message);
 	bool fine = PKCS5_PBKDF2_HMAC(secret_bytes(s->password), (int)secret_len(s->password),
-				      (const unsigned char *)salt->data, (int)salt->len, (int)c->iterations,
-				      EVP_sha256(), HASH, salted) == 1 &&
+			    (const unsigned char *)salt->data, (int)salt->len, (int)c->iterations, EVP_sha256(), HASH,
+			    salted) == 1 &&
 		    !hmac(salted, HASH, "Client Key", 10, client_key) &&
 		    EVP_Digest(client_key, HASH, stored, &size, EVP_sha256(), NULL) == 1 &&
-		    !hmac(stored, HASH, message, n, signature) &&
-		    !hmac(salted, HASH, "Server Key", 10, server_key) &&
+		    !hmac(stored, HASH, message, n, signature) && !hmac(salted, HASH, "Server Key", 10, server_key) &&
 		    !hmac(server_key, HASH, message, n, s->signature);
 
 	for (size_t i = 0; fine && i < HASH; i++)
@@ -162,16 +160,15 @@ int scram_prove(struct scram *s, const char *server_first, size_t n, struct buf 
 		goto out;
 	/* It must go on from our nonce, or somebody replays an old exchange. */
 	if (c.nonce_n <= strlen(s->nonce) || memcmp(c.nonce, s->nonce, strlen(s->nonce)) ||
-	    memchr(server_first, 0, n) || !salt.len) {
+		memchr(server_first, 0, n) || !salt.len) {
 		err_set(err, ERR_PROTOCOL, "the server's SCRAM challenge does not belong to this sign-in");
 		goto out;
 	}
-	if (buf_add_str(&without_proof, "c=", err) ||
-	    base64_encode(&without_proof, s->gs2, strlen(s->gs2), err) ||
-	    buf_printf(&without_proof, err, ",r=%.*s", (int)c.nonce_n, c.nonce) ||
-	    buf_printf(&message, err, "%s,%.*s,%s", s->bare, (int)n, server_first, buf_str(&without_proof)) ||
-	    compute(s, &c, &salt, buf_str(&message), proof, err) ||
-	    buf_printf(out, err, "%s,p=", buf_str(&without_proof)) || base64_encode(out, proof, HASH, err))
+	if (buf_add_str(&without_proof, "c=", err) || base64_encode(&without_proof, s->gs2, strlen(s->gs2), err) ||
+		buf_printf(&without_proof, err, ",r=%.*s", (int)c.nonce_n, c.nonce) ||
+		buf_printf(&message, err, "%s,%.*s,%s", s->bare, (int)n, server_first, buf_str(&without_proof)) ||
+		compute(s, &c, &salt, buf_str(&message), proof, err) ||
+		buf_printf(out, err, "%s,p=", buf_str(&without_proof)) || base64_encode(out, proof, HASH, err))
 		goto out;
 	s->proved = true;
 	result = 0;
@@ -196,8 +193,7 @@ int scram_verify(const struct scram *s, const char *server_final, size_t n, stru
 		return err_set(err, ERR_PROTOCOL, "the server's last SCRAM message is malformed");
 	const char *comma = memchr(server_final, ',', n);
 	buf_init(&signature, HASH);
-	if (base64_decode(&signature, server_final + 2, (comma ? (size_t)(comma - server_final) : n) - 2,
-			  err))
+	if (base64_decode(&signature, server_final + 2, (comma ? (size_t)(comma - server_final) : n) - 2, err))
 		err_set(err, ERR_PROTOCOL, "the server's last SCRAM message is malformed");
 	else if (signature.len != HASH || CRYPTO_memcmp(signature.data, s->signature, HASH))
 		err_set(err, ERR_PROTOCOL,

@@ -14,7 +14,7 @@ struct scram;
 
 /* nonce: printable, without a comma. authzid may be NULL. All copied except password, which is borrowed until scram_free. */
 int scram_new(struct scram **out, const char *user, const char *authzid, const struct secret *password,
-	      const char *nonce, struct err *err);
+	const char *nonce, struct err *err);
 /* The client's first message. */
 int scram_first(const struct scram *s, struct buf *out, struct err *err);
 /* The server's first message in, the client's proof out. ERR_PROTOCOL when it breaks the rules. */

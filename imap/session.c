@@ -72,12 +72,10 @@ static bool is_reason_to_leave(enum err_kind kind, bool is_alert)
 {
 	if (kind == ERR_BUSY || kind == ERR_THROTTLED || kind == ERR_BANNED)
 		return true;
-	return !is_alert &&
-	       (kind == ERR_CREDENTIALS || kind == ERR_RIGHTS || kind == ERR_MAILBOX || kind == ERR_TLS);
+	return !is_alert && (kind == ERR_CREDENTIALS || kind == ERR_RIGHTS || kind == ERR_MAILBOX || kind == ERR_TLS);
 }
 
-static int explain_leaving(struct conn *c, const struct repair_status *words, const char *doing,
-			   struct err *err)
+static int explain_leaving(struct conn *c, const struct repair_status *words, const char *doing, struct err *err)
 {
 	struct repair_status said = *words;
 	bool is_bye = !strcmp(said.verb, "BYE");
@@ -140,8 +138,8 @@ int session_flush(struct conn *c, struct err *err)
 	return 0;
 }
 
-__attribute__((format(printf, 3, 0))) static int format_line(struct buf *line, int tag, const char *fmt,
-							     va_list ap, struct err *err)
+__attribute__((format(printf, 3, 0))) static int format_line(
+	struct buf *line, int tag, const char *fmt, va_list ap, struct err *err)
 {
 	va_list again;
 
@@ -200,9 +198,7 @@ static int take_answer(struct conn *c, int tag, enum reply *reply, struct err *e
 	}
 	if (c->in_flight > 0)
 		c->in_flight--;
-	*reply = !strcmp(c->answer.verb, "OK")   ? REPLY_OK
-		 : !strcmp(c->answer.verb, "NO") ? REPLY_NO
-						 : REPLY_BAD;
+	*reply = !strcmp(c->answer.verb, "OK") ? REPLY_OK : !strcmp(c->answer.verb, "NO") ? REPLY_NO : REPLY_BAD;
 	return 0;
 }
 
@@ -263,8 +259,7 @@ static int pass_untagged(struct conn *c, struct err *err)
 {
 	char scratch[4096];
 
-	if (repair_classify(c->imap->imap_stream_buffer->str, c->imap->imap_stream_buffer->len) ==
-	    REPAIR_STATUS)
+	if (repair_classify(c->imap->imap_stream_buffer->str, c->imap->imap_stream_buffer->len) == REPAIR_STATUS)
 		return 0;
 	for (;;) {
 		const MMAPString *line = c->imap->imap_stream_buffer;
@@ -282,8 +277,8 @@ static int pass_untagged(struct conn *c, struct err *err)
 		for (; digit < end - 1; digit++)
 			n = n * 10 + (uint64_t)(line->str[digit] - '0');
 		while (n) { /* the filter has capped it */
-			ssize_t r = mailstream_read(c->stream, scratch,
-						    n < sizeof scratch ? (size_t)n : sizeof scratch);
+			ssize_t r =
+				mailstream_read(c->stream, scratch, n < sizeof scratch ? (size_t)n : sizeof scratch);
 			if (r <= 0)
 				return session_lost(c, "waiting for the server's answer", err);
 			n -= (uint64_t)r;
@@ -334,13 +329,12 @@ static void keep_capabilities(struct conn *c, const char *p, const char *end)
 			p++;
 		bool is_auth = p - word > 5 && !strncasecmp(word, "AUTH=", 5);
 		char *text =
-			p > word ? strndup(is_auth ? word + 5 : word, (size_t)(p - word) - (is_auth ? 5 : 0))
-				 : NULL;
+			p > word ? strndup(is_auth ? word + 5 : word, (size_t)(p - word) - (is_auth ? 5 : 0)) : NULL;
 		struct mailimap_capability *cap =
 			!text ? NULL
-			      : mailimap_capability_new(is_auth ? MAILIMAP_CAPABILITY_AUTH_TYPE
-								: MAILIMAP_CAPABILITY_NAME,
-							is_auth ? text : NULL, is_auth ? NULL : text);
+			      : mailimap_capability_new(
+					is_auth ? MAILIMAP_CAPABILITY_AUTH_TYPE : MAILIMAP_CAPABILITY_NAME,
+					is_auth ? text : NULL, is_auth ? NULL : text);
 		if (cap && clist_append(list, cap))
 			mailimap_capability_free(cap);
 		else if (!cap)
@@ -363,9 +357,8 @@ int session_greet(struct conn *c, bool *preauth, struct err *err)
 	c->imap->imap_connection_info = mailimap_connection_info_new();
 	if (!c->imap->imap_connection_info)
 		return err_set(err, ERR_MEMORY, "out of memory");
-	if (!mailimap_read_line(c->imap) || line->len == 0 ||
-	    !repair_parse_status(line->str, line->len, &said) || strcmp(said.tag, "*") ||
-	    (strcmp(said.verb, "OK") && strcmp(said.verb, "PREAUTH")))
+	if (!mailimap_read_line(c->imap) || line->len == 0 || !repair_parse_status(line->str, line->len, &said) ||
+		strcmp(said.tag, "*") || (strcmp(said.verb, "OK") && strcmp(said.verb, "PREAUTH")))
 		return session_lost(c, "waiting for the server's greeting", err);
 	const char *end = line->str + line->len, *code = repair_find(line->str, end, "[CAPABILITY ");
 	if (code)
@@ -383,7 +376,7 @@ bool session_appenduid(const struct conn *c, uint32_t *uidvalidity, uint32_t *ui
 	char *rest;
 
 	if (strcmp(c->answer.verb, "OK") || strcmp(c->answer.code, "APPENDUID") ||
-	    !isdigit((unsigned char)c->answer.arguments[0]))
+		!isdigit((unsigned char)c->answer.arguments[0]))
 		return false;
 	unsigned long long first = strtoull(c->answer.arguments, &rest, 10);
 	if (*rest != ' ' || !isdigit((unsigned char)rest[1]))

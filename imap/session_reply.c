@@ -17,41 +17,36 @@ struct by_code {
 /* RFC 5530 unless noted. */
 static const struct by_code codes[] = {
 	{"AUTHENTICATIONFAILED", ERR_CREDENTIALS, ERR_CREDENTIALS,
-	 "the user name or the password is wrong (or the host wants an app password)"},
+		"the user name or the password is wrong (or the host wants an app password)"},
 	{"AUTHORIZATIONFAILED", ERR_RIGHTS, ERR_RIGHTS,
-	 "the sign-in is right, but it may not act as this mailbox: check the administrator's rights and the "
-	 "mailbox's name"},
+		"the sign-in is right, but it may not act as this mailbox: check the administrator's rights and the "
+		"mailbox's name"},
 	{"EXPIRED", ERR_CREDENTIALS, ERR_CREDENTIALS, "the password has expired: set a new one at the host"},
-	{"PRIVACYREQUIRED", ERR_TLS, ERR_TLS,
-	 "the server wants encryption: use --tls starttls or --tls implicit"},
-	{"CONTACTADMIN", ERR_RIGHTS, ERR_RIGHTS,
-	 "the host's administrator must act: pass on the server's words"},
+	{"PRIVACYREQUIRED", ERR_TLS, ERR_TLS, "the server wants encryption: use --tls starttls or --tls implicit"},
+	{"CONTACTADMIN", ERR_RIGHTS, ERR_RIGHTS, "the host's administrator must act: pass on the server's words"},
 	{"NOPERM", ERR_RIGHTS, ERR_RIGHTS, "this user may not do that here: check the rights on this folder"},
 	{"WEBALERT", ERR_CREDENTIALS, ERR_CREDENTIALS, /* Gmail (T) */
-	 "the host wants a sign-in by browser first: open the address in its words, or use an app password"},
+		"the host wants a sign-in by browser first: open the address in its words, or use an app password"},
 	{"UNAVAILABLE", ERR_BUSY, ERR_BUSY, "a part of the server is down for the moment"},
 	{"INUSE", ERR_BUSY, ERR_BUSY, "another program holds the mailbox"},
 	{"SYS/TEMP", ERR_BUSY, ERR_BUSY, ""}, /* Cyrus (T) */
 	{"THROTTLED", ERR_THROTTLED, ERR_THROTTLED,
-	 "the host limits how fast mail is read"}, /* Gmail (S: Dovecot's imapc) */
+		"the host limits how fast mail is read"}, /* Gmail (S: Dovecot's imapc) */
 	{"LIMIT", ERR_PROTOCOL, ERR_BUSY,
-	 "a limit of the server was reached: fewer connections at once, or ask its administrator"},
+		"a limit of the server was reached: fewer connections at once, or ask its administrator"},
 	{"OVERQUOTA", ERR_QUOTA, ERR_QUOTA, "the mailbox is full"},
 	{"TOOBIG", ERR_TOO_BIG, ERR_PROTOCOL, "the message is larger than the server takes"}, /* RFC 7889 */
 	{"ALREADYEXISTS", ERR_FOLDER, ERR_PROTOCOL, ""},
 	{"NONEXISTENT", ERR_FOLDER, ERR_MAILBOX, "it is not there (any more)"},
-	{"TRYCREATE", ERR_FOLDER, ERR_MAILBOX, "the folder is not there"}, /* RFC 9051 */
-	{"HASCHILDREN", ERR_FOLDER, ERR_PROTOCOL, ""},                     /* RFC 9051 */
-	{"REFERRAL", ERR_FOLDER, ERR_RIGHTS,
-	 "it lives on another server, which the words name"}, /* RFC 2193 */
-	{"UNKNOWN-CTE", ERR_MESSAGE, ERR_PROTOCOL, ""},       /* RFC 3516 */
+	{"TRYCREATE", ERR_FOLDER, ERR_MAILBOX, "the folder is not there"},                        /* RFC 9051 */
+	{"HASCHILDREN", ERR_FOLDER, ERR_PROTOCOL, ""},                                            /* RFC 9051 */
+	{"REFERRAL", ERR_FOLDER, ERR_RIGHTS, "it lives on another server, which the words name"}, /* RFC 2193 */
+	{"UNKNOWN-CTE", ERR_MESSAGE, ERR_PROTOCOL, ""},                                           /* RFC 3516 */
 	{"EXPUNGEISSUED", ERR_GONE, ERR_PROTOCOL, ""},
 	{"CORRUPTION", ERR_PROTOCOL, ERR_BUSY,
-	 "the server's own data are damaged: its administrator must repair this mailbox"},
-	{"SERVERBUG", ERR_PROTOCOL, ERR_BUSY,
-	 "an error inside the server: its log tells its administrator more"},
-	{"CLIENTBUG", ERR_PROTOCOL, ERR_PROTOCOL,
-	 "the server calls this a mistake of ours: please report it"},
+		"the server's own data are damaged: its administrator must repair this mailbox"},
+	{"SERVERBUG", ERR_PROTOCOL, ERR_BUSY, "an error inside the server: its log tells its administrator more"},
+	{"CLIENTBUG", ERR_PROTOCOL, ERR_PROTOCOL, "the server calls this a mistake of ours: please report it"},
 	{"CANNOT", ERR_PROTOCOL, ERR_PROTOCOL, "the server will never do that"},
 	{"BADCHARSET", ERR_PROTOCOL, ERR_PROTOCOL, ""},
 };
@@ -77,7 +72,7 @@ static const struct by_text throttles[] = {
 	{"Suggested Backoff Time", ALWAYS, ERR_THROTTLED, ""},
 	/* Gmail (T): 2,500 MB of download a day; the account is shut for up to 24 hours. */
 	{"exceeded command or bandwidth limits", ALWAYS, ERR_THROTTLED,
-	 "Gmail's daily limit: it opens again within 24 hours"},
+		"Gmail's daily limit: it opens again within 24 hours"},
 	{"bandwidth limit", ALWAYS, ERR_THROTTLED, ""},
 	{"rate limit", ALWAYS, ERR_THROTTLED, ""},
 	{"too many requests", ALWAYS, ERR_THROTTLED, ""},
@@ -87,29 +82,28 @@ static const struct by_text throttles[] = {
 /* From the top; the first that fits counts. */
 static const struct by_text texts[] = {
 	/* Exchange Online, spec/exchange-online.md section 2 */
-	{"User is authenticated but not connected", ALWAYS, ERR_BUSY,
-	 exchange_access}, /* S, T: never loop on it */
+	{"User is authenticated but not connected", ALWAYS, ERR_BUSY, exchange_access}, /* S, T: never loop on it */
 	{"Maximum size of appendable message", ALWAYS, ERR_TOO_BIG,
-	 "raise the mailbox's limit: Set-Mailbox -MaxReceiveSize 150MB"}, /* S */
+		"raise the mailbox's limit: Set-Mailbox -MaxReceiveSize 150MB"}, /* S */
 	{"Command Argument Error. 11", SIGNED_IN, ERR_MESSAGE,
-	 "Exchange says this of a message that is too big, of a full mailbox and of lines over about 10,000 "
-	 "octets"}, /* T */
+		"Exchange says this of a message that is too big, of a full mailbox and of lines over about 10,000 "
+		"octets"}, /* T */
 	{"Command Error. 12", SIGNED_IN, ERR_MESSAGE,
-	 "Exchange says this of a message that is too big, of a full mailbox and of lines over about 10,000 "
-	 "octets"},                                             /* T */
+		"Exchange says this of a message that is too big, of a full mailbox and of lines over about 10,000 "
+		"octets"},                                      /* T */
 	{"Command Argument Error", SIGNED_IN, ERR_MESSAGE, ""}, /* T */
 	{"Server Unavailable. 15", SIGNED_IN, ERR_BUSY,
-	 "if it stays so the mailbox is probably full: look at its quota"}, /* T */
-	{"Server Unavailable", ALWAYS, ERR_BUSY, ""},                       /* T */
+		"if it stays so the mailbox is probably full: look at its quota"}, /* T */
+	{"Server Unavailable", ALWAYS, ERR_BUSY, ""},                              /* T */
 	{"Folder name is reserved", ALWAYS, ERR_FOLDER,
-	 "Exchange keeps this name for itself: map the folder to another"},                     /* S */
+		"Exchange keeps this name for itself: map the folder to another"},              /* S */
 	{"Mailbox already exists", SIGNED_IN, ERR_FOLDER, "Exchange takes names without case"}, /* S */
 	{"Message contains invalid header", SIGNED_IN, ERR_MESSAGE,
-	 "Exchange refuses 8-bit or NUL octets in the header"}, /* S */
+		"Exchange refuses 8-bit or NUL octets in the header"}, /* S */
 	{"AUTHENTICATE failed", SIGNING_IN, ERR_CREDENTIALS,
-	 "for Exchange: check the app's IMAP.AccessAsApp with consent, New-ServicePrincipal with the "
-	 "enterprise application's object "
-	 "id, and FullAccess on this mailbox"}, /* D */
+		"for Exchange: check the app's IMAP.AccessAsApp with consent, New-ServicePrincipal with the "
+		"enterprise application's object "
+		"id, and FullAccess on this mailbox"}, /* D */
 	/* bans: before wrong passwords, whose words they repeat */
 	{"too many failed", ALWAYS, ERR_BANNED, ""},
 	{"too many login failures", ALWAYS, ERR_BANNED, ""},
@@ -128,16 +122,15 @@ static const struct by_text texts[] = {
 	{"blocked by", ALWAYS, ERR_BANNED, ""},
 	/* too much at once */
 	{"too many simultaneous connections", ALWAYS, ERR_BUSY,
-	 "Gmail allows 15 connections a mailbox"}, /* Gmail (D) */
+		"Gmail allows 15 connections a mailbox"}, /* Gmail (D) */
 	{"too many connections", ALWAYS, ERR_BUSY,
-	 "fewer connections at once to this host"}, /* Courier: 4 an address */
+		"fewer connections at once to this host"}, /* Courier: 4 an address */
 	{"too many open connections", ALWAYS, ERR_BUSY, "fewer connections at once to this host"},
 	{"too many sessions", ALWAYS, ERR_BUSY, "fewer connections at once to this host"},
-	{"too many logins", ALWAYS, ERR_BUSY, "fewer connections at once to this host"}, /* Cyrus */
-	{"maximum number of connections", ALWAYS, ERR_BUSY,
-	 "fewer connections at once to this host"},                                          /* Dovecot */
-	{"maximum connection", ALWAYS, ERR_BUSY, "fewer connections at once to this host"},  /* Courier */
-	{"maximum login limit", ALWAYS, ERR_BUSY, "fewer connections at once to this host"}, /* Courier */
+	{"too many logins", ALWAYS, ERR_BUSY, "fewer connections at once to this host"},               /* Cyrus */
+	{"maximum number of connections", ALWAYS, ERR_BUSY, "fewer connections at once to this host"}, /* Dovecot */
+	{"maximum connection", ALWAYS, ERR_BUSY, "fewer connections at once to this host"},            /* Courier */
+	{"maximum login limit", ALWAYS, ERR_BUSY, "fewer connections at once to this host"},           /* Courier */
 	{"connection limit", ALWAYS, ERR_BUSY, "fewer connections at once to this host"},
 	{"maintenance", ALWAYS, ERR_BUSY, ""},
 	{"try again later", ALWAYS, ERR_BUSY, ""},
@@ -146,15 +139,14 @@ static const struct by_text texts[] = {
 	{"temporarily", ALWAYS, ERR_BUSY, ""},
 	{"shutting down", ALWAYS, ERR_BUSY, ""},
 	{"Internal error occurred", SIGNING_IN, ERR_BUSY,
-	 "an error inside the server: its log tells its administrator more"}, /* Dovecot */
+		"an error inside the server: its log tells its administrator more"}, /* Dovecot */
 	/* signing in */
 	{"Application-specific password required", ALWAYS, ERR_CREDENTIALS,
-	 "make an app password for this account, or use XOAUTH2"}, /* Gmail (D) */
+		"make an app password for this account, or use XOAUTH2"}, /* Gmail (D) */
 	{"app password", SIGNING_IN, ERR_CREDENTIALS, "make an app password for this account"},
 	{"log in via your web browser", ALWAYS, ERR_CREDENTIALS,
-	 "sign in by browser once, or use an app password"}, /* Gmail (D) */
-	{"not enabled for IMAP", ALWAYS, ERR_RIGHTS,
-	 "switch IMAP on in this mailbox's settings"}, /* Gmail (D) */
+		"sign in by browser once, or use an app password"},                                /* Gmail (D) */
+	{"not enabled for IMAP", ALWAYS, ERR_RIGHTS, "switch IMAP on in this mailbox's settings"}, /* Gmail (D) */
 	{"IMAP access is disabled", ALWAYS, ERR_RIGHTS, "switch IMAP on in this mailbox's settings"},
 	{"IMAP is disabled", ALWAYS, ERR_RIGHTS, "switch IMAP on in this mailbox's settings"},
 	{"enable IMAP", SIGNING_IN, ERR_RIGHTS, "switch IMAP on in this mailbox's settings"},
@@ -166,7 +158,7 @@ static const struct by_text texts[] = {
 	{"password expired", ALWAYS, ERR_CREDENTIALS, "set a new password at the host"},
 	{"password has expired", ALWAYS, ERR_CREDENTIALS, "set a new password at the host"},
 	{"Plaintext authentication disallowed", SIGNING_IN, ERR_TLS,
-	 "use --tls starttls or --tls implicit"}, /* Dovecot */
+		"use --tls starttls or --tls implicit"}, /* Dovecot */
 	{"cleartext", SIGNING_IN, ERR_TLS, "use --tls starttls or --tls implicit"},
 	/* full */
 	{"over quota", ALWAYS, ERR_QUOTA, "the mailbox is full"},
@@ -224,14 +216,13 @@ int64_t session_reply_wait_ms(const char *words)
 	return value > DAY_MS ? DAY_MS : value;
 }
 
-static const struct by_text *find_text(const struct by_text *table, size_t n, const char *all,
-				       bool signing_in)
+static const struct by_text *find_text(const struct by_text *table, size_t n, const char *all, bool signing_in)
 {
 	const char *end = all + strlen(all);
 
 	for (size_t i = 0; i < n; i++)
 		if ((table[i].when == ALWAYS || (table[i].when == SIGNING_IN) == signing_in) &&
-		    repair_find(all, end, table[i].words))
+			repair_find(all, end, table[i].words))
 			return &table[i];
 	return NULL;
 }
@@ -246,8 +237,7 @@ static const struct by_code *find_code(const char *code)
 
 static enum err_kind judge(const struct repair_status *said, bool signing_in, const char **hint)
 {
-	const struct by_text *text =
-		find_text(throttles, sizeof throttles / sizeof *throttles, said->all, signing_in);
+	const struct by_text *text = find_text(throttles, sizeof throttles / sizeof *throttles, said->all, signing_in);
 	const struct by_code *code = find_code(said->code);
 
 	if (!text) {
@@ -270,8 +260,7 @@ static enum err_kind judge(const struct repair_status *said, bool signing_in, co
 	return ERR_CREDENTIALS;
 }
 
-int session_reply_explain(const struct repair_status *said, bool signing_in, const char *doing,
-			  struct err *err)
+int session_reply_explain(const struct repair_status *said, bool signing_in, const char *doing, struct err *err)
 {
 	const char *hint;
 	enum err_kind kind = judge(said, signing_in, &hint);
@@ -283,7 +272,6 @@ int session_reply_explain(const struct repair_status *said, bool signing_in, con
 		err_server(err, said->all, strlen(said->all));
 	if (hint[0])
 		err_hint(err, "%s", hint);
-	err->retry_after_ms =
-		kind == ERR_THROTTLED || kind == ERR_BUSY ? session_reply_wait_ms(said->all) : -1;
+	err->retry_after_ms = kind == ERR_THROTTLED || kind == ERR_BUSY ? session_reply_wait_ms(said->all) : -1;
 	return -1;
 }

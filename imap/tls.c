@@ -126,8 +126,8 @@ static int64_t time_of(const ASN1_TIME *t)
 
 	if (!t || !ASN1_TIME_to_tm(t, &tm))
 		return 0;
-	return clock_join(&(struct clock_fields){tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-						 tm.tm_min, tm.tm_sec});
+	return clock_join(
+		&(struct clock_fields){tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec});
 }
 
 static void add_name(char *out, size_t size, const unsigned char *name, int n)
@@ -188,11 +188,11 @@ static void hint_unknown_issuer(const struct check *check, struct err *err)
 
 	if (inspector)
 		err_hint(err,
-			 "the issuer looks like %s, which opens encrypted connections on the way: have this "
-			 "host exempted from "
-			 "inspection, or give that product's CA with --ca-file if your organisation means it "
-			 "so",
-			 inspector);
+			"the issuer looks like %s, which opens encrypted connections on the way: have this "
+			"host exempted from "
+			"inspection, or give that product's CA with --ca-file if your organisation means it "
+			"so",
+			inspector);
 	else
 		err_hint(err, "its issuer is not trusted on this machine: give the issuer's CA in PEM with "
 			      "--ca-file; if you expected a public "
@@ -205,14 +205,12 @@ static int explain_certificate(const struct tls_conf *conf, const struct check *
 	int code = check->first_error;
 
 	err_set(err, ERR_CERTIFICATE, "the certificate of %s is rejected: %s (issuer: %s)", conf->host,
-		X509_verify_cert_error_string(code),
-		check->facts->issuer[0] ? check->facts->issuer : "unknown");
+		X509_verify_cert_error_string(code), check->facts->issuer[0] ? check->facts->issuer : "unknown");
 	clock_format(check->facts->expires_at, until, sizeof until);
 	switch (code) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-		err_hint(err,
-			 "it was valid until %s: the host must renew it (or this machine's clock is wrong)",
-			 until);
+		err_hint(
+			err, "it was valid until %s: the host must renew it (or this machine's clock is wrong)", until);
 		break;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		err_hint(err, "it is not valid yet: this machine's clock is probably wrong");
@@ -224,7 +222,7 @@ static int explain_certificate(const struct tls_conf *conf, const struct check *
 			break;
 		}
 		err_hint(err, "it was made for %s: give one of these names as --host",
-			 check->names[0] ? check->names : check->facts->subject);
+			check->names[0] ? check->names : check->facts->subject);
 		break;
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 		if (tls_inspector(check->facts->issuer)) {
@@ -251,20 +249,17 @@ static int explain_handshake(const struct tls_conf *conf, struct err *err)
 	unsigned long e = ERR_peek_last_error();
 	int code = ERR_GET_REASON(e);
 
-	err_set(err, ERR_TLS, "the TLS handshake with %s failed: %s", conf->host,
-		last_reason(reason, sizeof reason));
+	err_set(err, ERR_TLS, "the TLS handshake with %s failed: %s", conf->host, last_reason(reason, sizeof reason));
 	if (code == SSL_R_UNSUPPORTED_PROTOCOL || code == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION ||
-	    code == SSL_R_WRONG_SSL_VERSION)
-		err_hint(err,
-			 "the host speaks only TLS older than 1.2, which is not safe: it must be updated");
+		code == SSL_R_WRONG_SSL_VERSION)
+		err_hint(err, "the host speaks only TLS older than 1.2, which is not safe: it must be updated");
 	else if (!e || code == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		err_hint(err, "the connection broke during the handshake: a firewall that looks into "
 			      "connections, or too many connections "
 			      "from this address");
 	else
-		err_hint(err,
-			 "port %u may not be a TLS port: try --port 993, or --tls starttls with --port 143",
-			 conf->port);
+		err_hint(err, "port %u may not be a TLS port: try --port 993, or --tls starttls with --port 143",
+			conf->port);
 	return -1;
 }
 
@@ -282,8 +277,7 @@ static int refuse_clear_text(int fd, const struct tls_conf *conf, struct err *er
 	err_set(err, ERR_TLS, "%s speaks clear text on port %u", conf->host, conf->port);
 	err_server(err, words, (size_t)n);
 	if (!conf->starttls)
-		err_hint(err,
-			 "use --tls starttls on this port, or another port (993 is the usual one for TLS)");
+		err_hint(err, "use --tls starttls on this port, or another port (993 is the usual one for TLS)");
 	return -1;
 }
 
@@ -300,8 +294,8 @@ static SSL_CTX *new_context(const struct tls_conf *conf, struct err *err)
 	}
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_ENABLE_PARTIAL_WRITE |
-				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_mode(
+		ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(ctx, 1); /* several records a read */
 	SSL_CTX_set_default_read_buffer_len(ctx, READ_BUFFER);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
@@ -337,8 +331,8 @@ static int expect_host(SSL *ssl, const char *host)
 	return SSL_set1_host(ssl, name) && SSL_set_tlsext_host_name(ssl, name) ? 0 : -1;
 }
 
-static int handshake(struct tls *t, int fd, const struct tls_conf *conf, struct check *check,
-		     struct stop *stop, int64_t deadline, struct err *err)
+static int handshake(struct tls *t, int fd, const struct tls_conf *conf, struct check *check, struct stop *stop,
+	int64_t deadline, struct err *err)
 {
 	for (;;) {
 		/* Only before its first octet: later the socket may stand in the middle of a record. */
@@ -360,20 +354,19 @@ static int handshake(struct tls *t, int fd, const struct tls_conf *conf, struct 
 			return -1;
 		err_set(err, ERR_TLS, "the TLS handshake with %s was not finished in time", conf->host);
 		err_hint(err,
-			 "the host does not answer TLS on port %u: try --tls starttls with --port 143; or a "
-			 "firewall holds the "
-			 "connection",
-			 conf->port);
+			"the host does not answer TLS on port %u: try --tls starttls with --port 143; or a "
+			"firewall holds the "
+			"connection",
+			conf->port);
 		return -1;
 	}
 }
 
 int tls_open(struct tls **out, int fd, const struct tls_conf *conf, struct stop *stop, int64_t deadline,
-	     struct tls_facts *facts, struct err *err)
+	struct tls_facts *facts, struct err *err)
 {
 	struct tls *t = calloc(1, sizeof *t);
-	struct check check = {
-		.facts = facts, .accept_any = conf->accept_any_certificate, .first_error = X509_V_OK};
+	struct check check = {.facts = facts, .accept_any = conf->accept_any_certificate, .first_error = X509_V_OK};
 
 	*out = NULL;
 	memset(facts, 0, sizeof *facts);
@@ -435,8 +428,8 @@ static long settle(struct tls *t, int r, short *want, const char *doing, struct 
 	case SSL_ERROR_ZERO_RETURN:
 		return err_set(err, ERR_LOST, "the server closed the connection");
 	default:
-		return err_set(err, ERR_LOST, "the connection broke while %s: %s", doing,
-			       last_reason(reason, sizeof reason));
+		return err_set(
+			err, ERR_LOST, "the connection broke while %s: %s", doing, last_reason(reason, sizeof reason));
 	}
 }
 

@@ -30,7 +30,7 @@ const char *tls_inspector(const char *issuer);
 
 /* Handshake over fd until the deadline (clock_mono_ms). facts are filled as far as it got, also on failure. */
 int tls_open(struct tls **out, int fd, const struct tls_conf *conf, struct stop *stop, int64_t deadline,
-	     struct tls_facts *facts, struct err *err);
+	struct tls_facts *facts, struct err *err);
 void tls_free(struct tls **t);
 
 /* >0: octets. 0: not now, *want tells for which event of the socket (POLLIN, POLLOUT) to wait. -1: *err. */

@@ -45,8 +45,7 @@ static int skip_response(mailstream *stream, MMAPString *b, size_t *p)
 		char *newline = memchr(b->str + *p, '\n', b->len - *p);
 		if (!newline)
 			return -1;
-		size_t end = (size_t)(newline - b->str),
-		       text = end > *p && b->str[end - 1] == '\r' ? end - 1 : end;
+		size_t end = (size_t)(newline - b->str), text = end > *p && b->str[end - 1] == '\r' ? end - 1 : end;
 		int skipped = skip_literal(stream, b, *p, text);
 		if (skipped < 0)
 			return -1;
@@ -181,9 +180,8 @@ static int pass_item(mailstream *stream, MMAPString *b, size_t *p)
 	return skip_value(stream, b, p) ? MAILIMAP_ERROR_STREAM : MAILIMAP_NO_ERROR;
 }
 
-static int parse(int caller, mailstream *stream, MMAPString *b, struct mailimap_parser_context *context,
-		 size_t *at, struct mailimap_extension_data **result, size_t rate,
-		 progress_function *progress)
+static int parse(int caller, mailstream *stream, MMAPString *b, struct mailimap_parser_context *context, size_t *at,
+	struct mailimap_extension_data **result, size_t rate, progress_function *progress)
 {
 	size_t p = *at;
 	int failed = MAILIMAP_ERROR_PARSE;
@@ -195,8 +193,7 @@ static int parse(int caller, mailstream *stream, MMAPString *b, struct mailimap_
 		return MAILIMAP_ERROR_PARSE;
 	if (caller == MAILIMAP_EXTENDED_PARSER_RESPONSE_DATA)
 		failed = pass_response(stream, b, &p);
-	else if (caller == MAILIMAP_EXTENDED_PARSER_FETCH_DATA ||
-		 caller == MAILIMAP_EXTENDED_PARSER_STATUS_ATT)
+	else if (caller == MAILIMAP_EXTENDED_PARSER_FETCH_DATA || caller == MAILIMAP_EXTENDED_PARSER_STATUS_ATT)
 		failed = pass_item(stream, b, &p);
 	if (failed)
 		return failed;

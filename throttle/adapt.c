@@ -8,7 +8,7 @@
 #define ADAPT_HOLD_MS 45000    /* from the refusal until it may go past the level */
 #define ADAPT_HOLD_COSTS 80.0  /* and so many times what a refusal costs */
 #define ADAPT_COST_WEIGHT 0.5
-#define ADAPT_CAUGHT_UP 0.6  /* of the window: so much room is filled again without loss */
+#define ADAPT_CAUGHT_UP 0.6   /* of the window: so much room is filled again without loss */
 #define ADAPT_LONG_MS 3600000 /* then it tries in any case */
 #define ADAPT_CREDIT 0.0035   /* refusals that a taken request pays for */
 #define ADAPT_CREDIT_MOST 2.0
@@ -163,18 +163,17 @@ static void adapt_set_level(struct adapt *a, double used, double n, bool again)
 		a->level = 1;
 }
 
-void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, double n,
-		   int64_t fence_end_ms, int64_t window_ms, bool trial)
+void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, double n, int64_t fence_end_ms,
+	int64_t window_ms, bool trial)
 {
-	bool again = a->level > 0 &&
-		     started_ms < a->lowered_ms; /* in flight when the first was refused: the same event */
+	bool again =
+		a->level > 0 && started_ms < a->lowered_ms; /* in flight when the first was refused: the same event */
 	adapt_end_trial(a, trial);
 	a->credit -= 1;
 	if (a->credit < -ADAPT_CREDIT_LEAST)
 		a->credit = -ADAPT_CREDIT_LEAST;
 	if (!again &&
-	    a->level >
-		    0) { /* refused without having tried: the limit falls, so keep away from it for a while */
+		a->level > 0) { /* refused without having tried: the limit falls, so keep away from it for a while */
 		a->away = a->past_ms || used + n > a->level ? 0 : a->away <= 0 ? ADAPT_AWAY : a->away * 2;
 		if (a->away > ADAPT_AWAY_MOST)
 			a->away = ADAPT_AWAY_MOST;
@@ -244,8 +243,7 @@ static unsigned flight_class(uint64_t bytes)
 }
 
 /* Latency against the best of its size, smoothed over about as many requests as are in flight. */
-static void flight_measure(struct flight *f, int64_t now_ms, unsigned in_flight, uint64_t bytes,
-			   double latency_ms)
+static void flight_measure(struct flight *f, int64_t now_ms, unsigned in_flight, uint64_t bytes, double latency_ms)
 {
 	unsigned c = flight_class(bytes);
 	double *best = &f->best_ms[c];
@@ -280,8 +278,7 @@ static void flight_steer(struct flight *f, int64_t now_ms, unsigned in_flight)
 	}
 }
 
-void flight_taken(struct flight *f, int64_t now_ms, unsigned n, unsigned in_flight, uint64_t bytes,
-		  unsigned latency_ms)
+void flight_taken(struct flight *f, int64_t now_ms, unsigned n, unsigned in_flight, uint64_t bytes, unsigned latency_ms)
 {
 	f->credit += FLIGHT_CREDIT;
 	if (f->credit > 1)
@@ -300,8 +297,7 @@ void flight_taken(struct flight *f, int64_t now_ms, unsigned n, unsigned in_flig
 	}
 }
 
-void flight_refused(struct flight *f, int64_t now_ms, int64_t started_ms, unsigned n, int64_t fence_end_ms,
-		    bool mild)
+void flight_refused(struct flight *f, int64_t now_ms, int64_t started_ms, unsigned n, int64_t fence_end_ms, bool mild)
 {
 	bool again = f->level && started_ms < f->lowered_ms;
 	unsigned good = n > 16 ? n - n / 8 : n > 1 ? n - 1 : 1;

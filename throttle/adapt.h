@@ -11,9 +11,9 @@
 
 /* For an amount in a window (requests, bytes). */
 struct adapt {
-	double ceiling; /* 0: none */
-	double level;   /* in use at the last refusal, without the refused; 0: not refused, or forgotten */
-	double proven;  /* most that was in use when something was taken since */
+	double ceiling;     /* 0: none */
+	double level;       /* in use at the last refusal, without the refused; 0: not refused, or forgotten */
+	double proven;      /* most that was in use when something was taken since */
 	int64_t lowered_ms; /* the refusal, or the end of its fence */
 	int64_t past_ms;    /* since when it goes past the level; 0: it does not */
 	double credit;      /* refusals that what was taken pays for */
@@ -35,14 +35,14 @@ bool adapt_is_near(const struct adapt *a, double used);
 bool adapt_is_moving(const struct adapt *a);
 /* Whether a request after which `used` is in use is a trial; whether a trial may start now. */
 bool adapt_is_trial(const struct adapt *a, double used);
-bool adapt_may_try(const struct adapt *a, int64_t now_ms,
-		   double n); /* n: its own amount; large ones are no good trials */
+bool adapt_may_try(
+	const struct adapt *a, int64_t now_ms, double n); /* n: its own amount; large ones are no good trials */
 void adapt_start_trial(struct adapt *a);
 /* What became of a request after whose start `used` was in use, itself included. */
 void adapt_taken(struct adapt *a, int64_t started_ms, double used, double requests, bool trial);
 /* n: its amount; used: without it. fence_end_ms: when the next may go. */
-void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, double n,
-		   int64_t fence_end_ms, int64_t window_ms, bool trial);
+void adapt_refused(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, double n, int64_t fence_end_ms,
+	int64_t window_ms, bool trial);
 /* Starts with a level that was learned before, as if it had just been found. */
 void adapt_recall(struct adapt *a, int64_t now_ms, double level);
 void adapt_unknown(struct adapt *a, bool trial); /* no answer, or nothing was sent */
@@ -69,11 +69,10 @@ void flight_set_ceiling(struct flight *f, unsigned ceiling);
 /* At once, now; at least 1. UINT32_MAX: any number. */
 unsigned flight_limit(const struct flight *f, int64_t now_ms);
 /* A request that was the n-th in flight was taken; in_flight now, itself included. latency_ms 0: unknown. */
-void flight_taken(struct flight *f, int64_t now_ms, unsigned n, unsigned in_flight, uint64_t bytes,
-		  unsigned latency_ms);
+void flight_taken(
+	struct flight *f, int64_t now_ms, unsigned n, unsigned in_flight, uint64_t bytes, unsigned latency_ms);
 /* mild: the server did not say that this was the reason. */
-void flight_refused(struct flight *f, int64_t now_ms, int64_t started_ms, unsigned n, int64_t fence_end_ms,
-		    bool mild);
+void flight_refused(struct flight *f, int64_t now_ms, int64_t started_ms, unsigned n, int64_t fence_end_ms, bool mild);
 void flight_recall(struct flight *f, int64_t now_ms, unsigned level);
 
 #endif

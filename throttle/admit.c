@@ -5,8 +5,7 @@
 #include <string.h>
 
 #define ADMIT_REQUEST_BYTES 32768.0 /* what a request costs beside its bytes, when turns are counted */
-#define ADMIT_KEEP_MS \
-	1200000 /* a scope that nobody uses is remembered so long: its ledgers and fences still count */
+#define ADMIT_KEEP_MS 1200000 /* a scope that nobody uses is remembered so long: its ledgers and fences still count */
 
 static int64_t admit_now(struct admit *a, int64_t now_ms)
 {
@@ -52,8 +51,8 @@ static void admit_reap(struct admit *a, int64_t now_ms)
 	}
 }
 
-struct scope *admit_open(struct admit *a, int64_t now_ms, struct scope *parent, const char *name,
-			 const struct scope_limits *limits)
+struct scope *admit_open(
+	struct admit *a, int64_t now_ms, struct scope *parent, const char *name, const struct scope_limits *limits)
 {
 	static const struct scope_limits none;
 	now_ms = admit_now(a, now_ms);
@@ -195,7 +194,7 @@ static void leaf_charge(struct admit *a, struct scope *leaf, const struct demand
 
 /* Who stands in the way? NULL: nobody, and the permit is filled. */
 static struct scope *leaf_try(struct admit *a, struct scope *leaf, const struct demand *d, struct permit *p,
-			      bool queued, struct meter_block *block)
+	bool queued, struct meter_block *block)
 {
 	for (struct scope *s = leaf; s; s = s->parent) {
 		if (queued ? s->reserved == a->pass : s->blocked > 0) {
@@ -243,8 +242,7 @@ static bool leaf_serve(struct admit *a, struct scope *leaf)
 
 static bool leaf_is_due(const struct scope *leaf, int64_t now_ms)
 {
-	return !leaf->blocked_on || leaf->retry_ms <= now_ms ||
-	       leaf->blocked_seen != leaf->blocked_on->changes;
+	return !leaf->blocked_on || leaf->retry_ms <= now_ms || leaf->blocked_seen != leaf->blocked_on->changes;
 }
 
 void admit_run(struct admit *a, int64_t now_ms)
@@ -270,7 +268,7 @@ void admit_run(struct admit *a, int64_t now_ms)
 }
 
 bool admit_try(struct admit *a, int64_t now_ms, struct scope *leaf, const struct demand *d, struct permit *p,
-	       int64_t *until_ms)
+	int64_t *until_ms)
 {
 	struct meter_block block = {.until_ms = LEDGER_NEVER};
 	admit_now(a, now_ms);
@@ -333,8 +331,8 @@ static bool hint_is_about(const struct throttle_hint *hint, const struct scope *
 	return hint && (hint->scope_name ? !strcmp(hint->scope_name, s->name) : s == leaf);
 }
 
-void admit_leave(struct admit *a, int64_t now_ms, struct permit *p, enum verdict v,
-		 const struct throttle_hint *hint, uint64_t bytes_sent, unsigned latency_ms)
+void admit_leave(struct admit *a, int64_t now_ms, struct permit *p, enum verdict v, const struct throttle_hint *hint,
+	uint64_t bytes_sent, unsigned latency_ms)
 {
 	now_ms = admit_now(a, now_ms);
 	struct throttle_hint unnamed = {.dimension = DIM_NONE, .retry_after_ms = -1}, moved;
@@ -352,10 +350,10 @@ void admit_leave(struct admit *a, int64_t now_ms, struct permit *p, enum verdict
 	for (struct scope *s = p->leaf; s; s = s->parent, i++) {
 		bool about = hint_is_about(hint, s, p->leaf);
 		struct meter_end end = {.verdict = v,
-					.hint = about ? hint : NULL,
-					.bytes_sent = bytes_sent,
-					.latency_ms = latency_ms,
-					.started_ms = p->started_ms};
+			.hint = about ? hint : NULL,
+			.bytes_sent = bytes_sent,
+			.latency_ms = latency_ms,
+			.started_ms = p->started_ms};
 		meter_stop(&s->meter, now_ms, &p->demand, &p->at[i], &end);
 		s->changes++;
 	}

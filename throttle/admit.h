@@ -61,18 +61,18 @@ struct admit {
 void admit_init(struct admit *a);
 void admit_done(struct admit *a); /* frees all scopes */
 /* NULL: memory is out, or the tree is too deep. */
-struct scope *admit_open(struct admit *a, int64_t now_ms, struct scope *parent, const char *name,
-			 const struct scope_limits *limits);
+struct scope *admit_open(
+	struct admit *a, int64_t now_ms, struct scope *parent, const char *name, const struct scope_limits *limits);
 void admit_close(struct admit *a, int64_t now_ms, struct scope **s);
 /* Enters at once or queues w (granted says which). permit stays where it is until admit_leave. */
 void admit_enter(struct admit *a, int64_t now_ms, struct scope *leaf, struct waiter *w, struct permit *p);
 /* Enters at once or not at all; *until_ms then says when to ask again (LEDGER_NEVER: after something was left). */
 bool admit_try(struct admit *a, int64_t now_ms, struct scope *leaf, const struct demand *d, struct permit *p,
-	       int64_t *until_ms);
+	int64_t *until_ms);
 /* Takes w out of its queue; the others are looked at anew. */
 void admit_cancel(struct admit *a, int64_t now_ms, struct scope *leaf, struct waiter *w);
-void admit_leave(struct admit *a, int64_t now_ms, struct permit *p, enum verdict v,
-		 const struct throttle_hint *hint, uint64_t bytes_sent, unsigned latency_ms);
+void admit_leave(struct admit *a, int64_t now_ms, struct permit *p, enum verdict v, const struct throttle_hint *hint,
+	uint64_t bytes_sent, unsigned latency_ms);
 /* Grants what can be granted now. To be called when a waiter's time has come; the other calls do it themselves. */
 void admit_run(struct admit *a, int64_t now_ms);
 /* Something of the scope was changed from outside. */

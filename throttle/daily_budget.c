@@ -13,8 +13,7 @@ void daily_budget_turn(struct daily_budget *b, const struct zone *z, int64_t at)
 	int64_t today = local_day(z, at);
 	if (today > b->day)
 		b->spent = 0;
-	if (today > b->day ||
-	    today < b->day - 1) /* far ahead: the clock was wrong then; what was spent stays spent */
+	if (today > b->day || today < b->day - 1) /* far ahead: the clock was wrong then; what was spent stays spent */
 		b->day = today;
 }
 

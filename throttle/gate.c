@@ -78,8 +78,7 @@ void throttle_free(struct throttle **t)
 	*t = NULL;
 }
 
-struct scope *scope_open(struct throttle *t, struct scope *parent, const char *name,
-			 const struct scope_limits *limits)
+struct scope *scope_open(struct throttle *t, struct scope *parent, const char *name, const struct scope_limits *limits)
 {
 	throttle_lock(t);
 	struct scope *s = admit_open(&t->core, clock_mono_ms(), parent, name, limits);
@@ -162,7 +161,7 @@ void gate_set_patience(struct gate *g, int64_t longest_fence_ms)
 static void gate_sleep(struct gate *g, int64_t now_ms, int64_t until_ms)
 {
 	struct pollfd fds[2] = {{.fd = g->wake_fd, .events = POLLIN},
-				{.fd = g->stop ? stop_fd(g->stop, STOP_DRAIN) : -1, .events = POLLIN}};
+		{.fd = g->stop ? stop_fd(g->stop, STOP_DRAIN) : -1, .events = POLLIN}};
 	int64_t ms = -1;
 	if (until_ms != LEDGER_NEVER) {
 		ms = until_ms > now_ms ? until_ms - now_ms : 0;
@@ -177,8 +176,7 @@ static void gate_sleep(struct gate *g, int64_t now_ms, int64_t until_ms)
 
 static int gate_deferred(const struct gate *g, int64_t fence_ms, struct err *err)
 {
-	err_set(err, ERR_DEFERRED, "%s is closed for %lld s more", g->leaf->name,
-		(long long)(fence_ms + 999) / 1000);
+	err_set(err, ERR_DEFERRED, "%s is closed for %lld s more", g->leaf->name, (long long)(fence_ms + 999) / 1000);
 	err->retry_after_ms = fence_ms;
 	return -1;
 }
@@ -195,8 +193,7 @@ static int gate_wait_locked(struct gate *g, struct err *err)
 		if (stop_is_asked(g->stop) || late) {
 			admit_cancel(&t->core, now_ms, g->leaf, w);
 			return late ? gate_deferred(g, fence_end - now_ms, err)
-				    : err_set(err, ERR_STOPPED, "stopped while waiting for %s",
-					      g->leaf->name);
+				    : err_set(err, ERR_STOPPED, "stopped while waiting for %s", g->leaf->name);
 		}
 		w->armed_ms = g->leaf->head == w ? admit_retry_at(g->leaf) : LEDGER_NEVER;
 		int64_t until_ms = w->armed_ms;
@@ -254,7 +251,7 @@ bool gate_try(struct gate *g, const struct demand *d, struct permit **permit, in
 }
 
 void gate_leave(struct permit **permit, enum verdict v, const struct throttle_hint *hint, uint64_t bytes_sent,
-		unsigned latency_ms)
+	unsigned latency_ms)
 {
 	struct permit *p = *permit;
 	if (!p)

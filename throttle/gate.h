@@ -29,8 +29,7 @@ struct throttle *throttle_new(void);
 void throttle_free(struct throttle **t); /* no scope may be in use */
 
 /* Finds or makes the scope of that name below parent (NULL: a root). Limits apply when it is made. NULL: memory is out. */
-struct scope *scope_open(struct throttle *t, struct scope *parent, const char *name,
-			 const struct scope_limits *limits);
+struct scope *scope_open(struct throttle *t, struct scope *parent, const char *name, const struct scope_limits *limits);
 void scope_close(struct scope **s);
 /* Takes effect at once, also for those who wait. */
 void scope_set_limits(struct scope *s, const struct scope_limits *limits);
@@ -73,7 +72,7 @@ struct throttle_hint {
 
 /* Consumes the permit. hint may be NULL. bytes_sent is what really went out and is what is booked. */
 void gate_leave(struct permit **permit, enum verdict v, const struct throttle_hint *hint, uint64_t bytes_sent,
-		unsigned latency_ms);
+	unsigned latency_ms);
 
 /* Closes a scope until now + ms (only ever later). For fences learnt outside a permit. */
 void scope_fence(struct scope *s, int64_t ms, const char *reason);

@@ -15,10 +15,9 @@
 #define METER_DEBT_S 1.0    /* the pace owes no more: the ledger has counted what is larger */
 #define METER_RETRY_MS 1000 /* a refusal without a time: this, doubled each time */
 #define METER_RETRY_MOST_MS 60000
-#define METER_FENCE_MOST_MS \
-	3600000 /* a server that asks for more is not believed: Exchange's longest is 50 minutes */
-#define METER_TELLING_MS 30000 /* a pause of this length without a named limit is about an amount */
-#define METER_EMPTY 0.02       /* a window of which less is in use is empty */
+#define METER_FENCE_MOST_MS 3600000 /* a server that asks for more is not believed: Exchange's longest is 50 minutes */
+#define METER_TELLING_MS 30000      /* a pause of this length without a named limit is about an amount */
+#define METER_EMPTY 0.02            /* a window of which less is in use is empty */
 #define METER_RAMP 4
 #define METER_TRUST_S 604800.0 /* how long what was learned counts */
 #define METER_RECHECK_MS 1000  /* limits that move are looked at again */
@@ -98,23 +97,20 @@ void meter_set_share(struct meter *m, int64_t now_ms, double share)
    evenly. What is sent in a burst leaves in a burst, and every window after it would be as uneven. */
 static double window_filled(int64_t now_ms, const struct meter_window *w, double aim)
 {
-	double age = w->begun_ms < 0
-			     ? 0
-			     : (double)(now_ms - w->begun_ms) / ((double)w->ledger.window_ms * w->fill);
+	double age = w->begun_ms < 0 ? 0 : (double)(now_ms - w->begun_ms) / ((double)w->ledger.window_ms * w->fill);
 	return age < 1 ? aim * age : aim;
 }
 
 /* What the window lets out a second, by its limit, its share and its room. */
-static double window_pace(const struct meter *m, int64_t now_ms, const struct meter_window *w, double limit,
-			  double used)
+static double window_pace(
+	const struct meter *m, int64_t now_ms, const struct meter_window *w, double limit, double used)
 {
 	double seconds = (double)w->ledger.window_ms / 1000.0, aim = limit * m->share;
 	double filled = window_filled(now_ms, w, aim), room = filled > used ? filled - used : 0;
 	return (aim + room * METER_CATCH_UP) / seconds;
 }
 
-static int64_t window_pace_wait(struct meter *m, int64_t now_ms, struct meter_window *w, double limit,
-				double used)
+static int64_t window_pace_wait(struct meter *m, int64_t now_ms, struct meter_window *w, double limit, double used)
 {
 	double pace = window_pace(m, now_ms, w, limit, used), aim = limit * m->share;
 	bucket_set(&w->pace, now_ms, pace, pace * METER_BURST_S);
@@ -134,8 +130,7 @@ static void block_until(struct meter_block *block, int64_t until_ms, enum dimens
 	block->why = why;
 }
 
-static void window_may(struct meter *m, int64_t now_ms, enum meter_kind kind, uint64_t n,
-		       struct meter_block *block)
+static void window_may(struct meter *m, int64_t now_ms, enum meter_kind kind, uint64_t n, struct meter_block *block)
 {
 	struct meter_window *w = &m->window[kind];
 	int64_t wait = bucket_wait_ms(&w->rate, now_ms);
@@ -153,8 +148,7 @@ static void window_may(struct meter *m, int64_t now_ms, enum meter_kind kind, ui
 			fits = LEDGER_NEVER; /* the trial in flight ends first */
 		else if (!adapt_may_try(&w->adapt, now_ms, (double)n) && fits <= now_ms)
 			fits = now_ms +
-			       METER_RECHECK_MS /
-				       2; /* too large to be one: until there is room that is known */
+			       METER_RECHECK_MS / 2; /* too large to be one: until there is room that is known */
 	}
 	if (fits > until)
 		until = fits;
@@ -200,7 +194,7 @@ void meter_start(struct meter *m, int64_t now_ms, const struct demand *d, struct
 		double limit = adapt_limit(&w->adapt, now_ms);
 		bool filling = w->begun_ms >= 0 && now_ms - w->begun_ms < w->ledger.window_ms;
 		if (!filling && isfinite(limit) &&
-		    (double)ledger_used(&w->ledger, now_ms) <= limit * m->share * METER_EMPTY)
+			(double)ledger_used(&w->ledger, now_ms) <= limit * m->share * METER_EMPTY)
 			window_begin(w, now_ms);
 		ledger_hold(&w->ledger, n);
 		bucket_take(&w->rate, now_ms, (double)n);
@@ -235,8 +229,7 @@ static enum dimension meter_suspect(struct meter *m, int64_t now_ms, int64_t sta
 		return DIM_NONE;
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
 		struct meter_window *w = &m->window[k];
-		double used = (double)ledger_used(&w->ledger, now_ms),
-		       part = used / adapt_limit(&w->adapt, now_ms);
+		double used = (double)ledger_used(&w->ledger, now_ms), part = used / adapt_limit(&w->adapt, now_ms);
 		if (adapt_is_near(&w->adapt, used) && part > most) {
 			most = part;
 			worst = meter_dimension(k);
@@ -255,13 +248,13 @@ void meter_fence(struct meter *m, int64_t now_ms, int64_t ms, const char *reason
 	m->ramp = 1;
 	snprintf(m->reason, sizeof m->reason, "%s", reason ? reason : "");
 	for (char *c = m->reason; *c;
-	     c++) /* a peer's words: cut in mid character at worst, never a control character */
+		c++) /* a peer's words: cut in mid character at worst, never a control character */
 		if ((unsigned char)*c < ' ' || *c == 127)
 			*c = '?';
 }
 
-static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *d,
-			  const struct meter_booking *b, const struct meter_end *end)
+static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *d, const struct meter_booking *b,
+	const struct meter_end *end)
 {
 	const struct throttle_hint *hint = end->hint;
 	bool first = m->refused_in_row == 0 || end->started_ms >= m->fenced_at_ms;
@@ -273,26 +266,24 @@ static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *
 		own = METER_RETRY_MOST_MS;
 	int64_t stated = hint->retry_after_ms;
 	m->fenced_at_ms = now_ms;
-	meter_fence(m, now_ms, stated > own || (stated > 0 && m->refused_in_row < 2) ? stated : own,
-		    hint->words);
+	meter_fence(m, now_ms, stated > own || (stated > 0 && m->refused_in_row < 2) ? stated : own, hint->words);
 	enum dimension dim = hint->dimension == DIM_NONE ? meter_suspect(m, now_ms, stated) : hint->dimension;
 	bool fl = dim == DIM_IN_FLIGHT || dim == DIM_NONE;
 	if (fl) /* who of those in flight is refused is chance: the most that were at once */
 		flight_refused(&m->flight, now_ms, end->started_ms, b->n > m->in_flight ? b->n : m->in_flight,
-			       m->fence_end_ms, dim == DIM_NONE);
+			m->fence_end_ms, dim == DIM_NONE);
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
 		struct adapt *a = &m->window[k].adapt;
 		if (dim == meter_dimension(k))
 			adapt_refused(a, now_ms, end->started_ms, b->used[k] - (double)demand_of(d, k),
-				      (double)demand_of(d, k), m->fence_end_ms, m->window[k].ledger.window_ms,
-				      b->trial[k]);
+				(double)demand_of(d, k), m->fence_end_ms, m->window[k].ledger.window_ms, b->trial[k]);
 		else
 			adapt_unknown(a, b->trial[k]);
 	}
 }
 
 void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const struct meter_booking *b,
-		const struct meter_end *end)
+	const struct meter_end *end)
 {
 	bool sent = end->verdict != VERDICT_UNUSED;
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
@@ -308,8 +299,7 @@ void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const s
 		meter_refused(m, now_ms, d, b, end);
 	} else if (end->verdict == VERDICT_OK) {
 		for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++)
-			adapt_taken(&m->window[k].adapt, end->started_ms, b->used[k], d->requests,
-				    b->trial[k]);
+			adapt_taken(&m->window[k].adapt, end->started_ms, b->used[k], d->requests, b->trial[k]);
 		flight_taken(&m->flight, now_ms, b->n, m->in_flight, end->bytes_sent, end->latency_ms);
 		m->refused_in_row = 0;
 		if (m->ramp && ++m->ramp > 64 && m->ramp > flight_limit(&m->flight, now_ms))
@@ -336,16 +326,15 @@ double meter_rate_per_s(struct meter *m, int64_t now_ms, enum meter_kind kind)
 	uint64_t sum = 0;
 	rate_count(w, now_ms, 0);
 	for (int i = 1; i <= METER_RATE_SECONDS; i++) /* whole seconds only: not the one that runs */
-		sum += w->second[(size_t)(w->second_at - i + METER_RATE_SECONDS + 1) %
-				 (METER_RATE_SECONDS + 1)];
+		sum += w->second[(size_t)(w->second_at - i + METER_RATE_SECONDS + 1) % (METER_RATE_SECONDS + 1)];
 	return (double)sum / METER_RATE_SECONDS;
 }
 
 void meter_get_learned(const struct meter *m, struct scope_learned *out)
 {
 	*out = (struct scope_learned){.requests = m->window[METER_REQUESTS].adapt.level,
-				      .bytes = m->window[METER_BYTES].adapt.level,
-				      .in_flight = m->flight.level};
+		.bytes = m->window[METER_BYTES].adapt.level,
+		.in_flight = m->flight.level};
 }
 
 /* Old knowledge leans towards the ceiling: the true limit of last week is anywhere between. */

@@ -64,7 +64,7 @@ struct meter_end {
 	int64_t started_ms;
 };
 void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const struct meter_booking *b,
-		const struct meter_end *end);
+	const struct meter_end *end);
 void meter_fence(struct meter *m, int64_t now_ms, int64_t ms, const char *reason);
 /* Bytes or requests a second that are let in at this moment; 0: no limit. */
 double meter_allowed_per_s(struct meter *m, int64_t now_ms, enum meter_kind kind);

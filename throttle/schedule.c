@@ -42,8 +42,8 @@ static int64_t floor_div(int64_t a, int64_t b)
 
 static bool parse_day(const char **s, int *day)
 {
-	static const char *const names[] = {"monday", "tuesday",  "wednesday", "thursday",
-					    "friday", "saturday", "sunday"};
+	static const char *const names[] = {
+		"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"};
 	size_t n = 0;
 	while (isalpha((unsigned char)(*s)[n]))
 		n++;
@@ -95,7 +95,7 @@ static bool parse_clock(const char **s, int *minutes)
 {
 	int h, m;
 	if (!parse_digits(s, 2, &h) || *(*s)++ != ':' || !isdigit((unsigned char)(*s)[0]) ||
-	    !isdigit((unsigned char)(*s)[1]) || !parse_digits(s, 2, &m))
+		!isdigit((unsigned char)(*s)[1]) || !parse_digits(s, 2, &m))
 		return false;
 	*minutes = h * 60 + m;
 	return m < 60 && *minutes <= DAY_MINUTES;
@@ -153,8 +153,8 @@ static bool parse_date(const char **s, int64_t *day)
 {
 	const char *from = *s;
 	int y, m, d;
-	if (!parse_digits(s, 4, &y) || *s - from != 4 || *(*s)++ != '-' || !parse_digits(s, 2, &m) ||
-	    *(*s)++ != '-' || !parse_digits(s, 2, &d))
+	if (!parse_digits(s, 4, &y) || *s - from != 4 || *(*s)++ != '-' || !parse_digits(s, 2, &m) || *(*s)++ != '-' ||
+		!parse_digits(s, 2, &d))
 		return false;
 	struct clock_fields f = {.year = y, .month = m, .day = d}, back;
 	if (m < 1 || m > 12 || d < 1 || d > 31)
@@ -175,8 +175,7 @@ static int parse_blackout(struct dates *out, const char *text, struct err *err)
 		good = parse_date(&s, &out->last);
 	}
 	if (!good || *s || out->last < out->first)
-		return err_set(err, ERR_USAGE,
-			       "“%.64s” is not a date like 2026-12-25 or 2026-12-24..2026-12-26", text);
+		return err_set(err, ERR_USAGE, "“%.64s” is not a date like 2026-12-25 or 2026-12-24..2026-12-26", text);
 	return 0;
 }
 
@@ -197,8 +196,8 @@ int schedule_parse_moment(const char *text, const struct zone *zone, int64_t *at
 		}
 	}
 	if (!good || *s)
-		return err_set(err, ERR_USAGE,
-			       "“%.64s” is not a time like 2026-11-23T20:00Z or \"2026-11-23 20:00\"", text);
+		return err_set(
+			err, ERR_USAGE, "“%.64s” is not a time like 2026-11-23T20:00Z or \"2026-11-23 20:00\"", text);
 	if (!utc && !zone)
 		return err_set(err, ERR_USAGE, "“%.64s” needs a time zone, or a Z for UTC", text);
 	int64_t local = day * DAY_S + (int64_t)minutes * 60 + seconds;
@@ -209,8 +208,8 @@ int schedule_parse_moment(const char *text, const struct zone *zone, int64_t *at
 static int parse_lists(struct schedule *s, const struct schedule_text *t, struct err *err)
 {
 	if (t->n_windows > SCHEDULE_WINDOWS || t->n_blackouts > SCHEDULE_BLACKOUTS)
-		return err_set(err, ERR_USAGE, "at most %d windows and %d blackouts", SCHEDULE_WINDOWS,
-			       SCHEDULE_BLACKOUTS);
+		return err_set(
+			err, ERR_USAGE, "at most %d windows and %d blackouts", SCHEDULE_WINDOWS, SCHEDULE_BLACKOUTS);
 	if ((t->n_windows || t->n_blackouts) && !t->zone) {
 		err_set(err, ERR_USAGE, "a window needs a time zone");
 		err_hint(err, "give one by name, as in --time-zone Asia/Karachi");
@@ -270,8 +269,7 @@ static bool day_is_black(const struct schedule *s, int64_t day)
 }
 
 /* The window as it starts on that local day; false: it does not. */
-static bool window_on(const struct schedule *s, const struct window *w, int64_t day, int64_t *from,
-		      int64_t *to)
+static bool window_on(const struct schedule *s, const struct window *w, int64_t day, int64_t *from, int64_t *to)
 {
 	int weekday = (int)(((day + 3) % 7 + 7) % 7); /* 1 January 1970 was a Thursday; Monday is 0 */
 	if (!(w->days & 1u << weekday) || day_is_black(s, day))
@@ -294,8 +292,8 @@ double schedule_is_open(const struct schedule *s, int64_t at)
 		return 0;
 	for (int64_t day = today - 2; day <= today + 1; day++)
 		for (size_t i = 0; i < s->windows; i++)
-			if (s->window[i].share > share && window_on(s, &s->window[i], day, &from, &to) &&
-			    at >= from && at < to)
+			if (s->window[i].share > share && window_on(s, &s->window[i], day, &from, &to) && at >= from &&
+				at < to)
 				share = s->window[i].share;
 	return share;
 }
@@ -331,8 +329,7 @@ int64_t schedule_next_change(const struct schedule *s, int64_t at)
 		return SCHEDULE_NEVER;
 	double now = schedule_is_open(s, at);
 	int64_t end = at < SCHEDULE_NEVER - HORIZON_S ? at + HORIZON_S : SCHEDULE_NEVER - 1;
-	if (s->start_after > at && s->start_after != INT64_MIN &&
-	    s->start_after < SCHEDULE_NEVER - HORIZON_S) {
+	if (s->start_after > at && s->start_after != INT64_MIN && s->start_after < SCHEDULE_NEVER - HORIZON_S) {
 		if (in_bounds(s, s->start_after)) /* nothing changes before it */
 			at = s->start_after - 1;
 		end = at + HORIZON_S;

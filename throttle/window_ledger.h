@@ -13,11 +13,10 @@
 
 struct window_ledger {
 	int64_t window_ms, slot_ms;
-	int64_t oldest,
-		newest;  /* numbers of the slots that are kept; slot k covers [k*slot_ms, (k+1)*slot_ms) */
-	int64_t next_ms; /* before it nothing changes by itself */
-	uint64_t sum;    /* of the slots */
-	uint64_t held;   /* in flight */
+	int64_t oldest, newest; /* numbers of the slots that are kept; slot k covers [k*slot_ms, (k+1)*slot_ms) */
+	int64_t next_ms;        /* before it nothing changes by itself */
+	uint64_t sum;           /* of the slots */
+	uint64_t held;          /* in flight */
 	uint64_t slot[LEDGER_SLOTS];
 };
 

@@ -115,8 +115,7 @@ static bool parse_rule(const char **s, struct rule *r)
 		r->kind = RULE_MONTH;
 		++*s;
 		if (!parse_number(s, 12, &r->month) || r->month < 1 || *(*s)++ != '.' ||
-		    !parse_number(s, 5, &r->week) || r->week < 1 || *(*s)++ != '.' ||
-		    !parse_number(s, 6, &r->day))
+			!parse_number(s, 5, &r->week) || r->week < 1 || *(*s)++ != '.' || !parse_number(s, 6, &r->day))
 			return false;
 	} else {
 		r->kind = **s == 'J' ? RULE_JULIAN : RULE_DAY;
@@ -195,20 +194,20 @@ static bool parse_header(struct reader *r, struct counts *c)
 	if (!h || memcmp(h, "TZif", 4) != 0)
 		return false;
 	*c = (struct counts){.version = (char)h[4],
-			     .is_utc = big32(h + 20),
-			     .is_std = big32(h + 24),
-			     .leaps = big32(h + 28),
-			     .times = big32(h + 32),
-			     .types = big32(h + 36),
-			     .chars = big32(h + 40)};
-	return c->times <= ZONE_TIMES_MOST && c->types <= ZONE_TYPES_MOST && c->chars <= 65536 &&
-	       c->leaps <= 1024 && c->is_std <= ZONE_TYPES_MOST && c->is_utc <= ZONE_TYPES_MOST;
+		.is_utc = big32(h + 20),
+		.is_std = big32(h + 24),
+		.leaps = big32(h + 28),
+		.times = big32(h + 32),
+		.types = big32(h + 36),
+		.chars = big32(h + 40)};
+	return c->times <= ZONE_TIMES_MOST && c->types <= ZONE_TYPES_MOST && c->chars <= 65536 && c->leaps <= 1024 &&
+	       c->is_std <= ZONE_TYPES_MOST && c->is_utc <= ZONE_TYPES_MOST;
 }
 
 static size_t block_size(const struct counts *c, size_t time_size)
 {
-	return c->times * (time_size + 1) + c->types * (size_t)6 + c->chars + c->leaps * (time_size + 4) +
-	       c->is_std + c->is_utc;
+	return c->times * (time_size + 1) + c->types * (size_t)6 + c->chars + c->leaps * (time_size + 4) + c->is_std +
+	       c->is_utc;
 }
 
 /* The block was measured: what is taken is there. */
@@ -320,8 +319,7 @@ int zone_load(struct zone **out, const char *name, struct err *err)
 	while (data && n < ZONE_FILE_MOST && (got = read(fd, data + n, ZONE_FILE_MOST - n)) > 0)
 		n += (size_t)got;
 	close(fd);
-	int rc = data && got >= 0 ? zone_parse(out, data, n, err)
-				  : err_set(err, ERR_DISK, "cannot read %s", path);
+	int rc = data && got >= 0 ? zone_parse(out, data, n, err) : err_set(err, ERR_DISK, "cannot read %s", path);
 	free(data);
 	return rc ? err_wrap(err, "time zone %s", name) : 0;
 }

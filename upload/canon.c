@@ -31,8 +31,7 @@ static void add(struct canon *c, char tag, const void *data, size_t n)
 
 enum field_kind { FIELD_TEXT, FIELD_ADDRESSES, FIELD_DATE };
 
-static int add_field(struct canon *c, GMimeMessage *m, const char *name, enum field_kind kind,
-		     struct err *err)
+static int add_field(struct canon *c, GMimeMessage *m, const char *name, enum field_kind kind, struct err *err)
 {
 	GMimeHeader *h = g_mime_header_list_get_header(g_mime_object_get_header_list(GMIME_OBJECT(m)), name);
 	const char *raw = h ? g_mime_header_get_raw_value(h) : NULL;
@@ -61,8 +60,7 @@ static void digest_content(GMimePart *part, bool text, uint8_t out[32])
 {
 	GMimeDataWrapper *content = g_mime_part_get_content(part);
 	GMimeStream *sink = canon_sink_new(text), *to = g_object_ref(sink);
-	const char *charset =
-		text ? g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset") : NULL;
+	const char *charset = text ? g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset") : NULL;
 	GMimeFilter *filter = charset ? g_mime_filter_charset_new(charset, "utf-8") : NULL;
 	if (filter) {
 		g_object_unref(to);
@@ -113,8 +111,8 @@ static int add_object(struct canon *c, GMimeObject *o, int depth, struct err *er
 		int n = g_mime_multipart_get_count(m);
 		if (n == 1)
 			return add_object(c, g_mime_multipart_get_part(m, 0), depth + 1, err);
-		char *sub = g_ascii_strdown(
-			g_mime_content_type_get_media_subtype(g_mime_object_get_content_type(o)), -1);
+		char *sub =
+			g_ascii_strdown(g_mime_content_type_get_media_subtype(g_mime_object_get_content_type(o)), -1);
 		add(c, '(', sub, strlen(sub));
 		g_free(sub);
 		for (int i = 0; i < n && !c->beyond; i++) {
@@ -138,8 +136,8 @@ static int add_object(struct canon *c, GMimeObject *o, int depth, struct err *er
 static int add_message(struct canon *c, GMimeMessage *m, int depth, struct err *err)
 {
 	if (add_field(c, m, "Subject", FIELD_TEXT, err) || add_field(c, m, "From", FIELD_ADDRESSES, err) ||
-	    add_field(c, m, "To", FIELD_ADDRESSES, err) || add_field(c, m, "Cc", FIELD_ADDRESSES, err) ||
-	    add_field(c, m, "Date", FIELD_DATE, err))
+		add_field(c, m, "To", FIELD_ADDRESSES, err) || add_field(c, m, "Cc", FIELD_ADDRESSES, err) ||
+		add_field(c, m, "Date", FIELD_DATE, err))
 		return -1;
 	GMimeObject *body = g_mime_message_get_mime_part(m);
 	return body ? add_object(c, body, depth, err) : 0;

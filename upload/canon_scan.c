@@ -8,10 +8,9 @@
 #define MOST_BOUNDARIES 300
 #define MOST_DELIMITERS 10000
 #define MOST_HEADER ((uint64_t)1024 * 1024) /* octets of header-like lines without an empty line between */
-#define MOST_MARGIN           \
-	((uint64_t)4 * 1024 * \
-	 1024)       /* octets before the first and after the last delimiter: GMime keeps them */
-#define NAME_LOOK 80 /* a header's name ends within so many octets */
+#define MOST_MARGIN \
+	((uint64_t)4 * 1024 * 1024) /* octets before the first and after the last delimiter: GMime keeps them */
+#define NAME_LOOK 80                /* a header's name ends within so many octets */
 
 struct scan_state {
 	uint64_t at, first_delimiter, last_delimiter; /* offsets; first: 0 if there is none */
@@ -71,8 +70,8 @@ static bool is_tame(const struct scan_state *s)
 {
 	bool margins = (s->delimiters > 0 ? s->first_delimiter : s->at) > MOST_MARGIN ||
 		       s->at - s->last_delimiter > MOST_MARGIN;
-	return s->boundaries <= MOST_BOUNDARIES && s->delimiters <= MOST_DELIMITERS &&
-	       s->longest_run <= MOST_HEADER && (s->boundaries == 0 || !margins);
+	return s->boundaries <= MOST_BOUNDARIES && s->delimiters <= MOST_DELIMITERS && s->longest_run <= MOST_HEADER &&
+	       (s->boundaries == 0 || !margins);
 }
 
 int canon_scan(const struct spool *body, bool *tame, uint8_t sha256[32], struct err *err)

@@ -65,15 +65,13 @@ int header_add_text(struct buf *out, const char *raw, size_t max_chars, struct e
 }
 
 /* Adds the addresses of a list, of its groups too. */
-static int add_list(struct buf *out, InternetAddressList *list, size_t most, size_t *count, int depth,
-		    struct err *err)
+static int add_list(struct buf *out, InternetAddressList *list, size_t most, size_t *count, int depth, struct err *err)
 {
 	int n = list ? internet_address_list_length(list) : 0;
 	for (int i = 0; i < n && (most == 0 || *count < most); i++) {
 		InternetAddress *a = internet_address_list_get_address(list, i);
 		if (INTERNET_ADDRESS_IS_GROUP(a)) {
-			InternetAddressList *members =
-				internet_address_group_get_members(INTERNET_ADDRESS_GROUP(a));
+			InternetAddressList *members = internet_address_group_get_members(INTERNET_ADDRESS_GROUP(a));
 			if (depth < 8 && add_list(out, members, most, count, depth + 1, err))
 				return -1;
 			continue;
@@ -115,8 +113,7 @@ int header_add_date(struct buf *out, const char *raw, struct err *err)
 	if (!line)
 		return err_set(err, ERR_MEMORY, "no memory for a header");
 	GDateTime *d = *line ? g_mime_utils_header_decode_date(line) : NULL;
-	int rc = d ? buf_printf(out, err, "@%lld", (long long)g_date_time_to_unix(d))
-		   : add_clean(out, line, 0, err);
+	int rc = d ? buf_printf(out, err, "@%lld", (long long)g_date_time_to_unix(d)) : add_clean(out, line, 0, err);
 	if (d)
 		g_date_time_unref(d);
 	free(line);

@@ -91,9 +91,8 @@ void http_guid(char out[HTTP_GUID])
 		abort(); /* no random numbers: nothing that follows would be safe */
 	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
 	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	snprintf(out, HTTP_GUID, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-		 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-		 b[15]);
+	snprintf(out, HTTP_GUID, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+		b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
 int64_t http_parse_retry_after(const char *value, int64_t now_s)
@@ -222,7 +221,7 @@ static struct curl_slist *headers_make(const struct transfer *t, struct err *err
 	snprintf(id, sizeof(id), "client-request-id: %s", t->out->client_request_id);
 	/* curl's own default is a form's type: an empty value removes it */
 	snprintf(type, sizeof(type), "Content-Type:%s%s", r->content_type ? " " : "",
-		 r->content_type ? r->content_type : "");
+		r->content_type ? r->content_type : "");
 	bool fine = headers_add(&list, "Expect:") && headers_add(&list, id) && headers_add(&list, type);
 	for (const char *const *h = r->headers; fine && h && *h; h++)
 		fine = headers_add(&list, *h);
@@ -377,7 +376,7 @@ static int typed_failure(struct transfer *t, CURLcode code, struct err *err)
 		return -1;
 	case CURLE_SSL_CACERT_BADFILE:
 		return err_set(err, ERR_USAGE, "the file of trusted certificates %s cannot be used",
-			       t->h->ca_file ? t->h->ca_file : "of the system");
+			t->h->ca_file ? t->h->ca_file : "of the system");
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CIPHER:
 	case CURLE_USE_SSL_FAILED:
@@ -421,8 +420,7 @@ static void response_init(struct response *out, const struct request *r)
 	http_guid(out->client_request_id);
 }
 
-int http_send(struct http *h, const struct request *r, struct permit *permit, struct response *out,
-	      struct err *err)
+int http_send(struct http *h, const struct request *r, struct permit *permit, struct response *out, struct err *err)
 {
 	assert(permit || !r->bearer);
 	response_init(out, r);
@@ -447,9 +445,9 @@ int http_send(struct http *h, const struct request *r, struct permit *permit, st
 		out->status = (int)status;
 	else if (rc == 0)
 		rc = typed_failure(&t, code, err);
-	log_line(LOG_DEBUG, "https %s %s%s: %s%d, %llu octets sent, %u ms, client-request-id %s", r->method,
-		 t.host, t.path, rc ? "no answer " : "", (int)status, (unsigned long long)out->sent_bytes,
-		 out->latency_ms, out->client_request_id);
+	log_line(LOG_DEBUG, "https %s %s%s: %s%d, %llu octets sent, %u ms, client-request-id %s", r->method, t.host,
+		t.path, rc ? "no answer " : "", (int)status, (unsigned long long)out->sent_bytes, out->latency_ms,
+		out->client_request_id);
 	curl_easy_reset(h->easy); /* forgets the bearer and what points into this frame */
 	curl_slist_free_all(headers);
 	http_body_done(&t.body);

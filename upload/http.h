@@ -23,16 +23,15 @@ void http_guid(char out[HTTP_GUID]);
 /* Retry-After's value: seconds or an HTTP date, in ms from now_s; -1 when it makes no sense. Pure. */
 int64_t http_parse_retry_after(const char *value, int64_t now_s);
 
-struct request { /* borrowed for the call */
-	const char *method,
-		*url; /* url may hold a token (pre-authenticated): it is never logged beyond its path */
+struct request {                     /* borrowed for the call */
+	const char *method, *url;    /* url may hold a token (pre-authenticated): it is never logged beyond its path */
 	const char *const *headers;  /* "Name: value", NULL-terminated; may be NULL */
 	const struct secret *bearer; /* NULL: no Authorization */
 	const char *content_type;    /* NULL: no body */
 	const void *body;
 	size_t body_len;
 	const struct spool *spool;
-	bool base64; /* or: streamed from the spool, base64 on the fly, exact Content-Length, rewindable */
+	bool base64;       /* or: streamed from the spool, base64 on the fly, exact Content-Length, rewindable */
 	size_t answer_cap; /* 0: 1 MiB */
 };
 
@@ -51,7 +50,6 @@ void response_done(struct response *r);
    judges it and leaves the gate. -1: none came: DNS, FIREWALL, TLS, CERTIFICATE, LOST, STOPPED, PROTOCOL (the answer passed a cap),
    USAGE (URL or CA file), DISK (the spool); out->body_sent tells whether it may have been acted on. out needs response_done in
    either case. A request whose last octet left is never sent a second time by itself, also not on a kept connection that died. */
-int http_send(struct http *h, const struct request *r, struct permit *permit, struct response *out,
-	      struct err *err);
+int http_send(struct http *h, const struct request *r, struct permit *permit, struct response *out, struct err *err);
 
 #endif

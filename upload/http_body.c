@@ -54,8 +54,7 @@ static int stage_fill(struct http_body *b)
 		return err_set(&b->err, ERR_MEMORY, "no memory for a message on its way");
 	while (have < sizeof(raw)) {
 		size_t got;
-		if (spool_read(b->request->spool, b->raw_read + have, raw + have, sizeof(raw) - have, &got,
-			       &b->err))
+		if (spool_read(b->request->spool, b->raw_read + have, raw + have, sizeof(raw) - have, &got, &b->err))
 			return -1;
 		if (got == 0)
 			break;

@@ -25,11 +25,9 @@ static int base64url_add(struct buf *b, const unsigned char *in, size_t n, struc
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	for (size_t i = 0; i < n; i += 3) {
-		unsigned long v = (unsigned long)in[i] << 16 |
-				  (i + 1 < n ? (unsigned long)in[i + 1] << 8 : 0) |
+		unsigned long v = (unsigned long)in[i] << 16 | (i + 1 < n ? (unsigned long)in[i + 1] << 8 : 0) |
 				  (i + 2 < n ? in[i + 2] : 0);
-		char four[4] = {digits[v >> 18 & 63], digits[v >> 12 & 63], digits[v >> 6 & 63],
-				digits[v & 63]};
+		char four[4] = {digits[v >> 18 & 63], digits[v >> 12 & 63], digits[v >> 6 & 63], digits[v & 63]};
 		size_t left = n - i;
 		if (buf_add(b, four, left >= 3 ? 4 : left + 1, err))
 			return -1;
@@ -94,8 +92,8 @@ static int certificate_read(struct jwt_key *k, const struct secret *pem, int64_t
 	return rc;
 }
 
-int jwt_key_new(struct jwt_key **out, const struct secret *certificate_pem,
-		const struct secret *private_key_pem, int64_t now_s, struct err *err)
+int jwt_key_new(struct jwt_key **out, const struct secret *certificate_pem, const struct secret *private_key_pem,
+	int64_t now_s, struct err *err)
 {
 	*out = NULL;
 	struct jwt_key *k = calloc(1, sizeof(*k));
@@ -146,7 +144,7 @@ static int sign(const struct jwt_key *k, const struct buf *text, unsigned char *
 }
 
 int jwt_assertion(const struct jwt_key *k, const char *client_id, const char *audience, int64_t now_s,
-		  struct secret **out, struct err *err)
+	struct secret **out, struct err *err)
 {
 	*out = NULL;
 	char jti[HTTP_GUID];
@@ -157,10 +155,9 @@ int jwt_assertion(const struct jwt_key *k, const char *client_id, const char *au
 	http_guid(jti);
 	buf_init(&b, DOCUMENT_CAP);
 	json_t *header = json_pack("{s:s,s:s,s:s}", "alg", "PS256", "typ", "JWT", "x5t#S256", k->thumbprint);
-	json_t *claims =
-		json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "aud", audience, "iss", client_id, "sub",
-			  client_id, "jti", jti, "nbf", (json_int_t)(now_s - CLOCK_SLACK_S), "iat",
-			  (json_int_t)now_s, "exp", (json_int_t)(now_s + ASSERTION_LIFE_S - CLOCK_SLACK_S));
+	json_t *claims = json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "aud", audience, "iss", client_id, "sub", client_id,
+		"jti", jti, "nbf", (json_int_t)(now_s - CLOCK_SLACK_S), "iat", (json_int_t)now_s, "exp",
+		(json_int_t)(now_s + ASSERTION_LIFE_S - CLOCK_SLACK_S));
 	bool packed = segment_add(&b, header, err) == 0 && buf_add_char(&b, '.', err) == 0;
 	if (!packed) {
 		json_decref(claims);

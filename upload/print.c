@@ -19,10 +19,8 @@ void print_key(const struct fingerprint *p, uint8_t out[PRINT_KEY_BYTES])
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	buf_init(&text, KEY_TEXT_CAP);
 	/* the cap is beyond what four cut values decode to; were it reached, the key would only be shorter */
-	bool fine = header_add_id(&text, p->message_id, &ignored) == 0 &&
-		    buf_add_char(&text, '\n', &ignored) == 0 &&
-		    header_add_date(&text, p->date, &ignored) == 0 &&
-		    buf_add_char(&text, '\n', &ignored) == 0 &&
+	bool fine = header_add_id(&text, p->message_id, &ignored) == 0 && buf_add_char(&text, '\n', &ignored) == 0 &&
+		    header_add_date(&text, p->date, &ignored) == 0 && buf_add_char(&text, '\n', &ignored) == 0 &&
 		    header_add_addresses(&text, p->from, 1, &ignored) == 0 &&
 		    buf_add_char(&text, '\n', &ignored) == 0 &&
 		    header_add_text(&text, p->subject, SUBJECT_CHARS, &ignored) == 0;
@@ -38,8 +36,8 @@ int print_date(const struct fingerprint *p, struct mail_date *out)
 	if (!t)
 		return -1;
 	*out = (struct mail_date){.at = g_date_time_to_unix(t),
-				  .zone_min = (int)(g_date_time_get_utc_offset(t) / G_TIME_SPAN_MINUTE),
-				  .known = true};
+		.zone_min = (int)(g_date_time_get_utc_offset(t) / G_TIME_SPAN_MINUTE),
+		.known = true};
 	g_date_time_unref(t);
 	return 0;
 }

@@ -45,8 +45,7 @@ static int id_compare(const void *a, const void *b)
 
 static bool is_claimed(const struct settling *s, const char *id)
 {
-	return s->n_claimed > 0 &&
-	       bsearch(id, s->claimed, s->n_claimed, sizeof(*s->claimed), id_compare) != NULL;
+	return s->n_claimed > 0 && bsearch(id, s->claimed, s->n_claimed, sizeof(*s->claimed), id_compare) != NULL;
 }
 
 /* The entries of a key: [*from, end). */
@@ -85,8 +84,7 @@ static void assign(struct settling *s, struct pending *p, const char *id)
 }
 
 /* The first item of the key that is not found yet and whose octets (sha256) or meaning (canon) are these. */
-static struct pending *match(const struct settling *s, const uint8_t *key, const uint8_t *sha256,
-			     const uint8_t *canon)
+static struct pending *match(const struct settling *s, const uint8_t *key, const uint8_t *sha256, const uint8_t *canon)
 {
 	size_t from, end = range(s, key, &from);
 	for (; from < end; from++) {
@@ -101,8 +99,8 @@ static struct pending *match(const struct settling *s, const uint8_t *key, const
 	return NULL;
 }
 
-static int keep_leftover(struct settling *s, const uint8_t *key, const struct spool *body, const char *id,
-			 struct err *err)
+static int keep_leftover(
+	struct settling *s, const uint8_t *key, const struct spool *body, const char *id, struct err *err)
 {
 	if (s->n_left >= MOST_LEFT)
 		return err_set(err, ERR_MEMORY, "more than %d messages look alike and differ", MOST_LEFT);
@@ -203,7 +201,7 @@ static void match_leftovers(struct settling *s)
 }
 
 int settle_pending(struct target *t, const struct folder_ref *f, const char *mark, const char *const *claimed,
-		   size_t n_claimed, struct pending *v, size_t n, struct err *err)
+	size_t n_claimed, struct pending *v, size_t n, struct err *err)
 {
 	struct settling s = {.target = t, .folder = f, .claimed = claimed, .n_claimed = n_claimed, .n = n};
 	if (n == 0)

@@ -31,6 +31,6 @@ struct pending {                         /* in: an item in doubt; out: what was 
    assigned again. Content is compared (SHA-256 first, then canonical digest) before anything is called found. SETTLE_NEEDS_CANON: a
    candidate's header values fit, its octets differ, and print alone cannot tell: call again with canon set (from the source's octets). */
 int settle_pending(struct target *t, const struct folder_ref *f, const char *mark, const char *const *claimed,
-		   size_t n_claimed, struct pending *v, size_t n, struct err *err);
+	size_t n_claimed, struct pending *v, size_t n, struct err *err);
 
 #endif

@@ -81,27 +81,25 @@ static const struct check_rule {
 	const char *text, *hint;
 } imap_rules[] = {
 	{ON_EXCHANGE | ON_IMAP, is_empty, ERR_MESSAGE, "the message is empty",
-	 "the source holds no octet of it; a broken entry there, nothing is lost"},
+		"the source holds no octet of it; a broken entry there, nothing is lost"},
 	{ON_EXCHANGE, is_over_150_mb, ERR_TOO_BIG,
-	 "the message is larger than the 150 MB that Exchange Online can be set to take",
-	 "save it from the source by other means"},
+		"the message is larger than the 150 MB that Exchange Online can be set to take",
+		"save it from the source by other means"},
 	{ON_EXCHANGE, is_over_limit, ERR_TOO_BIG, "the message is larger than the destination mailbox takes",
-	 "Set-Mailbox MAILBOX -MaxReceiveSize 150MB, set the target's limit to it, and start again"},
+		"Set-Mailbox MAILBOX -MaxReceiveSize 150MB, set the target's limit to it, and start again"},
 	{ON_IMAP, is_over_limit, ERR_TOO_BIG, "the message is larger than the destination takes",
-	 "raise the limit there and on the target, and start again"},
+		"raise the limit there and on the target, and start again"},
 	{ON_EXCHANGE | ON_IMAP, has_nul, ERR_MESSAGE,
-	 "the message holds NUL octets, which IMAP does not carry (RFC 3501, section 9)",
-	 "it was damaged where it was stored; save it from the source by other means"},
+		"the message holds NUL octets, which IMAP does not carry (RFC 3501, section 9)",
+		"it was damaged where it was stored; save it from the source by other means"},
 	{ON_EXCHANGE, has_raw_header, ERR_MESSAGE,
-	 "the header holds raw 8-bit characters, which Exchange refuses (Message contains invalid header)",
-	 "the message is not altered; forward it as an attachment at the source, or save it by other means"},
-	{ON_EXCHANGE, has_long_line, ERR_MESSAGE,
-	 "a line is longer than the 10,000 octets that Exchange takes",
-	 "the message is not altered; forward it as an attachment at the source, or save it by other means"},
+		"the header holds raw 8-bit characters, which Exchange refuses (Message contains invalid header)",
+		"the message is not altered; forward it as an attachment at the source, or save it by other means"},
+	{ON_EXCHANGE, has_long_line, ERR_MESSAGE, "a line is longer than the 10,000 octets that Exchange takes",
+		"the message is not altered; forward it as an attachment at the source, or save it by other means"},
 };
 
-int target_check(const struct target_ops *ops, const struct target_conf *conf, const struct mail *mail,
-		 struct err *err)
+int target_check(const struct target_ops *ops, const struct target_conf *conf, const struct mail *mail, struct err *err)
 {
 	struct check_input in = {conf, mail, mail->body ? spool_size(mail->body) : mail->announced};
 	if (ops != &target_imap_ops)

@@ -27,11 +27,9 @@ struct target_conf { /* borrowed; outlives the target */
 	const char *mailbox;   /* destination address: the mailbox that is written to */
 	enum auth_method auth; /* TARGET_EXCHANGE: AUTH_XOAUTH2 */
 	const char *user;      /* TARGET_IMAP: sign-in name where it is not the mailbox; NULL: the mailbox */
-	const char *
-		authzid; /* TARGET_IMAP: SASL authorization identity, when user is an administrator's; NULL: none */
+	const char *authzid; /* TARGET_IMAP: SASL authorization identity, when user is an administrator's; NULL: none */
 	const struct secret *password; /* TARGET_IMAP by password */
-	struct token *
-		token; /* TARGET_EXCHANGE (and IMAP by token): where tokens come from; shared between threads */
+	struct token *token; /* TARGET_EXCHANGE (and IMAP by token): where tokens come from; shared between threads */
 	const char *spool_dir;
 	uint64_t max_message_bytes; /* 0: not known */
 	unsigned window_items;
@@ -72,7 +70,7 @@ struct remote_mail { /* one message that the destination holds */
 
 struct target_ops {
 	const char *name;
-	size_t max_batch; /* most items in one put */
+	size_t max_batch;        /* most items in one put */
 	int64_t settle_after_ms; /* how long after it was sent the far side may still be committing; the table's default */
 	int (*open)(struct target **, const struct target_conf *, struct gate *, struct stop *, struct err *);
 	/* How names must be made for this destination (imap/map): exchange and separator are set; well_known is left alone. */
@@ -85,17 +83,15 @@ struct target_ops {
 	   is there, but \Flagged could not be stored and verified (err says why): set_flags makes up for it. */
 	int (*put)(struct target *, const struct folder_ref *, struct put_item *, size_t n, struct err *);
 	/* Messages after the cursor (a mark or the last id returned; NULL or "": from the start), in the route's order; *n 0 at the end. */
-	int (*list)(struct target *, const struct folder_ref *, const char *cursor, struct remote_mail *,
-		    size_t cap, size_t *n, struct err *);
+	int (*list)(struct target *, const struct folder_ref *, const char *cursor, struct remote_mail *, size_t cap,
+		size_t *n, struct err *);
 	/* Content of one; print may be NULL. ERR_GONE. */
 	int (*read)(struct target *, const struct folder_ref *, const char *id, struct spool **,
-		    struct fingerprint *print, struct err *);
+		struct fingerprint *print, struct err *);
 	/* What the destination holds now. ERR_GONE; ERR_CHANGED: the folder has another generation than the id. */
-	int (*get_flags)(struct target *, const struct folder_ref *, const char *id, unsigned *flags,
-			 struct err *);
+	int (*get_flags)(struct target *, const struct folder_ref *, const char *id, unsigned *flags, struct err *);
 	/* Writes flags (Seen, Answered, Flagged) so that they equal `flags`, and verifies. ERR_MESSAGE: they did not stay. */
-	int (*set_flags)(struct target *, const struct folder_ref *, const char *id, unsigned flags,
-			 struct err *);
+	int (*set_flags)(struct target *, const struct folder_ref *, const char *id, unsigned flags, struct err *);
 	/* Puts a probe message with an old date into a folder of its own, reads it back, removes both. */
 	int (*prove)(struct target *, struct err *);
 	void (*close)(struct target **);
@@ -113,7 +109,7 @@ const struct target_ops *target_route(const char *name); /* NULL: unknown */
 
 /* What the destination will refuse, found before sending. 0: fine. -1: err (TOO_BIG or MESSAGE) with the hint that names the remedy.
    ops decides the rules together with kind. Warnings that do not refuse are not reported here. */
-int target_check(const struct target_ops *ops, const struct target_conf *conf, const struct mail *mail,
-		 struct err *err);
+int target_check(
+	const struct target_ops *ops, const struct target_conf *conf, const struct mail *mail, struct err *err);
 
 #endif

@@ -30,12 +30,12 @@ static void hint_rights(const struct target_imap *t, struct err *err)
 	if (t->conf->kind != TARGET_EXCHANGE || err->kind != ERR_CREDENTIALS)
 		return;
 	err_hint(err,
-		 "the token is good, this mailbox does not take it: New-ServicePrincipal with the object id "
-		 "of the *enterprise "
-		 "application*, Add-MailboxPermission -Identity %s -User OBJECT-ID -AccessRights FullAccess, "
-		 "IMAP enabled on the "
-		 "mailbox, and admin consent for IMAP.AccessAsApp; rights take up to an hour",
-		 t->conf->mailbox);
+		"the token is good, this mailbox does not take it: New-ServicePrincipal with the object id "
+		"of the *enterprise "
+		"application*, Add-MailboxPermission -Identity %s -User OBJECT-ID -AccessRights FullAccess, "
+		"IMAP enabled on the "
+		"mailbox, and admin consent for IMAP.AccessAsApp; rights take up to an hour",
+		t->conf->mailbox);
 }
 
 static enum dimension dimension_named(const char *words)
@@ -44,8 +44,12 @@ static enum dimension dimension_named(const char *words)
 		const char *word;
 		enum dimension dimension;
 	} names[] = {
-		{"Concurrency", DIM_IN_FLIGHT}, {"oncurrent", DIM_IN_FLIGHT}, {"onnections", DIM_IN_FLIGHT},
-		{"IncomingBytes", DIM_BYTES},   {"andwidth", DIM_BYTES},      {"RequestRate", DIM_REQUESTS},
+		{"Concurrency", DIM_IN_FLIGHT},
+		{"oncurrent", DIM_IN_FLIGHT},
+		{"onnections", DIM_IN_FLIGHT},
+		{"IncomingBytes", DIM_BYTES},
+		{"andwidth", DIM_BYTES},
+		{"RequestRate", DIM_REQUESTS},
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strstr(words, names[i].word))
@@ -54,8 +58,7 @@ static enum dimension dimension_named(const char *words)
 	return DIM_NONE;
 }
 
-static void leave(struct permit **permit, const struct err *err, bool failed, uint64_t sent,
-		  unsigned latency_ms)
+static void leave(struct permit **permit, const struct err *err, bool failed, uint64_t sent, unsigned latency_ms)
 {
 	if (!*permit)
 		return;
@@ -63,16 +66,14 @@ static void leave(struct permit **permit, const struct err *err, bool failed, ui
 	enum verdict v = failed ? VERDICT_FAILED : VERDICT_OK;
 	if (failed && (err->kind == ERR_THROTTLED || err->kind == ERR_BUSY)) {
 		v = VERDICT_REFUSED;
-		hint = (struct throttle_hint){dimension_named(err->server), err->retry_after_ms, NULL,
-					      err->server};
+		hint = (struct throttle_hint){dimension_named(err->server), err->retry_after_ms, NULL, err->server};
 	} else if (failed && (err->kind == ERR_LOST || err->kind == ERR_STOPPED)) {
 		v = VERDICT_LOST;
 	}
 	gate_leave(permit, v, v == VERDICT_REFUSED ? &hint : NULL, sent, latency_ms);
 }
 
-static int enter(struct target_imap *t, uint64_t bytes, unsigned requests, struct permit **permit,
-		 struct err *err)
+static int enter(struct target_imap *t, uint64_t bytes, unsigned requests, struct permit **permit, struct err *err)
 {
 	struct demand d = {.bytes = bytes, .requests = requests};
 	*permit = NULL;
@@ -111,8 +112,7 @@ static int session_begin(struct target_imap *t, struct err *err)
 		refused = t->token;
 		t->token = NULL;
 		t->conn_conf.secret = NULL;
-		log_err(LOG_INFO, err, "target %s, mailbox %s: the token is renewed", t->conf->name,
-			t->conf->mailbox);
+		log_err(LOG_INFO, err, "target %s, mailbox %s: the token is renewed", t->conf->name, t->conf->mailbox);
 		err_clear(err);
 	}
 	secret_free(&refused);
@@ -122,13 +122,12 @@ static int session_begin(struct target_imap *t, struct err *err)
 	return err_wrap(err, "target %s, mailbox %s", t->conf->name, t->conf->mailbox);
 }
 
-int target_imap_begin(struct target_imap *t, uint64_t bytes, unsigned requests, struct imap_work *w,
-		      struct err *err)
+int target_imap_begin(struct target_imap *t, uint64_t bytes, unsigned requests, struct imap_work *w, struct err *err)
 {
 	*w = (struct imap_work){0};
 	if (t->conn && t->refusals >= MOST_REFUSALS && !conn_is_dead(t->conn)) {
-		log_line(LOG_DEBUG, "target %s, mailbox %s: a new session after %u refused commands",
-			 t->conf->name, t->conf->mailbox, t->refusals);
+		log_line(LOG_DEBUG, "target %s, mailbox %s: a new session after %u refused commands", t->conf->name,
+			t->conf->mailbox, t->refusals);
 		session_end(t);
 		if (session_begin(t, err))
 			return -1;
@@ -171,8 +170,8 @@ static void imap_close(struct target **base)
 	*base = NULL;
 }
 
-static int imap_open(struct target **out, const struct target_conf *conf, struct gate *gate,
-		     struct stop *stop, struct err *err)
+static int imap_open(
+	struct target **out, const struct target_conf *conf, struct gate *gate, struct stop *stop, struct err *err)
 {
 	*out = NULL;
 	struct target_imap *t = calloc(1, sizeof(*t));
@@ -234,8 +233,8 @@ int target_imap_parse_id(const struct folder_ref *f, const char *id, uint32_t *u
 		return err_set(err, ERR_INTERNAL, "not an id of this route: %.40s", id);
 	if (f->generation && parse_number(f->generation, &p, &own) && own != validity)
 		return err_set(err, ERR_CHANGED,
-			       "%s: the folder was made anew (UIDVALIDITY %s, the message had %" PRIu32 ")",
-			       f->path, f->generation, validity);
+			"%s: the folder was made anew (UIDVALIDITY %s, the message had %" PRIu32 ")", f->path,
+			f->generation, validity);
 	return 0;
 }
 
@@ -254,16 +253,16 @@ int target_imap_select(struct target_imap *t, const struct folder_ref *f, bool a
 	uint32_t own;
 	if (f->generation && parse_number(f->generation, &p, &own) && own != t->uidvalidity)
 		return err_set(err, ERR_CHANGED,
-			       "%s: the folder was made anew (UIDVALIDITY was %" PRIu32 ", is %" PRIu32 ")",
-			       f->path, own, t->uidvalidity);
+			"%s: the folder was made anew (UIDVALIDITY was %" PRIu32 ", is %" PRIu32 ")", f->path, own,
+			t->uidvalidity);
 	return 0;
 }
 
 /* --- what reads --- */
 
 /* Where a listing goes on: after an id, from a mark, or from the start. *done: nothing can follow. */
-static int parse_cursor(const struct folder_ref *f, const char *cursor, uint32_t *from, bool *first,
-			bool *done, struct err *err)
+static int parse_cursor(
+	const struct folder_ref *f, const char *cursor, uint32_t *from, bool *first, bool *done, struct err *err)
 {
 	const char *p;
 	*first = true;
@@ -285,8 +284,8 @@ static int parse_cursor(const struct folder_ref *f, const char *cursor, uint32_t
 	return 0;
 }
 
-static int imap_list(struct target *base, const struct folder_ref *f, const char *cursor,
-		     struct remote_mail *out, size_t cap, size_t *n, struct err *err)
+static int imap_list(struct target *base, const struct folder_ref *f, const char *cursor, struct remote_mail *out,
+	size_t cap, size_t *n, struct err *err)
 {
 	struct target_imap *t = target_imap_of(base);
 	struct imap_work w;
@@ -308,10 +307,8 @@ static int imap_list(struct target *base, const struct folder_ref *f, const char
 		rc = target_imap_end(t, &w, rc, 1, err);
 	}
 	for (size_t i = 0; rc == 0 && i < *n; i++) {
-		out[i] = (struct remote_mail){.size = v[i].size,
-					      .flags = v[i].flags,
-					      .received = v[i].received,
-					      .print = v[i].print};
+		out[i] = (struct remote_mail){
+			.size = v[i].size, .flags = v[i].flags, .received = v[i].received, .print = v[i].print};
 		target_imap_format_id(out[i].id, sizeof(out[i].id), t->uidvalidity, v[i].uid);
 	}
 	if (rc)
@@ -321,7 +318,7 @@ static int imap_list(struct target *base, const struct folder_ref *f, const char
 }
 
 static int imap_read(struct target *base, const struct folder_ref *f, const char *id, struct spool **out,
-		     struct fingerprint *print, struct err *err)
+	struct fingerprint *print, struct err *err)
 {
 	struct target_imap *t = target_imap_of(base);
 	struct imap_work w;
@@ -335,8 +332,8 @@ static int imap_read(struct target *base, const struct folder_ref *f, const char
 	return target_imap_end(t, &w, rc, 1, err);
 }
 
-static int imap_get_flags(struct target *base, const struct folder_ref *f, const char *id, unsigned *flags,
-			  struct err *err)
+static int imap_get_flags(
+	struct target *base, const struct folder_ref *f, const char *id, unsigned *flags, struct err *err)
 {
 	struct target_imap *t = target_imap_of(base);
 	struct imap_work w;
@@ -374,18 +371,17 @@ static int write_flags(struct target_imap *t, uint32_t uid, unsigned flags, stru
 	if (now == flags)
 		return 0;
 	if (store_flags(t, uid, flags & ~now, true, err) || store_flags(t, uid, now & ~flags, false, err) ||
-	    mailbox_flags(t->conn, uid, &now, err))
+		mailbox_flags(t->conn, uid, &now, err))
 		return -1;
 	char want[64], have[64];
 	if ((now & WRITABLE) == flags)
 		return 0;
 	return err_set(err, ERR_MESSAGE, "the flags did not stay: wanted \"%s\", found \"%s\"",
-		       mail_flags_text(flags, want, sizeof(want)),
-		       mail_flags_text(now & WRITABLE, have, sizeof(have)));
+		mail_flags_text(flags, want, sizeof(want)), mail_flags_text(now & WRITABLE, have, sizeof(have)));
 }
 
-static int imap_set_flags(struct target *base, const struct folder_ref *f, const char *id, unsigned flags,
-			  struct err *err)
+static int imap_set_flags(
+	struct target *base, const struct folder_ref *f, const char *id, unsigned flags, struct err *err)
 {
 	struct target_imap *t = target_imap_of(base);
 	struct imap_work w;

@@ -7,9 +7,8 @@
 #include "imap/mailbox.h"
 #include "upload/target.h"
 
-#define GROUP_ITEMS 64 /* most APPENDs under one permit */
-#define GROUP_BYTES \
-	((uint64_t)4 * 1024 * 1024) /* and most octets, but for a message that is larger by itself */
+#define GROUP_ITEMS 64                          /* most APPENDs under one permit */
+#define GROUP_BYTES ((uint64_t)4 * 1024 * 1024) /* and most octets, but for a message that is larger by itself */
 #define FLAGS_TEXT 768
 #define MOST_REFUSALS 8 /* Exchange says BYE at the tenth command that it refuses in a session */
 
@@ -30,7 +29,7 @@ struct target_imap {
 	unsigned refusals;    /* commands that were refused in this session */
 
 	char *selected;                        /* owned: raw name; NULL: none */
-	bool stale; /* messages were put into it since */
+	bool stale;                            /* messages were put into it since */
 	uint32_t uidvalidity, uidnext, exists; /* of selected, when it was selected */
 
 	struct known_folder *known; /* owned, sorted by key */
@@ -57,8 +56,7 @@ struct imap_work {
 };
 
 /* Sees to a session that can be used (a fresh one before the server loses patience) and takes a permit. */
-int target_imap_begin(struct target_imap *t, uint64_t bytes, unsigned requests, struct imap_work *w,
-		      struct err *err);
+int target_imap_begin(struct target_imap *t, uint64_t bytes, unsigned requests, struct imap_work *w, struct err *err);
 /* Gives the permit back with the verdict that rc and err make. Returns rc, err with who and where in front. */
 int target_imap_end(struct target_imap *t, struct imap_work *w, int rc, unsigned requests, struct err *err);
 /* Selects f and compares its generation (ERR_CHANGED). again: also if it is selected already, to see what is new. */
@@ -72,8 +70,7 @@ int target_imap_rules(struct target *t, struct map_rules *rules, struct err *err
 int target_imap_folder(struct target *t, const char *path, struct folder_ref *out, struct err *err);
 void target_imap_forget(struct target_imap *t, const char *path); /* a folder that was removed */
 void target_imap_forget_all(struct target_imap *t);
-int target_imap_put(struct target *t, const struct folder_ref *f, struct put_item *v, size_t n,
-		    struct err *err);
+int target_imap_put(struct target *t, const struct folder_ref *f, struct put_item *v, size_t n, struct err *err);
 int target_imap_prove(struct target *t, struct err *err);
 
 #endif

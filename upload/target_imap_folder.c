@@ -126,8 +126,7 @@ static int known_add_folder(struct target_imap *t, const struct folder *f, struc
 	for (size_t i = 0; i < f->n_parts && rc == 0; i++) {
 		if (strchr(f->parts[i], '/'))
 			goto out;
-		rc = (i > 0 && buf_add_char(&path, '/', err)) || buf_add_str(&path, f->parts[i], err) ? -1
-												      : 0;
+		rc = (i > 0 && buf_add_char(&path, '/', err)) || buf_add_str(&path, f->parts[i], err) ? -1 : 0;
 	}
 	if (rc == 0 && path.len > 0)
 		rc = known_add(t, buf_str(&path), f->raw, err);
@@ -162,8 +161,7 @@ static int list_once(struct target_imap *t, struct err *err)
 static int refused_folder(struct err *err)
 {
 	enum err_action a = err_action(err->kind);
-	if (a == ACT_SKIP_MESSAGE || err->kind == ERR_RIGHTS || err->kind == ERR_NOT_FOUND ||
-	    err->kind == ERR_CONFLICT)
+	if (a == ACT_SKIP_MESSAGE || err->kind == ERR_RIGHTS || err->kind == ERR_NOT_FOUND || err->kind == ERR_CONFLICT)
 		err->kind = ERR_FOLDER;
 	return -1;
 }
@@ -178,15 +176,14 @@ static int create(struct target_imap *t, const char *raw, struct err *err)
 }
 
 /* Makes the folder of one part below parent ("" at the top); *raw is its name at the server. */
-static int make_part(struct target_imap *t, const char *parent, const char *part, struct buf *raw,
-		     struct err *err)
+static int make_part(struct target_imap *t, const char *parent, const char *part, struct buf *raw, struct err *err)
 {
 	char *encoded = NULL;
 	char sep[2] = {t->separator, '\0'};
 	int rc = -1;
 	if (t->separator != '/' && t->separator && strchr(part, t->separator))
-		return err_set(err, ERR_FOLDER, "the name \"%s\" holds \"%c\", which separates folders there",
-			       part, t->separator);
+		return err_set(err, ERR_FOLDER, "the name \"%s\" holds \"%c\", which separates folders there", part,
+			t->separator);
 	if (*parent && !t->separator) {
 		err_set(err, ERR_FOLDER, "the destination has no folders within folders");
 		return -1;
@@ -198,16 +195,16 @@ static int make_part(struct target_imap *t, const char *parent, const char *part
 		goto out;
 	}
 	if (buf_add_str(raw, *parent ? parent : t->prefix, err) || (*parent && buf_add_str(raw, sep, err)) ||
-	    buf_add_str(raw, encoded, err))
+		buf_add_str(raw, encoded, err))
 		goto out;
 	rc = create(t, buf_str(raw), err);
 	/* Courier and Cyrus of old take folders only below INBOX; in a fresh mailbox nothing in the list says so. */
 	if (rc && err->kind == ERR_FOLDER && !*parent && !t->prefix_known && t->separator &&
-	    t->conf->kind == TARGET_IMAP && !conn_is_dead(t->conn)) {
+		t->conf->kind == TARGET_IMAP && !conn_is_dead(t->conn)) {
 		struct err second = ERR_INIT;
 		buf_clear(raw);
 		if (buf_printf(raw, &second, "INBOX%c%s", t->separator, encoded) == 0 &&
-		    create(t, buf_str(raw), &second) == 0) {
+			create(t, buf_str(raw), &second) == 0) {
 			snprintf(t->prefix, sizeof(t->prefix), "INBOX%c", t->separator);
 			t->prefix_known = true;
 			err_clear(err);
@@ -252,8 +249,7 @@ static int find_or_make(struct target_imap *t, const char *path, struct buf *raw
 	return rc == 0 && raw->len == 0 ? err_set(err, ERR_FOLDER, "an empty folder name") : rc;
 }
 
-static int ref_fill(struct target_imap *t, const char *path, const char *raw, struct folder_ref *out,
-		    struct err *err)
+static int ref_fill(struct target_imap *t, const char *path, const char *raw, struct folder_ref *out, struct err *err)
 {
 	char number[16];
 	*out = (struct folder_ref){.path = strdup(path), .id = strdup(raw)};
@@ -303,8 +299,7 @@ int target_imap_folder(struct target *base, const char *path, struct folder_ref 
 		/* listed, but only as a name that has folders below it (\Noselect), or removed meanwhile: made now */
 		if (rc == 0 && ref_fill(t, path, buf_str(&raw), out, err)) {
 			rc = -1;
-			if (err->kind == ERR_FOLDER && !conn_is_dead(t->conn) &&
-			    create(t, buf_str(&raw), err) == 0)
+			if (err->kind == ERR_FOLDER && !conn_is_dead(t->conn) && create(t, buf_str(&raw), err) == 0)
 				rc = ref_fill(t, path, buf_str(&raw), out, err);
 		}
 		if (rc)

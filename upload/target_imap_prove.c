@@ -16,8 +16,8 @@ static int probe_make(struct target_imap *t, struct mail **out, struct err *err)
 {
 	char guid[HTTP_GUID], text[1024];
 	struct clock_fields d;
-	static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-					     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	static const char *const months[] = {
+		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	struct mail *m = mail_new(1);
 	struct scan *scan = scan_new();
 	int rc = -1;
@@ -29,18 +29,15 @@ static int probe_make(struct target_imap *t, struct mail **out, struct err *err)
 	m->received = (struct mail_date){.at = clock_wall_s() - TEN_YEARS_S, .zone_min = 0, .known = true};
 	m->flags = MAIL_SEEN;
 	clock_split(m->received.at, &d);
-	int n = snprintf(
-		text, sizeof(text),
-		"Date: %d %s %" PRId64
-		" %02d:%02d:%02d +0000\r\nFrom: nightferry probe <probe@nightferry.invalid>\r\n"
+	int n = snprintf(text, sizeof(text),
+		"Date: %d %s %" PRId64 " %02d:%02d:%02d +0000\r\nFrom: nightferry probe <probe@nightferry.invalid>\r\n"
 		"To: nightferry probe <probe@nightferry.invalid>\r\nSubject: nightferry probe %.8s\r\n"
 		"Message-ID: <%s@nightferry.invalid>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; "
 		"charset=utf-8\r\n\r\n"
 		"nightferry made this message to see that its date and content are kept.\r\nIt removes it at "
 		"once.\r\n",
 		d.day, months[d.month - 1], d.year, d.hour, d.minute, d.second, guid, guid);
-	if (spool_new(&m->body, t->conf->spool_dir, (uint64_t)n, err) ||
-	    spool_write(m->body, text, (size_t)n, err))
+	if (spool_new(&m->body, t->conf->spool_dir, (uint64_t)n, err) || spool_write(m->body, text, (size_t)n, err))
 		goto out;
 	m->announced = (uint64_t)n;
 	scan_feed(scan, text, (size_t)n);
@@ -67,20 +64,19 @@ static int probe_folder(struct target_imap *t, struct folder_ref *out, struct er
 	return target_imap_folder(&t->base, name, out, err);
 }
 
-static bool same_content(const struct spool *a, const struct fingerprint *pa, const struct spool *b,
-			 const struct fingerprint *pb)
+static bool same_content(
+	const struct spool *a, const struct fingerprint *pa, const struct spool *b, const struct fingerprint *pb)
 {
 	uint8_t ca[CANON_BYTES], cb[CANON_BYTES];
 	struct err ignored = ERR_INIT;
 	if (!memcmp(pa->sha256, pb->sha256, sizeof(pa->sha256)))
 		return true;
-	return canon_digest(a, ca, &ignored) == 0 && canon_digest(b, cb, &ignored) == 0 &&
-	       !memcmp(ca, cb, sizeof(ca));
+	return canon_digest(a, ca, &ignored) == 0 && canon_digest(b, cb, &ignored) == 0 && !memcmp(ca, cb, sizeof(ca));
 }
 
 /* Reads the probe back and compares. */
-static int compare(struct target_imap *t, const struct folder_ref *f, const char *id, const struct mail *m,
-		   struct err *err)
+static int compare(
+	struct target_imap *t, const struct folder_ref *f, const char *id, const struct mail *m, struct err *err)
 {
 	const struct target_ops *ops = t->base.ops;
 	struct remote_mail *page = calloc(16, sizeof(*page));

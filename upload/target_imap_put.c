@@ -52,8 +52,7 @@ static void take_result(struct put_item *to, const struct append_item *from)
 		to->result = PUT_PLACED;
 		snprintf(to->receipt.route, sizeof(to->receipt.route), "%s", target_imap_ops.name);
 		if (from->uid != 0)
-			target_imap_format_id(to->receipt.id, sizeof(to->receipt.id), from->uidvalidity,
-					      from->uid);
+			target_imap_format_id(to->receipt.id, sizeof(to->receipt.id), from->uidvalidity, from->uid);
 		break;
 	case APPEND_REFUSED: /* only what this message is to blame for is final */
 		to->result = err_action(from->err.kind) == ACT_SKIP_MESSAGE ? PUT_REFUSED : PUT_NOT_SENT;
@@ -78,16 +77,14 @@ static const struct err *obstacle(const struct put_item *v, size_t n)
 }
 
 /* 0: sent, *in_the_way tells whether more may follow. -1: the session is over. */
-static int put_group(struct target_imap *t, const struct folder_ref *f, struct put_item *v, size_t n,
-		     uint64_t bytes, struct err *in_the_way, struct err *err)
+static int put_group(struct target_imap *t, const struct folder_ref *f, struct put_item *v, size_t n, uint64_t bytes,
+	struct err *in_the_way, struct err *err)
 {
 	struct append_item *items = t->items;
 	struct imap_work w;
 	for (size_t i = 0; i < n; i++) {
-		items[i] = (struct append_item){.mail = v[i].mail,
-						.flags = t->flags_text[i],
-						.result = APPEND_NOT_SENT,
-						.err = ERR_INIT};
+		items[i] = (struct append_item){
+			.mail = v[i].mail, .flags = t->flags_text[i], .result = APPEND_NOT_SENT, .err = ERR_INIT};
 		if (flags_text(t, v[i].mail, t->flags_text[i], in_the_way))
 			return 0;
 	}
@@ -209,7 +206,7 @@ static int classes_look(struct target_imap *t, struct search *s, uint32_t from, 
 
 /* Items of one header and several bodies: the content decides. */
 static void ids_by_content(struct target_imap *t, const struct folder_ref *f, struct search *s, uint32_t from,
-			   struct put_item *v, size_t n)
+	struct put_item *v, size_t n)
 {
 	struct err err = ERR_INIT;
 	struct pending *p = calloc(n, sizeof(*p));
@@ -218,8 +215,7 @@ static void ids_by_content(struct target_imap *t, const struct folder_ref *f, st
 	char mark[16];
 	snprintf(mark, sizeof(mark), "%" PRIu32, from);
 	for (size_t i = 0; p && canon && item && i < n; i++) {
-		const struct class_of *c =
-			s->class_of_item[i] == SIZE_MAX ? NULL : &s->classes[s->class_of_item[i]];
+		const struct class_of *c = s->class_of_item[i] == SIZE_MAX ? NULL : &s->classes[s->class_of_item[i]];
 		if (!c || c->alike || c->found != c->items || canon_digest(v[i].mail->body, canon[k], &err))
 			continue;
 		p[k] = (struct pending){.print = &v[i].mail->print, .canon = canon[k]};
@@ -238,14 +234,13 @@ static void ids_by_content(struct target_imap *t, const struct folder_ref *f, st
 }
 
 /* Items whose class holds as many new messages as were sent get their ids; the others keep "": somebody else delivers here too. */
-static void find_ids(struct target_imap *t, const struct folder_ref *f, uint32_t from, struct put_item *v,
-		     size_t n)
+static void find_ids(struct target_imap *t, const struct folder_ref *f, uint32_t from, struct put_item *v, size_t n)
 {
 	struct err err = ERR_INIT;
 	struct imap_work w;
 	struct search s = {.classes = calloc(n, sizeof(*s.classes)),
-			   .class_of_item = calloc(n, sizeof(*s.class_of_item)),
-			   .uids = calloc(n, sizeof(*s.uids))};
+		.class_of_item = calloc(n, sizeof(*s.class_of_item)),
+		.uids = calloc(n, sizeof(*s.uids))};
 	if (!s.classes || !s.class_of_item || !s.uids || target_imap_begin(t, 0, 2, &w, &err))
 		goto out;
 	classes_make(&s, v, n);
@@ -259,8 +254,7 @@ static void find_ids(struct target_imap *t, const struct folder_ref *f, uint32_t
 	for (size_t i = 0; i < n; i++) {
 		struct class_of *c = s.class_of_item[i] == SIZE_MAX ? NULL : &s.classes[s.class_of_item[i]];
 		if (c && c->alike && c->found == c->items)
-			target_imap_format_id(v[i].receipt.id, sizeof(v[i].receipt.id), t->uidvalidity,
-					      *c->uids++);
+			target_imap_format_id(v[i].receipt.id, sizeof(v[i].receipt.id), t->uidvalidity, *c->uids++);
 	}
 	ids_by_content(t, f, &s, from, v, n);
 out:
@@ -277,7 +271,7 @@ static bool wants_flag(const struct put_item *i)
 }
 
 static int store_and_verify(struct target_imap *t, const struct folder_ref *f, struct put_item *v, size_t n,
-			    const char *set, struct err *err)
+	const char *set, struct err *err)
 {
 	failpoint_hit(FP_FINISH_BEFORE_FLAGS);
 	if (target_imap_select(t, f, false, err) || mailbox_store(t->conn, set, true, "(\\Flagged)", err))
@@ -288,8 +282,7 @@ static int store_and_verify(struct target_imap *t, const struct folder_ref *f, s
 		uint32_t uid;
 		if (!wants_flag(&v[i]) || !v[i].receipt.id[0])
 			continue;
-		if (target_imap_parse_id(f, v[i].receipt.id, &uid, err) ||
-		    mailbox_flags(t->conn, uid, &flags, err))
+		if (target_imap_parse_id(f, v[i].receipt.id, &uid, err) || mailbox_flags(t->conn, uid, &flags, err))
 			return -1;
 		if (flags & MAIL_FLAGGED)
 			err_clear(&v[i].err);
@@ -313,7 +306,7 @@ static void store_flagged(struct target_imap *t, const struct folder_ref *f, str
 			continue;
 		err_set(&v[i].err, ERR_LOST, "\\Flagged is not stored yet");
 		if (v[i].receipt.id[0] && target_imap_parse_id(f, v[i].receipt.id, &uid, &v[i].err) == 0 &&
-		    buf_printf(&set, &err, "%s%" PRIu32, count ? "," : "", uid) == 0)
+			buf_printf(&set, &err, "%s%" PRIu32, count ? "," : "", uid) == 0)
 			count++;
 	}
 	if (count > 0 && target_imap_begin(t, 0, 1 + count, &w, &err) == 0) {
@@ -330,8 +323,7 @@ static void store_flagged(struct target_imap *t, const struct folder_ref *f, str
 static int note_uidnext(struct target_imap *t, const struct folder_ref *f, uint32_t *from, struct err *err)
 {
 	struct imap_work w;
-	if (target_imap_begin(t, 0, 1, &w, err) ||
-	    target_imap_end(t, &w, target_imap_select(t, f, true, err), 1, err))
+	if (target_imap_begin(t, 0, 1, &w, err) || target_imap_end(t, &w, target_imap_select(t, f, true, err), 1, err))
 		return -1;
 	*from = t->uidnext ? t->uidnext : 1;
 	return 0;
@@ -350,8 +342,7 @@ static void open_folder(struct target_imap *t, const struct folder_ref *f)
 }
 
 /* from 0: the server promised APPENDUID, so nothing was noted before. If it broke the promise it is not believed again. */
-static void complete_ids(struct target_imap *t, const struct folder_ref *f, uint32_t from, struct put_item *v,
-			 size_t n)
+static void complete_ids(struct target_imap *t, const struct folder_ref *f, uint32_t from, struct put_item *v, size_t n)
 {
 	size_t missing = 0;
 	for (size_t i = 0; i < n; i++)
@@ -366,8 +357,7 @@ static void complete_ids(struct target_imap *t, const struct folder_ref *f, uint
 		find_ids(t, f, from, v, n);
 }
 
-int target_imap_put(struct target *base, const struct folder_ref *f, struct put_item *v, size_t n,
-		    struct err *err)
+int target_imap_put(struct target *base, const struct folder_ref *f, struct put_item *v, size_t n, struct err *err)
 {
 	struct target_imap *t = target_imap_of(base);
 	struct err in_the_way = ERR_INIT;
@@ -400,8 +390,7 @@ int target_imap_put(struct target *base, const struct folder_ref *f, struct put_
 			store_flagged(t, f, v, n);
 	}
 	/* The session ended before they could be flagged: the caller sets the flags later. */
-	for (size_t i = 0; t->conf->kind == TARGET_EXCHANGE && (!t->conn || conn_is_dead(t->conn)) && i < n;
-	     i++) {
+	for (size_t i = 0; t->conf->kind == TARGET_EXCHANGE && (!t->conn || conn_is_dead(t->conn)) && i < n; i++) {
 		if (wants_flag(&v[i]) && v[i].err.kind == ERR_NONE)
 			err_set(&v[i].err, ERR_LOST, "\\Flagged is not stored yet");
 	}

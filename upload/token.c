@@ -30,7 +30,7 @@ struct token {
 	int64_t good_until_ms;
 	int64_t expires_at; /* wall clock, for people */
 	bool renewing;
-	uint64_t failures; /* renewals that failed, ever: a waiter sees that the one it waited for did */
+	uint64_t failures;       /* renewals that failed, ever: a waiter sees that the one it waited for did */
 	struct err last_failure; /* of the last one */
 };
 
@@ -62,8 +62,7 @@ static int conf_check(const struct token_conf *conf, struct err *err)
 	if (conf->login_url && strncmp(conf->login_url, "https://", 8) != 0)
 		return err_set(err, ERR_USAGE, "the login URL does not begin with https://");
 	if (!conf->client_secret && !(conf->certificate_pem && conf->private_key_pem))
-		return err_set(err, ERR_USAGE,
-			       "neither a client secret nor a certificate with its key is given");
+		return err_set(err, ERR_USAGE, "neither a client secret nor a certificate with its key is given");
 	return 0;
 }
 
@@ -88,7 +87,7 @@ int token_new(struct token **out, const struct token_conf *conf, struct err *err
 	t->client_secret = conf->client_secret ? secret_copy(conf->client_secret) : NULL;
 	int rc = 0;
 	if (!t->url || !t->client_id || !t->scope || (conf->ca_file && !t->ca_file) ||
-	    (conf->client_secret && !t->client_secret))
+		(conf->client_secret && !t->client_secret))
 		rc = err_set(err, ERR_MEMORY, "no memory for a token");
 	else if (!t->client_secret)
 		rc = jwt_key_new(&t->key, conf->certificate_pem, conf->private_key_pem, clock_wall_s(), err);
@@ -142,16 +141,15 @@ static int form_make(struct token *t, struct buf *b, struct err *err)
 		return err_set(err, ERR_MEMORY, "no memory for a token request");
 	b->room = BODY_CAP + 1;
 	if (form_add(b, "client_id", t->client_id, strlen(t->client_id), err) ||
-	    form_add(b, "scope", t->scope, strlen(t->scope), err) ||
-	    form_add(b, "grant_type", "client_credentials", 18, err))
+		form_add(b, "scope", t->scope, strlen(t->scope), err) ||
+		form_add(b, "grant_type", "client_credentials", 18, err))
 		return -1;
 	if (t->client_secret)
-		return form_add(b, "client_secret", secret_bytes(t->client_secret),
-				secret_len(t->client_secret), err);
+		return form_add(b, "client_secret", secret_bytes(t->client_secret), secret_len(t->client_secret), err);
 	static const char type[] = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 	struct secret *assertion = NULL;
 	if (form_add(b, "client_assertion_type", type, sizeof(type) - 1, err) ||
-	    jwt_assertion(t->key, t->client_id, t->url, clock_wall_s(), &assertion, err))
+		jwt_assertion(t->key, t->client_id, t->url, clock_wall_s(), &assertion, err))
 		return -1;
 	int rc = form_add(b, "client_assertion", secret_bytes(assertion), secret_len(assertion), err);
 	secret_free(&assertion);
@@ -182,8 +180,8 @@ static int fetch(struct token *t, struct stop *stop, struct secret **out, int64_
 	};
 	rc = http_send(h, &r, NULL, &answer, err);
 	if (rc == 0)
-		rc = token_reply_read(answer.status, answer.body.data, answer.body.len, answer.retry_after_ms,
-				      out, life_ms, err);
+		rc = token_reply_read(
+			answer.status, answer.body.data, answer.body.len, answer.retry_after_ms, out, life_ms, err);
 out:
 	if (form.data)
 		secret_wipe(form.data, form.room);
@@ -203,8 +201,7 @@ static bool is_refused_locked(struct token *t, const struct secret *refused)
 }
 
 /* Takes over what a renewal brought. */
-static void settle_locked(struct token *t, struct secret **fresh, int64_t life_ms, int rc,
-			  const struct err *err)
+static void settle_locked(struct token *t, struct secret **fresh, int64_t life_ms, int rc, const struct err *err)
 {
 	int64_t now = clock_mono_ms();
 	t->renewing = false;
@@ -259,8 +256,7 @@ static int ready_locked(struct token *t, const struct secret *refused, struct st
 {
 	for (;;) {
 		int64_t now = clock_mono_ms();
-		bool usable =
-			t->held && now + LEAST_LEFT_MS <= t->good_until_ms && !is_refused_locked(t, refused);
+		bool usable = t->held && now + LEAST_LEFT_MS <= t->good_until_ms && !is_refused_locked(t, refused);
 		if (usable && (now < t->renew_at_ms || t->renewing))
 			return 0;
 		if (t->renewing) {
@@ -268,7 +264,7 @@ static int ready_locked(struct token *t, const struct secret *refused, struct st
 				return -1;
 			/* a token of a life so short that it is never "usable" was just made: take it */
 			if (t->held && clock_mono_ms() < t->renew_at_ms + LEAST_LEFT_MS &&
-			    !is_refused_locked(t, refused))
+				!is_refused_locked(t, refused))
 				return 0;
 			continue;
 		}
@@ -282,8 +278,7 @@ static int ready_locked(struct token *t, const struct secret *refused, struct st
 	}
 }
 
-int token_get(struct token *t, const struct secret *refused, struct stop *stop, struct secret **out,
-	      struct err *err)
+int token_get(struct token *t, const struct secret *refused, struct stop *stop, struct secret **out, struct err *err)
 {
 	*out = NULL;
 	if (stop_is_now(stop))

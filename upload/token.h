@@ -20,8 +20,7 @@ struct token_conf {            /* borrowed for the call */
 int token_new(struct token **out, const struct token_conf *conf, struct err *err);
 /* A token good for at least two minutes; yours to free. refused: the one the server just refused (renews unless another thread has
    already); NULL else. ERR_CREDENTIALS carries AADSTS code and a hint. */
-int token_get(struct token *t, const struct secret *refused, struct stop *stop, struct secret **out,
-	      struct err *err);
+int token_get(struct token *t, const struct secret *refused, struct stop *stop, struct secret **out, struct err *err);
 int64_t token_expires_at(struct token *t); /* wall clock; 0: none held */
 void token_free(struct token **t);
 

@@ -13,37 +13,33 @@ static const struct {
 	const char *hint;
 } codes[] = {
 	{7000215, ERR_CREDENTIALS,
-	 "wrong client secret: give the secret's Value, not its Secret ID (app registration, Certificates & "
-	 "secrets)"},
+		"wrong client secret: give the secret's Value, not its Secret ID (app registration, Certificates & "
+		"secrets)"},
 	{7000222, ERR_CREDENTIALS,
-	 "the client secret has expired: make a new one in the app registration and set it on the target"},
+		"the client secret has expired: make a new one in the app registration and set it on the target"},
 	{700016, ERR_CREDENTIALS,
-	 "this tenant does not know the application: check the client id (Application ID, not Object ID) and "
-	 "the tenant"},
+		"this tenant does not know the application: check the client id (Application ID, not Object ID) and "
+		"the tenant"},
 	{7000229, ERR_CREDENTIALS,
-	 "the application has no enterprise application in this tenant: give admin consent once"},
-	{7000112, ERR_CREDENTIALS,
-	 "the application is disabled in this tenant: enable its enterprise application"},
+		"the application has no enterprise application in this tenant: give admin consent once"},
+	{7000112, ERR_CREDENTIALS, "the application is disabled in this tenant: enable its enterprise application"},
 	{7000218, ERR_CREDENTIALS, "the request held no secret and no assertion the server could read"},
-	{90002, ERR_CREDENTIALS,
-	 "there is no such tenant: check the tenant's id or domain, and the cloud (--cloud)"},
+	{90002, ERR_CREDENTIALS, "there is no such tenant: check the tenant's id or domain, and the cloud (--cloud)"},
 	{900023, ERR_CREDENTIALS, "the tenant is neither a domain name nor a GUID that exists"},
 	{90072, ERR_CREDENTIALS, "the tenant is another than the application's"},
 	{50194, ERR_CREDENTIALS, "give the tenant itself, not \"common\": the application is single-tenant"},
 	{53003, ERR_CREDENTIALS, "a conditional access policy for workload identities blocks this sign-in"},
 	{50059, ERR_CREDENTIALS, "the tenant is missing in the request: check the target's tenant"},
 	{65001, ERR_CREDENTIALS,
-	 "an administrator has not consented: app registration, API permissions, Grant admin consent"},
-	{650056, ERR_CREDENTIALS,
-	 "the application has no permission on this resource: add it and grant admin consent"},
+		"an administrator has not consented: app registration, API permissions, Grant admin consent"},
+	{650056, ERR_CREDENTIALS, "the application has no permission on this resource: add it and grant admin consent"},
 	{650057, ERR_CREDENTIALS,
-	 "the resource is not among the application's permissions: add it and grant admin consent"},
+		"the resource is not among the application's permissions: add it and grant admin consent"},
 	{500011, ERR_CREDENTIALS,
-	 "the resource is unknown in this tenant: check the scope and that the tenant has Exchange Online"},
-	{501051, ERR_CREDENTIALS,
-	 "the application has no role assigned on the resource: grant admin consent"},
+		"the resource is unknown in this tenant: check the scope and that the tenant has Exchange Online"},
+	{501051, ERR_CREDENTIALS, "the application has no role assigned on the resource: grant admin consent"},
 	{700027, ERR_CREDENTIALS,
-	 "the assertion's signature is not accepted: upload this very certificate to the app registration"},
+		"the assertion's signature is not accepted: upload this very certificate to the app registration"},
 	{700024, ERR_CREDENTIALS, "the assertion is not valid at this time: set this machine's clock"},
 	{700023, ERR_CREDENTIALS, "the assertion is for another audience: check --login-url"},
 	{700021, ERR_CREDENTIALS, "the assertion's application is not the client: check the client id"},
@@ -74,11 +70,9 @@ static int refused_by_code(int status, json_t *root, struct err *err)
 	const char *name = json_string_value(json_object_get(root, "error"));
 	long code = aadsts_code(root);
 	if (code)
-		err_set(err, ERR_CREDENTIALS, "the sign-in service refuses the application (AADSTS%ld)",
-			code);
+		err_set(err, ERR_CREDENTIALS, "the sign-in service refuses the application (AADSTS%ld)", code);
 	else
-		err_set(err, ERR_CREDENTIALS,
-			"the sign-in service refuses the application (status %d, %.60s)", status,
+		err_set(err, ERR_CREDENTIALS, "the sign-in service refuses the application (status %d, %.60s)", status,
 			name ? name : "no error code");
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		if (codes[i].code == code) {
@@ -91,16 +85,14 @@ static int refused_by_code(int status, json_t *root, struct err *err)
 	return -1;
 }
 
-static int refused(int status, json_t *root, const char *body, size_t n, int64_t retry_after_ms,
-		   struct err *err)
+static int refused(int status, json_t *root, const char *body, size_t n, int64_t retry_after_ms, struct err *err)
 {
 	if (status == 429)
 		err_set(err, ERR_THROTTLED, "the sign-in service throttles");
 	else if (status >= 500)
 		err_set(err, ERR_BUSY, "the sign-in service is not available (status %d)", status);
 	else if (status >= 300 && status < 400)
-		err_set(err, ERR_PROTOCOL, "the sign-in service redirects (status %d), which is not followed",
-			status);
+		err_set(err, ERR_PROTOCOL, "the sign-in service redirects (status %d), which is not followed", status);
 	else if (status >= 400 && json_is_string(json_object_get(root, "error")))
 		refused_by_code(status, root, err);
 	else {
@@ -156,12 +148,11 @@ static void wipe_string(json_t *s)
 }
 
 int token_reply_read(int status, const char *body, size_t n, int64_t retry_after_ms, struct secret **out,
-		     int64_t *life_ms, struct err *err)
+	int64_t *life_ms, struct err *err)
 {
 	*out = NULL;
 	*life_ms = 0;
-	json_t *root =
-		body && n <= TOKEN_REPLY_CAP ? json_loadb(body, n, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	json_t *root = body && n <= TOKEN_REPLY_CAP ? json_loadb(body, n, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	int rc = status == 200 && json_is_object(root) ? granted(root, out, life_ms, err)
 						       : refused(status, root, body, n, retry_after_ms, err);
 	wipe_string(json_object_get(root, "access_token"));

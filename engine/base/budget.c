@@ -107,8 +107,7 @@ int budget_reserve(struct budget *b, uint64_t bytes, struct stop *stop, struct e
 	grant_locked(b); /* something may have been released since the try */
 	pthread_mutex_unlock(&b->mutex);
 
-	struct pollfd fds[2] = {{.fd = w.fd, .events = POLLIN},
-				{.fd = stop_fd(stop, STOP_DRAIN), .events = POLLIN}};
+	struct pollfd fds[2] = {{.fd = w.fd, .events = POLLIN}, {.fd = stop_fd(stop, STOP_DRAIN), .events = POLLIN}};
 	while (poll(fds, 2, -1) < 0 && errno == EINTR) {
 	}
 	int rc = 0;

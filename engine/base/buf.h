@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 struct buf {
-	char *data;   /* owned; always NUL-terminated at data[len] once anything was added, NULL before */
-	size_t len;   /* bytes in use */
-	size_t room;  /* bytes allocated */
-	size_t cap;   /* most bytes it may hold */
+	char *data;  /* owned; always NUL-terminated at data[len] once anything was added, NULL before */
+	size_t len;  /* bytes in use */
+	size_t room; /* bytes allocated */
+	size_t cap;  /* most bytes it may hold */
 };
 
 void buf_init(struct buf *b, size_t cap);

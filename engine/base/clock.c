@@ -61,8 +61,8 @@ const char *clock_format(int64_t wall_s, char *out, size_t size)
 {
 	struct clock_fields f;
 	clock_split(wall_s, &f);
-	snprintf(out, size, "%04lld-%02d-%02dT%02d:%02d:%02dZ", (long long)f.year, f.month, f.day, f.hour,
-		 f.minute, f.second);
+	snprintf(out, size, "%04lld-%02d-%02dT%02d:%02d:%02dZ", (long long)f.year, f.month, f.day, f.hour, f.minute,
+		f.second);
 	return out;
 }
 

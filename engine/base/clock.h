@@ -11,7 +11,10 @@ int64_t clock_wall_s(void);  /* UTC seconds since 1970; for what is stored and s
 #define CLOCK_TEXT 24
 const char *clock_format(int64_t wall_s, char *out, size_t size);
 /* Pure calendar arithmetic, proleptic Gregorian, any year: UTC fields <-> seconds. */
-struct clock_fields { int64_t year; int month, day, hour, minute, second; }; /* month 1..12 */
+struct clock_fields {
+	int64_t year;
+	int month, day, hour, minute, second;
+}; /* month 1..12 */
 void clock_split(int64_t wall_s, struct clock_fields *out);
 int64_t clock_join(const struct clock_fields *in);
 /* Sleeps at most ms; ends early when fd (or -1) becomes readable. */

@@ -29,8 +29,7 @@ int log_init(const char *path, enum log_level level, bool json, struct err *err)
 	if (path) {
 		fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
 		if (fd < 0)
-			return err_set(err, ERR_DISK, "the log %s cannot be opened: %s", path,
-				       strerror(errno));
+			return err_set(err, ERR_DISK, "the log %s cannot be opened: %s", path, strerror(errno));
 	}
 	log_done();
 	pthread_mutex_lock(&mutex);
@@ -134,7 +133,7 @@ static void emit(enum log_level level, char *text, const struct err *err)
 		if (err)
 			err_line(err, words, sizeof(words));
 		int len = snprintf(line, sizeof(line) - 1, "%s %-7s %s%s%s", when, level_names[level], text,
-				   err ? ": " : "", words);
+			err ? ": " : "", words);
 		n = len < 0 ? 0 : (size_t)len < sizeof(line) - 1 ? (size_t)len : sizeof(line) - 2;
 	}
 	line[n++] = '\n';

@@ -32,10 +32,10 @@ static char *copy_string(const char *s)
 int fingerprint_copy(struct fingerprint *to, const struct fingerprint *from, struct err *err)
 {
 	struct fingerprint f = {.size = from->size,
-				.message_id = copy_string(from->message_id),
-				.date = copy_string(from->date),
-				.from = copy_string(from->from),
-				.subject = copy_string(from->subject)};
+		.message_id = copy_string(from->message_id),
+		.date = copy_string(from->date),
+		.from = copy_string(from->from),
+		.subject = copy_string(from->subject)};
 	memcpy(f.sha256, from->sha256, sizeof(f.sha256));
 	if (!f.message_id || !f.date || !f.from || !f.subject) {
 		fingerprint_done(&f);
@@ -59,11 +59,8 @@ const char *mail_flags_text(unsigned flags, char *out, size_t size)
 	static const struct {
 		unsigned bit;
 		const char *name;
-	} names[] = {{MAIL_SEEN, "\\Seen"},
-		     {MAIL_ANSWERED, "\\Answered"},
-		     {MAIL_FLAGGED, "\\Flagged"},
-		     {MAIL_DRAFT, "\\Draft"},
-		     {MAIL_DELETED, "\\Deleted"}};
+	} names[] = {{MAIL_SEEN, "\\Seen"}, {MAIL_ANSWERED, "\\Answered"}, {MAIL_FLAGGED, "\\Flagged"},
+		{MAIL_DRAFT, "\\Draft"}, {MAIL_DELETED, "\\Deleted"}};
 	size_t len = 0;
 	if (size > 0)
 		out[0] = '\0';

@@ -16,8 +16,8 @@ enum mail_flag { /* a set, RFC 9051 section 2.3.2; \Recent does not travel */
 };
 
 struct mail_date {
-	int64_t at;    /* UTC seconds; may be before 1970 */
-	int zone_min;  /* minutes east of UTC as the server wrote it */
+	int64_t at;   /* UTC seconds; may be before 1970 */
+	int zone_min; /* minutes east of UTC as the server wrote it */
 	bool known;
 };
 
@@ -26,31 +26,31 @@ struct mail_date {
 struct fingerprint {
 	uint8_t sha256[32]; /* of the octets as the source served them */
 	uint64_t size;
-	char *message_id;   /* owned */
-	char *date;         /* owned */
-	char *from;         /* owned */
-	char *subject;      /* owned */
+	char *message_id; /* owned */
+	char *date;       /* owned */
+	char *from;       /* owned */
+	char *subject;    /* owned */
 };
 
 /* What a destination might refuse; found while the octets stream by. */
 struct mail_defects {
-	uint64_t longest_line;   /* octets without the line end */
-	bool nul;                /* a NUL octet anywhere */
+	uint64_t longest_line; /* octets without the line end */
+	bool nul;              /* a NUL octet anywhere */
 	bool nul_header;
-	bool eight_bit_header;   /* an octet above 127 in the header */
+	bool eight_bit_header;    /* an octet above 127 in the header */
 	bool has_receipt_request; /* Disposition-Notification-To is there */
-	bool bare_line_end;      /* CR or LF alone; kept as it is */
+	bool bare_line_end;       /* CR or LF alone; kept as it is */
 };
 
 struct mail {
-	uint32_t uid;          /* at the source */
-	uint64_t announced;    /* RFC822.SIZE as the source listed it; may lie */
-	unsigned flags;        /* enum mail_flag */
-	char *keywords;        /* owned; separated by one blank, "" if none */
+	uint32_t uid;              /* at the source */
+	uint64_t announced;        /* RFC822.SIZE as the source listed it; may lie */
+	unsigned flags;            /* enum mail_flag */
+	char *keywords;            /* owned; separated by one blank, "" if none */
 	struct mail_date received; /* INTERNALDATE */
 	struct fingerprint print;
 	struct mail_defects defects;
-	struct spool *body;    /* owned; NULL when only metadata is known */
+	struct spool *body; /* owned; NULL when only metadata is known */
 };
 
 /* NULL only when memory is out. */

@@ -42,8 +42,7 @@ static int find_long(const struct option_spec *specs, const char *name, size_t n
 		if (specs[i].name[n] == '\0')
 			return i;
 		if (found >= 0) {
-			err_set(err, ERR_USAGE, "%s may be --%s or --%s", shown, specs[found].name,
-				specs[i].name);
+			err_set(err, ERR_USAGE, "%s may be --%s or --%s", shown, specs[found].name, specs[i].name);
 			err_hint(err, "try --help");
 			found = -2;
 			break;
@@ -84,8 +83,7 @@ static int parse_short(struct options *o, const char *letters, const char *next,
 		while (o->specs[i].name && o->specs[i].letter != *p)
 			i++;
 		if (!o->specs[i].name)
-			return usage_error(err, "there is no such option",
-					   isprint((unsigned char)*p) ? shown : "-?");
+			return usage_error(err, "there is no such option", isprint((unsigned char)*p) ? shown : "-?");
 		if (!o->specs[i].arg) {
 			record(o, i, "");
 			continue;
@@ -98,17 +96,15 @@ static int parse_short(struct options *o, const char *letters, const char *next,
 	return 1;
 }
 
-int option_parse(struct options *out, const struct option_spec *specs, int argc, char *const *argv,
-		 struct err *err)
+int option_parse(struct options *out, const struct option_spec *specs, int argc, char *const *argv, struct err *err)
 {
 	size_t most = 1; /* each octet of argv gives at most one */
 	for (int i = 1; i < argc; i++)
 		most += argv[i][0] == '-' && argv[i][1] != '-' ? strlen(argv[i]) : 1;
 	*out = (struct options){.specs = specs,
-				.values = calloc(count_specs(specs) + 1, sizeof(*out->values)),
-				.given = calloc(most, sizeof(*out->given)),
-				.operands =
-					calloc((size_t)(argc > 0 ? argc : 0) + 1, sizeof(*out->operands))};
+		.values = calloc(count_specs(specs) + 1, sizeof(*out->values)),
+		.given = calloc(most, sizeof(*out->given)),
+		.operands = calloc((size_t)(argc > 0 ? argc : 0) + 1, sizeof(*out->operands))};
 	if (!out->values || !out->given || !out->operands)
 		return err_set(err, ERR_MEMORY, "out of memory for the command line");
 	bool is_over = false;
@@ -225,7 +221,7 @@ static void print_option(FILE *out, const struct option_spec *spec)
 		snprintf(left, sizeof(left), "  -%c, ", spec->letter);
 	size_t len = strlen(left);
 	snprintf(left + len, sizeof(left) - len, "--%s%s%s", spec->name, spec->arg ? "=" : "",
-		 spec->arg ? spec->arg : "");
+		spec->arg ? spec->arg : "");
 	len = columns(left, strlen(left));
 	fputs(left, out);
 	if (len + 2 > TEXT_COLUMN) {
@@ -316,25 +312,10 @@ static int parse_with_unit(const char *text, const struct unit *units, uint64_t 
 
 int option_parse_size(const char *name, const char *text, uint64_t *out, struct err *err)
 {
-	static const struct unit units[] = {{"", 1},
-					    {"b", 1},
-					    {"k", 1000},
-					    {"kb", 1000},
-					    {"ki", 1024},
-					    {"kib", 1024},
-					    {"m", 1000000},
-					    {"mb", 1000000},
-					    {"mi", 1 << 20},
-					    {"mib", 1 << 20},
-					    {"g", 1000000000},
-					    {"gb", 1000000000},
-					    {"gi", 1 << 30},
-					    {"gib", 1 << 30},
-					    {"t", 1000000000000},
-					    {"tb", 1000000000000},
-					    {"ti", (uint64_t)1 << 40},
-					    {"tib", (uint64_t)1 << 40},
-					    {NULL, 0}};
+	static const struct unit units[] = {{"", 1}, {"b", 1}, {"k", 1000}, {"kb", 1000}, {"ki", 1024}, {"kib", 1024},
+		{"m", 1000000}, {"mb", 1000000}, {"mi", 1 << 20}, {"mib", 1 << 20}, {"g", 1000000000},
+		{"gb", 1000000000}, {"gi", 1 << 30}, {"gib", 1 << 30}, {"t", 1000000000000}, {"tb", 1000000000000},
+		{"ti", (uint64_t)1 << 40}, {"tib", (uint64_t)1 << 40}, {NULL, 0}};
 	if (parse_with_unit(text, units, INT64_MAX, out) == 0)
 		return 0;
 	err_set(err, ERR_USAGE, "%s: \"%.40s\" is not a size", name, text);
@@ -344,9 +325,8 @@ int option_parse_size(const char *name, const char *text, uint64_t *out, struct 
 
 int option_parse_duration_ms(const char *name, const char *text, int64_t *out, struct err *err)
 {
-	static const struct unit units[] = {{"", 1000},     {"ms", 1},       {"s", 1000},
-					    {"sec", 1000},  {"m", 60000},    {"min", 60000},
-					    {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+	static const struct unit units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"sec", 1000}, {"m", 60000},
+		{"min", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 	uint64_t ms;
 	if (parse_with_unit(text, units, (uint64_t)INT64_MAX / 4, &ms) == 0) {
 		*out = (int64_t)ms;
@@ -357,13 +337,12 @@ int option_parse_duration_ms(const char *name, const char *text, int64_t *out, s
 	return -1;
 }
 
-int option_parse_uint(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *out,
-		      struct err *err)
+int option_parse_uint(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *out, struct err *err)
 {
 	uint32_t millionths;
 	const char *end = strchr(text, '.') ? NULL : parse_decimal(text, out, &millionths);
 	if (end && !*end && *out >= min && *out <= max)
 		return 0;
 	return err_set(err, ERR_USAGE, "%s: \"%.40s\" is not a number from %llu to %llu", name, text,
-		       (unsigned long long)min, (unsigned long long)max);
+		(unsigned long long)min, (unsigned long long)max);
 }

@@ -21,8 +21,7 @@ struct option_spec {
 /* What was given. All strings are borrowed from argv. */
 struct options {
 	const struct option_spec *specs; /* borrowed */
-	const char *
-		*values; /* owned: by index in specs, the last value given; "" for a flag; NULL: not given */
+	const char **values; /* owned: by index in specs, the last value given; "" for a flag; NULL: not given */
 	struct option_given {
 		size_t spec;
 		const char *value;
@@ -35,16 +34,14 @@ struct options {
 /* argv[0] is the command and is skipped; operands and options may mix; "--" ends the options, "-" is an
    operand. Takes --name=value, --name value, unique abbreviations, -x, -xyz, -oVALUE, -o VALUE. ERR_USAGE
    for anything else, never with a value in its text (it may be a secret). Call option_done in any case. */
-int option_parse(struct options *out, const struct option_spec *specs, int argc, char *const *argv,
-		 struct err *err);
+int option_parse(struct options *out, const struct option_spec *specs, int argc, char *const *argv, struct err *err);
 void option_done(struct options *o);
 
 /* By long name, which must be in the table (else a bug: it asserts). */
 bool option_is_given(const struct options *o, const char *name);
 const char *option_get(const struct options *o, const char *name); /* the last value, NULL if not given */
 size_t option_count(const struct options *o, const char *name);
-const char *option_at(const struct options *o, const char *name,
-		      size_t i); /* the i-th value given, NULL beyond */
+const char *option_at(const struct options *o, const char *name, size_t i); /* the i-th value given, NULL beyond */
 
 /* "Usage: <usage>", the description (wrapped at 79 columns, '\n' kept), the options aligned under their
    headings. Either table entry may be empty; usage may hold several lines. */
@@ -56,7 +53,6 @@ void option_help(FILE *out, const char *usage, const char *description, const st
 int option_parse_size(const char *name, const char *text, uint64_t *out, struct err *err);
 /* "300ms" "5s" "2m" "1.5h" "7d"; a bare number is seconds. */
 int option_parse_duration_ms(const char *name, const char *text, int64_t *out, struct err *err);
-int option_parse_uint(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *out,
-		      struct err *err);
+int option_parse_uint(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *out, struct err *err);
 
 #endif

@@ -110,7 +110,8 @@ static int read_file(struct secret **out, const char *path, bool public, struct 
 	}
 	if (read_into(whole, fd, is_stdin, name, err) < 0)
 		goto out;
-	if (!is_stdin && public && memmem(whole->bytes, whole->len, "PRIVATE KEY", 11) && check_rights(fd, path, err) < 0)
+	if (!is_stdin && public && memmem(whole->bytes, whole->len, "PRIVATE KEY", 11) &&
+		check_rights(fd, path, err) < 0)
 		goto out;
 	drop_line_end(whole);
 	if (whole->len == 0) {

@@ -65,8 +65,8 @@ int spool_new(struct spool **out, const char *dir, uint64_t expected, struct err
 	}
 	if (!s || !s->dir || !s->memory) {
 		spool_free(&s);
-		return err_set(err, ERR_MEMORY, "out of memory for a message of %llu octets",
-			       (unsigned long long)expected);
+		return err_set(
+			err, ERR_MEMORY, "out of memory for a message of %llu octets", (unsigned long long)expected);
 	}
 	if (expected > SPOOL_MEMORY_BYTES && open_file(s, err) < 0) {
 		spool_free(&s);
@@ -83,8 +83,7 @@ static int write_at_end(struct spool *s, const char *p, size_t n, struct err *er
 		if (wrote < 0 && errno == EINTR)
 			continue;
 		if (wrote <= 0)
-			return disk_error(err, wrote < 0 ? errno : ENOSPC, "a message cannot be kept",
-					  s->dir);
+			return disk_error(err, wrote < 0 ? errno : ENOSPC, "a message cannot be kept", s->dir);
 		p += wrote;
 		n -= (size_t)wrote;
 		s->on_disk += (uint64_t)wrote;

@@ -14,8 +14,14 @@ struct stop;
 struct stop *stop_new(struct stop *parent);
 void stop_request(struct stop *s, enum stop_level level); /* only ever raises the level */
 enum stop_level stop_level(const struct stop *s);
-static inline bool stop_is_asked(const struct stop *s) { return s && stop_level(s) != STOP_NONE; }
-static inline bool stop_is_now(const struct stop *s) { return s && stop_level(s) == STOP_NOW; }
+static inline bool stop_is_asked(const struct stop *s)
+{
+	return s && stop_level(s) != STOP_NONE;
+}
+static inline bool stop_is_now(const struct stop *s)
+{
+	return s && stop_level(s) == STOP_NOW;
+}
 /* Readable from that level on (STOP_DRAIN or STOP_NOW); for poll. -1 for a NULL token. */
 int stop_fd(const struct stop *s, enum stop_level level);
 void stop_free(struct stop **s);

@@ -149,8 +149,7 @@ static void move(struct wire *from, struct wire *to, const char *folder)
 	while (strncmp(line, "c ", 2) != 0); /* it may be there */
 	put(from, line, (size_t)snprintf(line, sizeof(line), "e EXAMINE \"%s\"\r\n", folder));
 	wait_ok(from, "e");
-	put(from, line,
-	    (size_t)snprintf(line, sizeof(line), "f UID FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])\r\n"));
+	put(from, line, (size_t)snprintf(line, sizeof(line), "f UID FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])\r\n"));
 	flush(from);
 	for (;;) {
 		get_line(from, line);
@@ -161,13 +160,12 @@ static void move(struct wire *from, struct wire *to, const char *folder)
 		unsigned long left = strtoul(cut(line, "{", '}', "no literal"), NULL, 10);
 		char *date = cut(line, "INTERNALDATE \"", '"', "no date"),
 		     *flags = cut(line, "FLAGS (", ')', "no flags");
-		char *recent =
-			strstr(flags, "\\Recent"); /* the one flag that may not be set; it comes last */
+		char *recent = strstr(flags, "\\Recent"); /* the one flag that may not be set; it comes last */
 		if (recent)
 			*(recent > flags ? recent - 1 : recent) = '\0';
 		put(to, head,
-		    (size_t)snprintf(head, sizeof(head), "p APPEND \"%s\" (%s) \"%s\" {%lu+}\r\n", folder,
-				     flags, date, left));
+			(size_t)snprintf(head, sizeof(head), "p APPEND \"%s\" (%s) \"%s\" {%lu+}\r\n", folder, flags,
+				date, left));
 		while (left > 0) {
 			if (from->at == from->end)
 				fill(from);

@@ -53,12 +53,12 @@ void plot_panel(FILE *f, size_t panel, const struct scenario *s, const struct ou
 		"stroke=\"#ccc\"/>\n",
 		x0, y0 + 12, s->name, x0 - 36, y0 + 28, most, x0, y0 + 20, w, h);
 	for (int64_t t = 3600; t < s->seconds; t += 3600)
-		fprintf(f, "<text x=\"%.0f\" y=\"%.0f\">%d h</text>\n",
-			x0 + w * (double)t / (double)s->seconds - 6, y0 + h + 34, (int)(t / 3600));
+		fprintf(f, "<text x=\"%.0f\" y=\"%.0f\">%d h</text>\n", x0 + w * (double)t / (double)s->seconds - 6,
+			y0 + h + 34, (int)(t / 3600));
 	for (int p = POLICIES - 1; p >= 0; p--) { /* ours above the others */
 		int which = p == 1 ? 0 : p == 0 ? 1 : p;
-		fprintf(f, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"%s\" points=\"",
-			colours[which], which <= 1 ? "1.4" : "0.7");
+		fprintf(f, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"%s\" points=\"", colours[which],
+			which <= 1 ? "1.4" : "0.7");
 		for (int64_t t = 0; t < s->seconds; t += STEP_S) {
 			double v = minute_mb_per_s(&out[which], t, s->seconds) / most;
 			fprintf(f, "%.1f,%.1f ", x0 + w * (double)t / (double)s->seconds,

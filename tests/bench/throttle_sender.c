@@ -40,10 +40,10 @@ struct senders {
 static struct scope_limits published(double times)
 {
 	return (struct scope_limits){.requests = (uint64_t)(10000 * times),
-				     .requests_window_ms = 600000,
-				     .bytes = (uint64_t)(150e6 * times),
-				     .bytes_window_ms = 300000,
-				     .in_flight = 4};
+		.requests_window_ms = 600000,
+		.bytes = (uint64_t)(150e6 * times),
+		.bytes_window_ms = 300000,
+		.in_flight = 4};
 }
 
 struct senders *senders_new(const struct scenario *s, enum policy p, peek_fn peek, void *world)
@@ -58,8 +58,7 @@ struct senders *senders_new(const struct scenario *s, enum policy p, peek_fn pee
 	v->ready_room = (size_t)s->boxes * WORLD_SENDERS;
 	v->worker = calloc(v->ready_room, sizeof *v->worker);
 	v->ready = calloc(v->ready_room, sizeof *v->ready);
-	struct scope_limits tenant = {.requests = 2000, .requests_window_ms = 1000},
-			    box = published(s->ceiling);
+	struct scope_limits tenant = {.requests = 2000, .requests_window_ms = 1000}, box = published(s->ceiling);
 	admit_init(&v->admit);
 	v->tenant = admit_open(&v->admit, 0, NULL, "tenant", &tenant);
 	for (unsigned i = 0; i < s->boxes; i++) {
@@ -80,8 +79,7 @@ void senders_free(struct senders **v)
 	struct senders *s = *v;
 	for (unsigned i = 0; s->policy == POLICY_OURS && i < s->boxes * WORLD_SENDERS; i++)
 		if (s->worker[i].wants)
-			admit_cancel(&s->admit, INT64_MAX / 2, s->box[i / WORLD_SENDERS].leaf,
-				     &s->worker[i].waiter);
+			admit_cancel(&s->admit, INT64_MAX / 2, s->box[i / WORLD_SENDERS].leaf, &s->worker[i].waiter);
 	admit_done(&s->admit);
 	free(s->box);
 	free(s->worker);
@@ -200,8 +198,7 @@ static void plain_serve(struct senders *v, unsigned box, int64_t now_ms)
 	}
 }
 
-static void plain_refused(struct senders *v, unsigned worker, int64_t now_ms,
-			  const struct throttle_hint *hint)
+static void plain_refused(struct senders *v, unsigned worker, int64_t now_ms, const struct throttle_hint *hint)
 {
 	struct sender *b = &v->box[worker / WORLD_SENDERS];
 	struct worker *k = &v->worker[worker];
@@ -259,7 +256,7 @@ void senders_tick(struct senders *v, int64_t now_ms)
 }
 
 void senders_done(struct senders *v, int64_t now_ms, unsigned worker, enum verdict verdict,
-		  const struct throttle_hint *hint, uint64_t bytes, unsigned latency_ms)
+	const struct throttle_hint *hint, uint64_t bytes, unsigned latency_ms)
 {
 	struct worker *k = &v->worker[worker];
 	struct sender *b = &v->box[worker / WORLD_SENDERS];

@@ -23,6 +23,6 @@ int senders_take(struct senders *v, int64_t now_ms);
 int64_t senders_next_ms(struct senders *v);
 void senders_tick(struct senders *v, int64_t now_ms);
 void senders_done(struct senders *v, int64_t now_ms, unsigned worker, enum verdict verdict,
-		  const struct throttle_hint *hint, uint64_t bytes, unsigned latency_ms);
+	const struct throttle_hint *hint, uint64_t bytes, unsigned latency_ms);
 
 #endif

@@ -189,7 +189,7 @@ static void world_begin(struct world *w, unsigned worker, int64_t now_ms)
 	if (w->policy == POLICY_OURS) {
 		enum limit_kind why;
 		if (w->monitor[box].requests.sum + w->monitor[box].bytes.sum &&
-		    limit_fits_at(&w->monitor[box], now_ms, t->bytes, &why) > now_ms)
+			limit_fits_at(&w->monitor[box], now_ms, t->bytes, &why) > now_ms)
 			w->out->exceeded = true;
 		limit_use(&w->monitor[box], now_ms, 1, t->bytes);
 	}
@@ -233,19 +233,19 @@ static void world_end(struct world *w, unsigned worker, int64_t now_ms)
 {
 	struct task *t = &w->task[worker];
 	static const enum dimension dims[] = {[LIMIT_NONE] = DIM_NONE,
-					      [LIMIT_CONCURRENCY] = DIM_IN_FLIGHT,
-					      [LIMIT_REQUESTS] = DIM_REQUESTS,
-					      [LIMIT_BYTES] = DIM_BYTES};
+		[LIMIT_CONCURRENCY] = DIM_IN_FLIGHT,
+		[LIMIT_REQUESTS] = DIM_REQUESTS,
+		[LIMIT_BYTES] = DIM_BYTES};
 	struct throttle_hint hint = {.dimension = w->s->imap_text ? DIM_NONE : dims[t->kind],
-				     .retry_after_ms = t->retry_after_ms,
-				     .scope_name = w->s->knee && t->kind == LIMIT_NONE ? "tenant" : NULL,
-				     .words = "refused"};
+		.retry_after_ms = t->retry_after_ms,
+		.scope_name = w->s->knee && t->kind == LIMIT_NONE ? "tenant" : NULL,
+		.words = "refused"};
 	if (t->admitted)
 		limit_end(&w->limit[worker / WORLD_SENDERS]);
 	w->in_flight--;
 	t->retry = t->verdict == VERDICT_REFUSED;
 	senders_done(w->senders, now_ms, worker, t->verdict, t->retry ? &hint : NULL, t->bytes,
-		     (unsigned)(now_ms - t->started_ms));
+		(unsigned)(now_ms - t->started_ms));
 	world_flow(w, now_ms);
 	world_want(w, worker, now_ms);
 }
@@ -264,7 +264,7 @@ static void world_second(struct world *w, int64_t second)
 	double share = mid + swing * sin(6.283185307 * (double)second / 1200.0);
 	for (unsigned i = 0; i < s->boxes; i++)
 		limit_use(&w->limit[i], second * 1000, (uint64_t)(share * 10000 / 600 * s->real),
-			  (uint64_t)(share * 500000 * s->real));
+			(uint64_t)(share * 500000 * s->real));
 }
 
 static void world_loop(struct world *w)
@@ -334,7 +334,7 @@ void world_run(const struct scenario *s, enum policy p, unsigned seed, struct ou
 	struct world w = {.s = s, .policy = p, .factor = 1, .out = out};
 	unsigned workers = s->boxes * WORLD_SENDERS;
 	*out = (struct outcome){.per_second = calloc((size_t)s->seconds + 1, sizeof(float)),
-				.requests_per_second = calloc((size_t)s->seconds + 1, sizeof(float))};
+		.requests_per_second = calloc((size_t)s->seconds + 1, sizeof(float))};
 	w.limit = calloc(s->boxes, sizeof *w.limit);
 	w.monitor = calloc(s->boxes, sizeof *w.monitor);
 	w.random = calloc(s->boxes, sizeof *w.random);

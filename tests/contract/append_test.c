@@ -51,17 +51,16 @@ static void run(struct scene *s)
 	struct err err = ERR_INIT;
 	fake_start(&s->fake);
 	s->conf = (struct conn_conf){.host = "127.0.0.1",
-				     .port = s->fake.port,
-				     .tls = TLS_NONE,
-				     .user = "u",
-				     .secret = s->secret,
-				     .quirks = s->conf.quirks,
-				     .silence_ms = 20000};
+		.port = s->fake.port,
+		.tls = TLS_NONE,
+		.user = "u",
+		.secret = s->secret,
+		.quirks = s->conf.quirks,
+		.silence_ms = 20000};
 	if (conn_open(&s->conn, &s->conf, NULL, NULL, NULL, &err) < 0)
 		fail_msg("sign-in: %s %s", err.text, err.server);
 	s->err = ERR_INIT;
-	s->rc = append_mails(s->conn, "A \"quoted\" name", s->items, s->n, s->window_bytes, s->window_items,
-			     &s->err);
+	s->rc = append_mails(s->conn, "A \"quoted\" name", s->items, s->n, s->window_bytes, s->window_items, &s->err);
 	fake_sync(&s->fake);
 }
 
@@ -86,8 +85,7 @@ static size_t count(const struct scene *s, int result)
 static void test_all_placed(void **state)
 {
 	(void)state;
-	static const char *const capabilities[] = {"IMAP4rev1 LITERAL+ UIDPLUS", "IMAP4rev1",
-						   "IMAP4rev1 LITERAL-"};
+	static const char *const capabilities[] = {"IMAP4rev1 LITERAL+ UIDPLUS", "IMAP4rev1", "IMAP4rev1 LITERAL-"};
 	static const size_t sizes[] = {0, 1, 4096, 4097, 300000};
 	for (size_t c = 0; c < 3; c++) {
 		for (size_t k = 0; k < 5; k++) {
@@ -122,9 +120,8 @@ static void test_large_asks_first(void **state)
 /* Every special-th message is refused after it was read. */
 static bool refuse_some(struct fake *f, const char *tag, const char *command, uint64_t size)
 {
-	static const char *const words[] = {
-		"NO message contains invalid header", "BAD Command Argument Error. 11", "NO [OVERQUOTA] full",
-		"NO [TRYCREATE] no such folder",
+	static const char *const words[] = {"NO message contains invalid header", "BAD Command Argument Error. 11",
+		"NO [OVERQUOTA] full", "NO [TRYCREATE] no such folder",
 		"NO Request is throttled. Suggested Backoff Time: 5000 milliseconds"};
 	if (f->appends % f->special != 0)
 		return false;
@@ -154,8 +151,7 @@ static void test_refused_messages(void **state)
 			assert_int_equal(count(s, APPEND_REFUSED), 10);
 			for (size_t i = 9; i < 100; i += 10) {
 				assert_int_equal(s->items[i].result, APPEND_REFUSED);
-				assert_true(s->items[i].err.kind == ERR_MESSAGE ||
-					    s->items[i].err.kind == ERR_TOO_BIG);
+				assert_true(s->items[i].err.kind == ERR_MESSAGE || s->items[i].err.kind == ERR_TOO_BIG);
 				assert_true(s->items[i].err.server[0] != '\0');
 			}
 			end(s);
@@ -171,9 +167,8 @@ static void test_refusals_for_all(void **state)
 		int words;
 		enum err_kind kind;
 		int result;
-	} cases[] = {{2, ERR_QUOTA, APPEND_REFUSED},
-		     {3, ERR_FOLDER, APPEND_REFUSED},
-		     {4, ERR_THROTTLED, APPEND_NOT_SENT}};
+	} cases[] = {
+		{2, ERR_QUOTA, APPEND_REFUSED}, {3, ERR_FOLDER, APPEND_REFUSED}, {4, ERR_THROTTLED, APPEND_NOT_SENT}};
 	for (size_t k = 0; k < 3; k++) {
 		struct scene *s = begin(MOST, 100);
 		s->fake.on_append = refuse_some;
@@ -223,8 +218,8 @@ static bool hang_up_in_literal(struct fake *f, const char *tag, const char *comm
 static void test_hangs_up(void **state)
 {
 	(void)state;
-	bool (*const hooks[])(struct fake *, const char *, const char *, uint64_t) = {store_and_hang_up,
-										      hang_up_in_literal};
+	bool (*const hooks[])(struct fake *, const char *, const char *, uint64_t) = {
+		store_and_hang_up, hang_up_in_literal};
 	static const size_t sizes[] = {100, 2000000};
 	for (size_t h = 0; h < 2; h++) {
 		for (size_t k = 0; k < 2; k++) {
@@ -237,14 +232,13 @@ static void test_hangs_up(void **state)
 			assert_true(conn_is_dead(s->conn));
 			/* whatever the server stored is placed or in doubt */
 			for (size_t i = 0; i < s->fake.stored; i++)
-				assert_true(s->items[i].result == APPEND_PLACED ||
-					    s->items[i].result == APPEND_IN_DOUBT);
+				assert_true(
+					s->items[i].result == APPEND_PLACED || s->items[i].result == APPEND_IN_DOUBT);
 			assert_int_equal(count(s, APPEND_REFUSED), 0);
 			assert_int_equal(s->items[s->n - 1].result, APPEND_NOT_SENT);
 			assert_true(count(s, APPEND_PLACED) <= s->fake.stored);
 			for (size_t i = 0; i < s->n; i++)
-				assert_true(s->items[i].result == APPEND_PLACED ||
-					    s->items[i].err.kind == ERR_LOST);
+				assert_true(s->items[i].result == APPEND_PLACED || s->items[i].err.kind == ERR_LOST);
 			end(s);
 		}
 	}
@@ -303,8 +297,7 @@ static void test_refused_early(void **state)
 	assert_int_equal(s->items[1].result, APPEND_PLACED);
 	assert_int_not_equal(s->items[2].result, APPEND_PLACED);
 	assert_int_not_equal(s->items[2].result, APPEND_IN_DOUBT);
-	if (s->items[2].result ==
-	    APPEND_REFUSED) /* its words may be lost in the kernel when the connection is reset */
+	if (s->items[2].result == APPEND_REFUSED) /* its words may be lost in the kernel when the connection is reset */
 		assert_int_equal(s->items[2].err.kind, ERR_TOO_BIG);
 	end(s);
 }
@@ -328,10 +321,14 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	conn_init();
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_placed),       cmocka_unit_test(test_large_asks_first),
-		cmocka_unit_test(test_refused_messages), cmocka_unit_test(test_refusals_for_all),
-		cmocka_unit_test(test_hangs_up),         cmocka_unit_test(test_throttled_by_bye),
-		cmocka_unit_test(test_refused_early),    cmocka_unit_test(test_name_with_line_end),
+		cmocka_unit_test(test_all_placed),
+		cmocka_unit_test(test_large_asks_first),
+		cmocka_unit_test(test_refused_messages),
+		cmocka_unit_test(test_refusals_for_all),
+		cmocka_unit_test(test_hangs_up),
+		cmocka_unit_test(test_throttled_by_bye),
+		cmocka_unit_test(test_refused_early),
+		cmocka_unit_test(test_name_with_line_end),
 	};
 	return cmocka_run_group_tests_name("append", tests, NULL, NULL);
 }

@@ -36,8 +36,7 @@ struct fake {
 	const char *select_lines; /* instead of the usual ones */
 	/* true: the hook has dealt with it. */
 	bool (*on_command)(struct fake *f, const char *tag, const char *command);
-	bool (*on_message)(struct fake *f, size_t i,
-			   const char *items); /* instead of the message's FETCH line */
+	bool (*on_message)(struct fake *f, size_t i, const char *items); /* instead of the message's FETCH line */
 	bool (*on_reply)(struct fake *f, const char *tag, const char *command);
 	bool (*on_append)(struct fake *f, const char *tag, const char *command, uint64_t size);
 	int counter;      /* the hooks' */
@@ -200,10 +199,9 @@ static inline void fake_session(struct fake *f, int fd)
 			continue;
 		*command++ = '\0';
 		pthread_mutex_lock(&f->lock);
-		if (!f->select_lines &&
-		    (strncmp(command, "EXAMINE", 7) == 0 || strncmp(command, "SELECT", 6) == 0))
+		if (!f->select_lines && (strncmp(command, "EXAMINE", 7) == 0 || strncmp(command, "SELECT", 6) == 0))
 			fake_say(f, "* %zu EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT %u] x\r\n", f->n,
-				 f->n ? f->v[f->n - 1].uid + 1 : 1);
+				f->n ? f->v[f->n - 1].uid + 1 : 1);
 		fake_command(f, line, command);
 		fflush(f->out);
 		bool ends = ferror(f->out) || feof(f->in) || strncmp(command, "LOGOUT", 6) == 0;
@@ -240,7 +238,7 @@ static inline void fake_start(struct fake *f)
 		f->capabilities = "IMAP4rev1 LITERAL+ UIDPLUS";
 	f->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (f->fd < 0 || bind(f->fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(f->fd, 8) < 0 ||
-	    getsockname(f->fd, (struct sockaddr *)&at, &len) < 0)
+		getsockname(f->fd, (struct sockaddr *)&at, &len) < 0)
 		abort();
 	f->port = ntohs(at.sin_port);
 	if (pthread_create(&f->thread, NULL, fake_run, f) != 0)

@@ -58,11 +58,11 @@ static struct scene *begin(const char *namespaces, const char *list)
 	s->fake.on_command = answer;
 	fake_start(&s->fake);
 	s->conf = (struct conn_conf){.host = "127.0.0.1",
-				     .port = s->fake.port,
-				     .tls = TLS_NONE,
-				     .user = "u",
-				     .secret = s->secret,
-				     .silence_ms = 20000};
+		.port = s->fake.port,
+		.tls = TLS_NONE,
+		.user = "u",
+		.secret = s->secret,
+		.silence_ms = 20000};
 	if (conn_open(&s->conn, &s->conf, NULL, NULL, NULL, &err) < 0)
 		fail_msg("sign-in: %s %s", err.text, err.server);
 	fake_sync(&s->fake);
@@ -88,19 +88,18 @@ static void test_odd_lists(void **state)
 		{"* LIST (\\HasNoChildren) \"/\" INBOX\r\n* LIST () \"/\" \"a b\"\r\n", "INBOX", "a b"},
 		{"* LIST (\\Marked \\HasNoChildren) \"/\" INBOX\r\n* LIST (\\Noselect \\Marked \\UnMarked) "
 		 "\"/\" x\r\n",
-		 "INBOX", "x"},
+			"INBOX", "x"},
 		{"* LIST (HasNoChildren) \"\" INBOX\r\n* LIST () NIL x/y\r\n", "INBOX", "x/y"},
 		{"* LIST () \"/\" {5}\r\nINBOX\r\n* LIST () \"/\" {3}\r\na\"b\r\n", "INBOX", "a\"b"},
 		{"* LIST () \"/\" INBOX\r\n* LIST () \"/\" a b c\r\n", "INBOX", "a b c"},
 		{"* LIST (\\NonExistent) \"/\" \"x\" (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n* LIST () \"/\" "
 		 "INBOX\r\n",
-		 "INBOX", "x"},
+			"INBOX", "x"},
 		{"* LIST () \"\\\\\" INBOX\r\n* LIST () \"\\\\\" \"a\\\\b\"\r\n", "INBOX", "a\\b"},
 		{"* LIST () \"/\" INBOX\r\n* LIST () \"/\" INBOX\r\n* LIST () \"/\" x\r\n* LIST () \"/\" "
 		 "x\r\n",
-		 "INBOX", "x"},
-		{"* LIST () \"/\" INBOX\r\n* LIST () \"/\" {4}\r\na\r\nb\r\n* LIST () \"/\" x\r\n", "INBOX",
-		 "x"},
+			"INBOX", "x"},
+		{"* LIST () \"/\" INBOX\r\n* LIST () \"/\" {4}\r\na\r\nb\r\n* LIST () \"/\" x\r\n", "INBOX", "x"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		for (int extended = 0; extended < 2; extended++) {
@@ -138,8 +137,7 @@ static void test_odd_namespaces(void **state)
 		{"* NAMESPACE NIL ((\"INBOX.\" \".\")) NIL\r\n", NULL},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct scene *s =
-			begin(cases[i].answer, "* LIST () \".\" INBOX\r\n* LIST () \".\" INBOX.x\r\n");
+		struct scene *s = begin(cases[i].answer, "* LIST () \".\" INBOX\r\n* LIST () \".\" INBOX.x\r\n");
 		if (folder_list(s->conn, NULL, &s->list, &s->odd, &s->err) < 0) {
 			assert_null(cases[i].parts);
 			assert_true(s->err.kind == ERR_PROTOCOL || s->err.kind == ERR_LOST);
@@ -223,12 +221,12 @@ static bool lies(struct fake *f, size_t i, const char *items)
 	case 0: /* the header as literal, quoted, NIL; each line twice */
 		for (int k = 0; k < 2; k++)
 			fake_say(f,
-				 "* %zu FETCH (UID %u FLAGS (\\Seen) RFC822.SIZE 7 BODY[HEADER.FIELDS "
-				 "(MESSAGE-ID)] %s)\r\n",
-				 i + 1, uid,
-				 i % 3 == 0   ? "NIL"
-				 : i % 3 == 1 ? "\"\""
-					      : "{20}\r\nMessage-ID: <a@b>\r\n\r");
+				"* %zu FETCH (UID %u FLAGS (\\Seen) RFC822.SIZE 7 BODY[HEADER.FIELDS "
+				"(MESSAGE-ID)] %s)\r\n",
+				i + 1, uid,
+				i % 3 == 0   ? "NIL"
+				: i % 3 == 1 ? "\"\""
+					     : "{20}\r\nMessage-ID: <a@b>\r\n\r");
 		return true;
 	case 1: /* news of flags and messages nobody asked for between */
 		fake_say(f, "* 9 FETCH (FLAGS (\\Seen))\r\n* 9 FETCH (UID 4294967295 FLAGS () RFC822.SIZE "
@@ -247,8 +245,7 @@ static void test_mailbox_list(void **state)
 	(void)state;
 	struct fake_message v[30];
 	for (uint32_t i = 0; i < 30; i++)
-		v[i] = (struct fake_message){
-			.uid = 1 + i * 100000000u, .announced = 7, .size = 7, .fill = 'x'};
+		v[i] = (struct fake_message){.uid = 1 + i * 100000000u, .announced = 7, .size = 7, .fill = 'x'};
 	for (int k = 0; k < 3; k++) {
 		struct scene *s = begin(NULL, NULL);
 		struct mailbox_entry e[40];
@@ -284,9 +281,12 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	conn_init();
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_odd_lists),        cmocka_unit_test(test_odd_namespaces),
-		cmocka_unit_test(test_too_many_folders), cmocka_unit_test(test_no_folders),
-		cmocka_unit_test(test_create),           cmocka_unit_test(test_mailbox_list),
+		cmocka_unit_test(test_odd_lists),
+		cmocka_unit_test(test_odd_namespaces),
+		cmocka_unit_test(test_too_many_folders),
+		cmocka_unit_test(test_no_folders),
+		cmocka_unit_test(test_create),
+		cmocka_unit_test(test_mailbox_list),
 	};
 	return cmocka_run_group_tests_name("folder", tests, NULL, NULL);
 }

@@ -47,11 +47,11 @@ static int setup(void **state)
 	const char *pass = getenv("NF_IMAP_PASS");
 	s->secret = secret_new(pass, strlen(pass));
 	s->conf = (struct conn_conf){.host = host,
-				     .port = port ? (unsigned)strtoul(port, NULL, 10) : 993,
-				     .tls = ca && *ca ? TLS_IMPLICIT : TLS_NONE,
-				     .ca_file = ca && *ca ? ca : NULL,
-				     .user = getenv("NF_IMAP_USER"),
-				     .secret = s->secret};
+		.port = port ? (unsigned)strtoul(port, NULL, 10) : 993,
+		.tls = ca && *ca ? TLS_IMPLICIT : TLS_NONE,
+		.ca_file = ca && *ca ? ca : NULL,
+		.user = getenv("NF_IMAP_USER"),
+		.secret = s->secret};
 	s->budget = budget_new((uint64_t)64 << 20);
 	snprintf(s->run, sizeof(s->run), "nf%lld", (long long)clock_wall_s() * 1000 + getpid() % 1000);
 	conn_init();
@@ -110,8 +110,8 @@ static struct mail *make_mail(const char *octets, size_t n)
 	scan_feed(scan, octets, n);
 	must(scan_finish(scan, &m->print, &m->defects, &err), &err, "scan");
 	scan_free(&scan);
-	m->received = (struct mail_date){
-		.at = 1057049557, .zone_min = 120, .known = true}; /* 1 Jul 2003 10:52:37 +0200 */
+	m->received =
+		(struct mail_date){.at = 1057049557, .zone_min = 120, .known = true}; /* 1 Jul 2003 10:52:37 +0200 */
 	return m;
 }
 
@@ -120,9 +120,9 @@ static struct mail *make_numbered(unsigned i, size_t padding)
 	size_t room = padding + 300;
 	char *text = malloc(room);
 	int n = snprintf(text, room,
-			 "Message-ID: <%u@contract.test>\r\nDate: Tue, 1 Jul 2003 10:52:%02u +0200\r\n"
-			 "From: sender%u@example.org\r\nSubject: number\r\n %u\r\n\r\nbody %u\r\n",
-			 i, i % 60, i, i, i);
+		"Message-ID: <%u@contract.test>\r\nDate: Tue, 1 Jul 2003 10:52:%02u +0200\r\n"
+		"From: sender%u@example.org\r\nSubject: number\r\n %u\r\n\r\nbody %u\r\n",
+		i, i % 60, i, i, i);
 	while ((size_t)n + 80 < room && padding > 0) {
 		size_t line = padding < 76 ? padding : 76;
 		memset(text + n, 'a' + (int)(i % 26), line);
@@ -137,8 +137,8 @@ static struct mail *make_numbered(unsigned i, size_t padding)
 	return m;
 }
 
-static void append_all(struct server *s, const char *folder, struct mail **v, const char *flags,
-		       struct append_item *items, size_t n)
+static void append_all(
+	struct server *s, const char *folder, struct mail **v, const char *flags, struct append_item *items, size_t n)
 {
 	struct err err = ERR_INIT;
 	for (size_t i = 0; i < n; i++)
@@ -152,7 +152,7 @@ static void must_be_placed(const struct append_item *items, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (items[i].result != APPEND_PLACED)
 			fail_msg("item %zu: result %d: %s", i, items[i].result,
-				 err_line(&items[i].err, line, sizeof(line)));
+				err_line(&items[i].err, line, sizeof(line)));
 }
 
 /* Everything in a folder through a pull; the caller frees with pull_release. */
@@ -343,8 +343,8 @@ static void test_odd_octets(void **state)
 	char folder[300];
 	make_folder(s, "odd", folder, sizeof(folder));
 	for (size_t i = 0; i < N; i++) {
-		struct mail *v[3] = {make_numbered(1, 50), make_mail(cases[i].octets, cases[i].n),
-				     make_numbered(2, 50)};
+		struct mail *v[3] = {
+			make_numbered(1, 50), make_mail(cases[i].octets, cases[i].n), make_numbered(2, 50)};
 		struct append_item items[3];
 		char name[300];
 		struct mail *got[3];
@@ -377,8 +377,7 @@ static void test_odd_octets(void **state)
 static void test_large(void **state)
 {
 	struct server *s = server(state);
-	static const size_t sizes[] = {(size_t)8 << 20, ((size_t)8 << 20) + 12345, 300 * 1024, 256 * 1024,
-				       100};
+	static const size_t sizes[] = {(size_t)8 << 20, ((size_t)8 << 20) + 12345, 300 * 1024, 256 * 1024, 100};
 	enum { N = sizeof(sizes) / sizeof(sizes[0]) };
 	char folder[300];
 	struct mail *sent[N], *got[N];
@@ -410,8 +409,8 @@ static void test_large(void **state)
 static void test_ways_to_append(void **state)
 {
 	struct server *s = server(state);
-	static const unsigned quirks[] = {QUIRK_NO_LITERAL_PLUS, QUIRK_NO_PIPELINE,
-					  QUIRK_NO_LITERAL_PLUS | QUIRK_NO_PIPELINE};
+	static const unsigned quirks[] = {
+		QUIRK_NO_LITERAL_PLUS, QUIRK_NO_PIPELINE, QUIRK_NO_LITERAL_PLUS | QUIRK_NO_PIPELINE};
 	for (size_t q = 0; q < sizeof(quirks) / sizeof(quirks[0]); q++) {
 		struct server other = *s;
 		struct err err = ERR_INIT;
@@ -449,8 +448,7 @@ static void test_folders(void **state)
 {
 	struct server *s = server(state);
 	static const char *const names[] = {"plain", "M\xc3\xbcller & S\xc3\xb6hne",
-					    "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", "with blank",
-					    "pl+us,comma"};
+		"\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", "with blank", "pl+us,comma"};
 	struct folder_list l;
 	struct err err = ERR_INIT;
 	unsigned odd = 0;
@@ -666,12 +664,18 @@ static void test_probe_is_removed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_many_small),         cmocka_unit_test(test_flags_and_keywords),
-		cmocka_unit_test(test_nothing_changes),    cmocka_unit_test(test_dates),
-		cmocka_unit_test(test_odd_octets),         cmocka_unit_test(test_large),
-		cmocka_unit_test(test_ways_to_append),     cmocka_unit_test(test_folders),
-		cmocka_unit_test(test_refusals),           cmocka_unit_test(test_mailbox),
-		cmocka_unit_test(test_expunged_meanwhile), cmocka_unit_test(test_probe_is_removed),
+		cmocka_unit_test(test_many_small),
+		cmocka_unit_test(test_flags_and_keywords),
+		cmocka_unit_test(test_nothing_changes),
+		cmocka_unit_test(test_dates),
+		cmocka_unit_test(test_odd_octets),
+		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_ways_to_append),
+		cmocka_unit_test(test_folders),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_mailbox),
+		cmocka_unit_test(test_expunged_meanwhile),
+		cmocka_unit_test(test_probe_is_removed),
 	};
 	return cmocka_run_group_tests_name("imap contract", tests, setup, teardown);
 }

@@ -139,8 +139,7 @@ static bool odd_line(struct fake *f, size_t i, const char *items)
 		return false;
 	case 2: /* no date, no size */
 		if (uid == f->special) {
-			fake_say(f, "* %zu FETCH (UID %u INTERNALDATE NIL RFC822.SIZE NIL FLAGS NIL)\r\n",
-				 i + 1, uid);
+			fake_say(f, "* %zu FETCH (UID %u INTERNALDATE NIL RFC822.SIZE NIL FLAGS NIL)\r\n", i + 1, uid);
 			return true;
 		}
 		return false;
@@ -148,9 +147,9 @@ static bool odd_line(struct fake *f, size_t i, const char *items)
 		fake_fetch_line(f, i, items);
 		fake_fetch_line(f, i, items);
 		fake_say(f,
-			 "* 4000000000 FETCH (UID 4000000000 RFC822.SIZE 1 FLAGS ())\r\n* %zu FETCH (FLAGS "
-			 "(\\Deleted))\r\n",
-			 i + 1);
+			"* 4000000000 FETCH (UID 4000000000 RFC822.SIZE 1 FLAGS ())\r\n* %zu FETCH (FLAGS "
+			"(\\Deleted))\r\n",
+			i + 1);
 		fake_fetch_line(f, i, items);
 		return true;
 	case 4: /* a second UID for a message */
@@ -310,12 +309,18 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	conn_init();
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_list_ranges),       cmocka_unit_test(test_list_expunged),
-		cmocka_unit_test(test_list_all_new),      cmocka_unit_test(test_list_growing),
-		cmocka_unit_test(test_list_odd_lines),    cmocka_unit_test(test_list_wrong_order),
-		cmocka_unit_test(test_list_same_uid),     cmocka_unit_test(test_list_sparse_by_uid),
-		cmocka_unit_test(test_list_refused_line), cmocka_unit_test(test_list_refused),
-		cmocka_unit_test(test_list_flood),        cmocka_unit_test(test_list_ends_always),
+		cmocka_unit_test(test_list_ranges),
+		cmocka_unit_test(test_list_expunged),
+		cmocka_unit_test(test_list_all_new),
+		cmocka_unit_test(test_list_growing),
+		cmocka_unit_test(test_list_odd_lines),
+		cmocka_unit_test(test_list_wrong_order),
+		cmocka_unit_test(test_list_same_uid),
+		cmocka_unit_test(test_list_sparse_by_uid),
+		cmocka_unit_test(test_list_refused_line),
+		cmocka_unit_test(test_list_refused),
+		cmocka_unit_test(test_list_flood),
+		cmocka_unit_test(test_list_ends_always),
 	};
 	return cmocka_run_group_tests_name("pull list", tests, NULL, NULL);
 }

@@ -57,12 +57,12 @@ static inline void open_folder(struct scene *s)
 	struct err err = ERR_INIT;
 	fake_start(&s->fake);
 	s->conf = (struct conn_conf){.host = "127.0.0.1",
-				     .port = s->fake.port,
-				     .tls = TLS_NONE,
-				     .user = "u",
-				     .secret = s->secret,
-				     .quirks = s->conf.quirks,
-				     .silence_ms = 20000};
+		.port = s->fake.port,
+		.tls = TLS_NONE,
+		.user = "u",
+		.secret = s->secret,
+		.quirks = s->conf.quirks,
+		.silence_ms = 20000};
 	if (conn_open(&s->conn, &s->conf, NULL, NULL, NULL, &err) < 0)
 		fail_msg("sign-in: %s %s", err.text, err.server);
 	s->open_err = ERR_INIT;
@@ -101,9 +101,9 @@ static inline void next_all(struct scene *s)
 			s->got[s->n_got].size = m->print.size;
 			assert_int_equal(spool_size(m->body), m->print.size);
 			if (m->print.size > 0)
-				assert_int_equal(spool_read(m->body, m->print.size - 1,
-							    &s->got[s->n_got].first, 1, &n, &err),
-						 0);
+				assert_int_equal(
+					spool_read(m->body, m->print.size - 1, &s->got[s->n_got].first, 1, &n, &err),
+					0);
 		}
 		s->n_got++;
 		pull_release(s->budget, &m);
@@ -142,8 +142,7 @@ static inline void outcome(const struct scene *s, uint32_t uid, enum err_kind ki
 			continue;
 		times++;
 		if (s->got[i].kind != kind)
-			fail_msg("uid %u: %s instead of %s", uid, err_kind_name(s->got[i].kind),
-				 err_kind_name(kind));
+			fail_msg("uid %u: %s instead of %s", uid, err_kind_name(s->got[i].kind), err_kind_name(kind));
 	}
 	if (times != 1)
 		fail_msg("uid %u came %zu times", uid, times);

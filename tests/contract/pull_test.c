@@ -16,8 +16,8 @@
 static void test_open_needs_uidvalidity(void **state)
 {
 	(void)state;
-	static const char *const lines[] = {"* 3 EXISTS\r\n", "* OK [UIDVALIDITY 7] x\r\n",
-					    "* 3 EXISTS\r\n* OK [UIDVALIDITY 0] x\r\n"};
+	static const char *const lines[] = {
+		"* 3 EXISTS\r\n", "* OK [UIDVALIDITY 7] x\r\n", "* 3 EXISTS\r\n* OK [UIDVALIDITY 0] x\r\n"};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		struct scene *s = begin(numbered(3, 100), 3);
 		s->fake.select_lines = lines[i];
@@ -157,7 +157,7 @@ static bool two_bodies(struct fake *f, size_t i, const char *items)
 	if (!wants_body(items))
 		return false;
 	fake_say(f, "* %zu FETCH (UID %u BODY[HEADER] {6}\r\nheader BODY[] {%llu}\r\n", i + 1, f->v[i].uid,
-		 (unsigned long long)f->v[i].size);
+		(unsigned long long)f->v[i].size);
 	fake_body(f, &f->v[i], 0, f->v[i].size);
 	fake_say(f, " BODY[] {5}\r\nwrong BODY[TEXT] \"wrong\" RFC822 \"wrong\")\r\n");
 	return true;
@@ -220,8 +220,13 @@ static void test_sizes_lie(void **state)
 	static const struct {
 		uint64_t announced, size;
 	} cases[] = {
-		{10, 200},         {200, 10},         {0, 5000},        {100, 400 * 1024},
-		{300 * 1024, 100}, {4294967295u, 50}, {10, 250 * 1024},
+		{10, 200},
+		{200, 10},
+		{0, 5000},
+		{100, 400 * 1024},
+		{300 * 1024, 100},
+		{4294967295u, 50},
+		{10, 250 * 1024},
 	};
 	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
 		struct scene *s = begin(numbered(12, 100), 12);
@@ -262,8 +267,7 @@ static bool refuse_busy(struct fake *f, const char *tag, const char *command)
 static void test_refused_message(void **state)
 {
 	(void)state;
-	bool (*const hooks[])(struct fake *, const char *, const char *) = {refuse_no, refuse_bad,
-									    refuse_busy};
+	bool (*const hooks[])(struct fake *, const char *, const char *) = {refuse_no, refuse_bad, refuse_busy};
 	for (size_t k = 0; k < 3; k++) {
 		for (uint32_t uid = 10; uid <= 350; uid += 170) {
 			struct scene *s = begin(numbered(35, 100), 35);
@@ -340,7 +344,7 @@ static bool cut(struct fake *f, size_t i, const char *items)
 	if (!wants_body(items) || f->v[i].uid != f->special)
 		return false;
 	fake_say(f, "* %zu FETCH (UID %u BODY[] {%llu}\r\nhalf of", i + 1, f->v[i].uid,
-		 (unsigned long long)f->v[i].size);
+		(unsigned long long)f->v[i].size);
 	fake_hang_up(f);
 	return true;
 }

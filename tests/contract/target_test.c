@@ -76,20 +76,19 @@ static struct mail *sample(unsigned i)
 	size_t size = sizes[id % 8], room = size + 1000;
 	char *text = malloc(room), with_id[80] = "";
 	if (id % 5 != 4)
-		snprintf(with_id, sizeof(with_id), "Message-ID: <%u.%s@contract.test>\r\n", id,
-			 env("NF_RUN"));
+		snprintf(with_id, sizeof(with_id), "Message-ID: <%u.%s@contract.test>\r\n", id, env("NF_RUN"));
 	int n = snprintf(text, room,
-			 "Date: Mon, 1 Jul 2002 10:%02u:00 +0200\r\nFrom: =?utf-8?q?S=C3=A9?= "
-			 "<s%u@contract.test>\r\n%s"
-			 "Subject: sample %u\r\n\r\n",
-			 id % 60, id, with_id, id);
+		"Date: Mon, 1 Jul 2002 10:%02u:00 +0200\r\nFrom: =?utf-8?q?S=C3=A9?= "
+		"<s%u@contract.test>\r\n%s"
+		"Subject: sample %u\r\n\r\n",
+		id % 60, id, with_id, id);
 	for (size_t at = (size_t)n, end = at + size; at < end; at++)
 		text[at] = (at - (size_t)n) % 72 == 70 ? '\r' : (at - (size_t)n) % 72 == 71 ? '\n' : 'a';
 	memcpy(text + (size_t)n + size, "\r\n", 3);
 	static const unsigned flags[] = {
 		0, MAIL_SEEN, MAIL_SEEN | MAIL_ANSWERED, MAIL_FLAGGED, MAIL_SEEN | MAIL_FLAGGED, MAIL_DRAFT};
-	struct mail *m = mail_of(text, (size_t)n + size + 2, flags[i % 6], i % 4 == 3 ? "$Label1" : "",
-				 1025510400 + (int64_t)i * 3600);
+	struct mail *m = mail_of(
+		text, (size_t)n + size + 2, flags[i % 6], i % 4 == 3 ? "$Label1" : "", 1025510400 + (int64_t)i * 3600);
 	free(text);
 	return m;
 }
@@ -118,8 +117,7 @@ static void set_free(struct set *s)
 	free(s);
 }
 
-static struct remote_mail *list_all(struct target *t, const struct folder_ref *f, const char *cursor,
-				    size_t *n)
+static struct remote_mail *list_all(struct target *t, const struct folder_ref *f, const char *cursor, size_t *n)
 {
 	struct remote_mail *v = calloc(COUNT * 3, sizeof(*v));
 	char at[200];
@@ -151,9 +149,9 @@ static void test_folders(void **state)
 	CHECK(ops->rules(t, &rules, err));
 	assert_true(rules.exchange == (conf.kind == TARGET_EXCHANGE));
 	static const char *const paths[] = {"INBOX",
-					    "Projekte/\xc3\x9c"
-					    "bersicht & mehr/\xe6\xb8\xac\xe8\xa9\xa6",
-					    "Projekte", "a b"};
+		"Projekte/\xc3\x9c"
+		"bersicht & mehr/\xe6\xb8\xac\xe8\xa9\xa6",
+		"Projekte", "a b"};
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		CHECK(ops->folder(t, paths[i], &a, err));
 		CHECK(ops->folder(t, paths[i], &b, err));
@@ -187,8 +185,7 @@ static void test_folders(void **state)
 	close_target(&t, &gate);
 }
 
-static void compare_one(struct target *t, const struct folder_ref *f, const struct remote_mail *r,
-			const struct mail *m)
+static void compare_one(struct target *t, const struct folder_ref *f, const struct remote_mail *r, const struct mail *m)
 {
 	struct spool *body = NULL;
 	struct fingerprint print = {0};
@@ -229,8 +226,7 @@ static void test_put_and_settle(void **state)
 		size_t k = 0;
 		char line[2000];
 		if (s->items[i].result != PUT_PLACED || s->items[i].err.kind != ERR_NONE)
-			fail_msg("%zu: %d %s", i, s->items[i].result,
-				 err_line(&s->items[i].err, line, sizeof(line)));
+			fail_msg("%zu: %d %s", i, s->items[i].result, err_line(&s->items[i].err, line, sizeof(line)));
 		assert_string_equal(s->items[i].receipt.route, ops->name);
 		if (!s->items[i].receipt.id[0]) {
 			without_id++;
@@ -300,8 +296,8 @@ static void test_flags(void **state)
 	CHECK(ops->folder(t, "Flags", &f, err));
 	CHECK(ops->put(t, &f, &item, 1, err));
 	assert_int_equal(item.result, PUT_PLACED);
-	static const unsigned wanted[] = {MAIL_SEEN | MAIL_FLAGGED, 0, MAIL_ANSWERED, MAIL_ANSWERED,
-					  MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED};
+	static const unsigned wanted[] = {
+		MAIL_SEEN | MAIL_FLAGGED, 0, MAIL_ANSWERED, MAIL_ANSWERED, MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED};
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		CHECK(ops->set_flags(t, &f, item.receipt.id, wanted[i], err));
 		CHECK(ops->get_flags(t, &f, item.receipt.id, &flags, err));
@@ -414,19 +410,19 @@ int main(void)
 	recodes = *env("NF_RECODES");
 	ops = target_route(env("NF_ROUTE"));
 	conf = (struct target_conf){.name = "contract",
-				    .imap_host = env("NF_IMAP_HOST"),
-				    .imap_port = (unsigned)strtoul(env("NF_IMAP_PORT"), NULL, 10),
-				    .ca_file = env("NF_CA"),
-				    .mailbox = env("NF_MAILBOX"),
-				    .spool_dir = env("NF_SPOOL_DIR")};
+		.imap_host = env("NF_IMAP_HOST"),
+		.imap_port = (unsigned)strtoul(env("NF_IMAP_PORT"), NULL, 10),
+		.ca_file = env("NF_CA"),
+		.mailbox = env("NF_MAILBOX"),
+		.spool_dir = env("NF_SPOOL_DIR")};
 	if (*env("NF_LOGIN_URL")) {
 		client_secret = secret_new(env("NF_CLIENT_SECRET"), strlen(env("NF_CLIENT_SECRET")));
 		struct token_conf tc = {.login_url = env("NF_LOGIN_URL"),
-					.tenant = env("NF_TENANT"),
-					.client_id = env("NF_CLIENT_ID"),
-					.scope = "https://outlook.office365.com/.default",
-					.client_secret = client_secret,
-					.ca_file = conf.ca_file};
+			.tenant = env("NF_TENANT"),
+			.client_id = env("NF_CLIENT_ID"),
+			.scope = "https://outlook.office365.com/.default",
+			.client_secret = client_secret,
+			.ca_file = conf.ca_file};
 		if (token_new(&conf.token, &tc, &e))
 			return 1;
 		conf.kind = TARGET_EXCHANGE;
@@ -437,9 +433,12 @@ int main(void)
 		conf.password = password;
 	}
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_folders),     cmocka_unit_test(test_put_and_settle),
-		cmocka_unit_test(test_flags),       cmocka_unit_test(test_prove),
-		cmocka_unit_test(test_folder_gone), cmocka_unit_test(test_stopped),
+		cmocka_unit_test(test_folders),
+		cmocka_unit_test(test_put_and_settle),
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_prove),
+		cmocka_unit_test(test_folder_gone),
+		cmocka_unit_test(test_stopped),
 		cmocka_unit_test(test_speed),
 	};
 	if (*env("NF_ONLY"))

@@ -277,22 +277,22 @@ static int power_shm_unmap(sqlite3_file *f, int remove)
 }
 
 static const sqlite3_io_methods methods = {.iVersion = 2,
-					   .xClose = power_close,
-					   .xRead = power_read,
-					   .xWrite = power_write,
-					   .xTruncate = power_truncate,
-					   .xSync = power_sync,
-					   .xFileSize = power_size,
-					   .xLock = power_lock,
-					   .xUnlock = power_unlock,
-					   .xCheckReservedLock = power_check,
-					   .xFileControl = power_control,
-					   .xSectorSize = power_sector,
-					   .xDeviceCharacteristics = power_traits,
-					   .xShmMap = power_shm_map,
-					   .xShmLock = power_shm_lock,
-					   .xShmBarrier = power_shm_barrier,
-					   .xShmUnmap = power_shm_unmap};
+	.xClose = power_close,
+	.xRead = power_read,
+	.xWrite = power_write,
+	.xTruncate = power_truncate,
+	.xSync = power_sync,
+	.xFileSize = power_size,
+	.xLock = power_lock,
+	.xUnlock = power_unlock,
+	.xCheckReservedLock = power_check,
+	.xFileControl = power_control,
+	.xSectorSize = power_sector,
+	.xDeviceCharacteristics = power_traits,
+	.xShmMap = power_shm_map,
+	.xShmLock = power_shm_lock,
+	.xShmBarrier = power_shm_barrier,
+	.xShmUnmap = power_shm_unmap};
 
 /* --- the VFS --- */
 

@@ -37,8 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (data[i])
 			text[n++] = (char)data[i];
 	text[n] = '\0';
-	struct fingerprint print = {
-		.size = size, .message_id = text, .date = text, .from = text, .subject = text};
+	struct fingerprint print = {.size = size, .message_id = text, .date = text, .from = text, .subject = text};
 	print_key(&print, key);
 	char show[100];
 	print_show(text, show, sizeof(show));

@@ -29,7 +29,7 @@ static void check_users(const struct csv_users *u, bool need_password)
 		check_text(x->source_user, sizeof(x->source_user));
 		check_text(x->user_root, sizeof(x->user_root));
 		if (!x->source_user[0] || !strchr(x->address, '@') || x->row != i + 1 ||
-		    (need_password && !u->passwords[i]))
+			(need_password && !u->passwords[i]))
 			abort();
 		if (u->passwords[i])
 			check_text(secret_bytes(u->passwords[i]), secret_len(u->passwords[i]) + 1);
@@ -58,12 +58,12 @@ static void write_and_read(const struct csv_users *u)
 		const struct user *x = &u->users[i];
 		const char *password = u->passwords[i] ? secret_bytes(u->passwords[i]) : "";
 		if (is_guarded(x->source_user) || is_guarded(x->address) || is_guarded(password) ||
-		    is_guarded(x->user_root))
+			is_guarded(x->user_root))
 			goto out;
 		if (csv_add_field(&b, x->source_user, true, &err) < 0 ||
-		    csv_add_field(&b, x->address, false, &err) < 0 ||
-		    csv_add_field(&b, password, false, &err) < 0 ||
-		    csv_add_field(&b, x->user_root, false, &err) < 0 || buf_add_char(&b, '\n', &err) < 0)
+			csv_add_field(&b, x->address, false, &err) < 0 ||
+			csv_add_field(&b, password, false, &err) < 0 ||
+			csv_add_field(&b, x->user_root, false, &err) < 0 || buf_add_char(&b, '\n', &err) < 0)
 			abort();
 	}
 	if (csv_parse(b.data, b.len, false, &again, &err) < 0)
@@ -71,8 +71,8 @@ static void write_and_read(const struct csv_users *u)
 	for (size_t i = 0; i < again.n; i++) {
 		const struct user *x = &u->users[i], *y = &again.users[i];
 		if (strcmp(x->source_user, y->source_user) != 0 || strcmp(x->address, y->address) != 0 ||
-		    strcmp(x->user_root, y->user_root) != 0 || !u->passwords[i] != !again.passwords[i] ||
-		    (u->passwords[i] && !secret_equal(u->passwords[i], again.passwords[i])))
+			strcmp(x->user_root, y->user_root) != 0 || !u->passwords[i] != !again.passwords[i] ||
+			(u->passwords[i] && !secret_equal(u->passwords[i], again.passwords[i])))
 			abort();
 	}
 	csv_done(&again);

@@ -17,11 +17,11 @@ static void read_folder(struct folder *f, const char *line, size_t n)
 {
 	unsigned kind = (unsigned char)line[0];
 	*f = (struct folder){.raw = strndup(line + 1, n - 1),
-			     .role = (enum folder_role)(kind % (ROLE_FLAGGED + 1)),
-			     .role_by_attribute = kind & 16,
-			     .can_select = kind & 32,
-			     .is_mail = kind & 64,
-			     .is_shared = kind & 128};
+		.role = (enum folder_role)(kind % (ROLE_FLAGGED + 1)),
+		.role_by_attribute = kind & 16,
+		.can_select = kind & 32,
+		.is_mail = kind & 64,
+		.is_shared = kind & 128};
 	f->name = strdup(f->raw);
 	f->parts = calloc(n + 1, sizeof(*f->parts));
 	for (char *p = f->raw;; p++) {

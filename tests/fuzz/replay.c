@@ -18,9 +18,8 @@ static int replay(const char *path)
 
 	if (fd < 0 || fstat(fd, &st) != 0 || st.st_size > (off_t)MOST_BYTES)
 		goto fail;
-	data = malloc(
-		st.st_size ? (size_t)st.st_size
-			   : 1); /* exactly as large as the input, so that a sanitizer sees a byte too far */
+	data = malloc(st.st_size ? (size_t)st.st_size
+				 : 1); /* exactly as large as the input, so that a sanitizer sees a byte too far */
 	if (data == NULL)
 		goto fail;
 	while (len < (size_t)st.st_size) {

@@ -8,8 +8,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void scan_in_steps(struct scan *s, const uint8_t *data, size_t n, size_t step, struct fingerprint *f,
-			  struct mail_defects *d)
+static void scan_in_steps(
+	struct scan *s, const uint8_t *data, size_t n, size_t step, struct fingerprint *f, struct mail_defects *d)
 {
 	struct err err = ERR_INIT;
 	for (size_t at = 0; at < n; at += step) {

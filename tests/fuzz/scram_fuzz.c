@@ -22,8 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf_init(&out, 1 << 20);
 	if (!scram_new(&s, "user", NULL, password, nonce, &err)) {
 		int failed = scram_prove(s, (const char *)data, first, &out, &err);
-		if (newline && scram_verify(s, (const char *)newline + 1, size - first - 1, &err) == 0 &&
-		    failed)
+		if (newline && scram_verify(s, (const char *)newline + 1, size - first - 1, &err) == 0 && failed)
 			abort(); /* nothing was proved */
 		scram_free(&s);
 	}

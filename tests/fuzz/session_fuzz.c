@@ -40,9 +40,8 @@ static void append(struct conn *c, struct err *err)
 
 	if (session_send(c, &tag, err, "APPEND \"INBOX\" (\\Seen) {5}") || session_flush(c, err))
 		return;
-	if (session_continuation(c, tag, &reply, err) == 0 &&
-	    !session_write(c, literal, sizeof literal - 1, err) && !session_receive(c, tag, &reply, err) &&
-	    !session_appenduid(c, &validity, &uid))
+	if (session_continuation(c, tag, &reply, err) == 0 && !session_write(c, literal, sizeof literal - 1, err) &&
+		!session_receive(c, tag, &reply, err) && !session_appenduid(c, &validity, &uid))
 		session_refusal(c, reply, err, "appending");
 }
 
@@ -55,13 +54,12 @@ static void talk(struct conn *c, unsigned what, struct err *err)
 	int tag;
 
 	/* Named tags: the greeting and the sign-in took some. */
-	if (what & 1 &&
-	    (session_send(c, &tag, err, "LIST \"\" \"*\"") || session_receive(c, tag, &reply, err)))
+	if (what & 1 && (session_send(c, &tag, err, "LIST \"\" \"*\"") || session_receive(c, tag, &reply, err)))
 		return;
 	if (what & 2 && box_open(c, BOX_EXAMINE, "INBOX", &box, err) && conn_is_dead(c))
 		return;
-	if (what & 4 && fetch_ask(c, &sink, &reply, err,
-				  "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"))
+	if (what & 4 &&
+		fetch_ask(c, &sink, &reply, err, "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"))
 		return;
 	if (reply != REPLY_OK)
 		session_refusal(c, reply, err, "fetching");
@@ -79,18 +77,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct conn *c = NULL;
 	struct conn_facts facts;
 
-	if (size < 2 || size > 100000 ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
+	if (size < 2 || size > 100000 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
 		return 0;
 	struct secret *secret = secret_new("pw", 2);
 	struct conn_conf conf = {.host = "fuzz",
-				 .port = 143,
-				 .tls = data[0] == 255 ? TLS_STARTTLS : TLS_NONE,
-				 .auth = methods[data[0] >> 6 & 3],
-				 .user = "u",
-				 .secret = secret,
-				 .connect_ms = 1000,
-				 .silence_ms = 1000};
+		.port = 143,
+		.tls = data[0] == 255 ? TLS_STARTTLS : TLS_NONE,
+		.auth = methods[data[0] >> 6 & 3],
+		.user = "u",
+		.secret = secret,
+		.connect_ms = 1000,
+		.silence_ms = 1000};
 	if (send(ends[1], data + 1, size - 1, MSG_NOSIGNAL) != (ssize_t)size - 1)
 		size = 0;
 	shutdown(ends[1], SHUT_WR);
@@ -99,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		conn_close(&c);
 	}
 	if (err.kind >= ERR_KINDS_END || !memchr(err.text, 0, sizeof err.text) ||
-	    !memchr(err.server, 0, sizeof err.server))
+		!memchr(err.server, 0, sizeof err.server))
 		abort();
 	close(ends[1]);
 	secret_free(&secret);

@@ -20,7 +20,7 @@ static json_t *profile_json(struct profile *p)
 
 	for (int i = 0; i < SWITCHES_END; i++)
 		json_object_set_new(o, rule_row((enum rule_switch)i)->name,
-				    json_integer((json_int_t)profile_get(p, (enum rule_switch)i)));
+			json_integer((json_int_t)profile_get(p, (enum rule_switch)i)));
 	return o;
 }
 
@@ -67,10 +67,9 @@ static void post_profile(struct exosim *x, const json_t *body, struct http_reply
 	if (name)
 		profile_init(&x->profile, strcmp(name, "unkind") == 0);
 	json_object_foreach((json_t *)(uintptr_t)body, key,
-			    v) if (strcmp(key, "profile") != 0 &&
-				   profile_set(&x->profile, key,
-					       json_is_boolean(v) ? json_is_true(v) : json_integer_value(v),
-					       &err) < 0)
+		v) if (strcmp(key, "profile") != 0 &&
+		       profile_set(&x->profile, key, json_is_boolean(v) ? json_is_true(v) : json_integer_value(v),
+			       &err) < 0)
 	{
 		reply_err(out, &err);
 		return;
@@ -100,9 +99,12 @@ static const struct {
 	const char *method, *path;
 	void (*run)(struct exosim *x, const json_t *body, struct http_reply *out);
 } table[] = {
-	{"GET", "/state", get_state},       {"POST", "/fault", post_fault},
-	{"DELETE", "/fault", delete_fault}, {"POST", "/profile", post_profile},
-	{"POST", "/mailbox", post_mailbox}, {"POST", "/revoke", post_revoke},
+	{"GET", "/state", get_state},
+	{"POST", "/fault", post_fault},
+	{"DELETE", "/fault", delete_fault},
+	{"POST", "/profile", post_profile},
+	{"POST", "/mailbox", post_mailbox},
+	{"POST", "/revoke", post_revoke},
 };
 
 void admin_handle(void *ctx, const struct http_request *in, struct http_reply *out)
@@ -115,7 +117,6 @@ void admin_handle(void *ctx, const struct http_request *in, struct http_reply *o
 			json_decref(body);
 			return;
 		}
-	reply(out, body ? 404 : 400,
-	      json_pack("{s:s}", "error", body ? "no such resource" : "the body is no JSON"));
+	reply(out, body ? 404 : 400, json_pack("{s:s}", "error", body ? "no such resource" : "the body is no JSON"));
 	json_decref(body);
 }

@@ -35,10 +35,10 @@ static bool parse(struct command *c, struct append *a)
 	if (!c->literal || !args_take_astring(&c->args, &raw, &a->name) || !args_take_char(&c->args, ' '))
 		return false;
 	if (c->args.at < c->args.end && *c->args.at == '(' &&
-	    (!args_take_flags(&c->args, &a->flags) || !args_take_char(&c->args, ' ')))
+		(!args_take_flags(&c->args, &a->flags) || !args_take_char(&c->args, ' ')))
 		return false;
 	if (c->args.at < c->args.end && *c->args.at == '"' &&
-	    (!args_take_date_time(&c->args, &a->date) || !args_take_char(&c->args, ' ')))
+		(!args_take_date_time(&c->args, &a->date) || !args_take_char(&c->args, ' ')))
 		return false;
 	return args_is_end(&c->args);
 }
@@ -221,8 +221,7 @@ static int finish(struct session *s, const struct command *c, struct append *a, 
 	case FAULT_REFUSE_MESSAGE:
 	case FAULT_QUOTA_FULL:
 		MAILBOX_COUNT(s->box, refused, 1);
-		session_answer(s, c->tag, "%s",
-			       hit.kind == FAULT_REFUSE_MESSAGE && *hit.text ? hit.text : SAY_QUOTA);
+		session_answer(s, c->tag, "%s", hit.kind == FAULT_REFUSE_MESSAGE && *hit.text ? hit.text : SAY_QUOTA);
 		return 0;
 	case FAULT_COMMIT_LATE:
 		if (append_late(s, a, hit.ms, err) < 0)
@@ -305,8 +304,7 @@ void command_append(struct session *s, struct command *c)
 		}
 	}
 	if (r < 0 && !s->over) {
-		log_line(LOG_ERROR, "imap %s: APPEND: %s", s->box->address,
-			 err_line(&err, line, sizeof(line)));
+		log_line(LOG_ERROR, "imap %s: APPEND: %s", s->box->address, err_line(&err, line, sizeof(line)));
 		session_bye(s, SAY_CLOSED);
 	}
 	append_done(&a);

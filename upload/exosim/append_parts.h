@@ -19,12 +19,12 @@ struct append {
 
 /* Starts the APPEND of size octets at the backend, up to its literal; its answer comes in its turn (append_answered). */
 int append_begin(struct session *s, const struct command *c, struct append *a, const struct fault_hit *hit,
-		 uint64_t size, struct err *err);
+	uint64_t size, struct err *err);
 /* Ends one that streamed. refusal: the backend gives the message up and this is answered instead; NULL: it is stored. */
 void append_end(struct session *s, struct append *a, const char *refusal);
 /* All of it from the spool. */
-int append_commit(struct session *s, const struct command *c, struct append *a, const struct fault_hit *hit,
-		  struct err *err);
+int append_commit(
+	struct session *s, const struct command *c, struct append *a, const struct fault_hit *hit, struct err *err);
 /* Stored ms later by another connection; takes the body. */
 int append_late(struct session *s, struct append *a, int64_t ms, struct err *err);
 

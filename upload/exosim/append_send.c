@@ -56,7 +56,7 @@ static int format_command(struct session *s, const struct append *a, struct buf 
 }
 
 int append_begin(struct session *s, const struct command *c, struct append *a, const struct fault_hit *hit,
-		 uint64_t size, struct err *err)
+	uint64_t size, struct err *err)
 {
 	struct buf line;
 	struct pending *p;
@@ -71,15 +71,14 @@ int append_begin(struct session *s, const struct command *c, struct append *a, c
 		*p = (struct pending){.n = ++s->last, .bytes = size, .key = a->key};
 		a->key = NULL;
 		a->n = p->n;
-		p->is_mute =
-			hit && (hit->kind == FAULT_DROP_AFTER_COMMIT || hit->kind == FAULT_HANG_AFTER_COMMIT);
+		p->is_mute = hit && (hit->kind == FAULT_DROP_AFTER_COMMIT || hit->kind == FAULT_HANG_AFTER_COMMIT);
 		p->hide_ms = hit && hit->kind == FAULT_HIDDEN ? hit->ms : 0;
 		p->flagged = a->flags.len && span_has_word(&a->flags, "\\Flagged");
 		snprintf(p->tag, sizeof(p->tag), "%s", c->tag);
 		s->used++;
 		mailbox_flight(s->box, 1);
 		wire_printf(s->backend, "x%llu %s {%llu+}\r\n", (unsigned long long)p->n, buf_str(&line),
-			    (unsigned long long)size);
+			(unsigned long long)size);
 	}
 	buf_done(&line);
 	return r;
@@ -95,11 +94,10 @@ void append_end(struct session *s, struct append *a, const char *refusal)
 	wire_put_str(s->backend, refusal ? " NONE\r\n" : "\r\n");
 }
 
-int append_commit(struct session *s, const struct command *c, struct append *a, const struct fault_hit *hit,
-		  struct err *err)
+int append_commit(
+	struct session *s, const struct command *c, struct append *a, const struct fault_hit *hit, struct err *err)
 {
-	if (append_begin(s, c, a, hit, spool_size(a->body), err) < 0 ||
-	    backend_put_spool(s->backend, a->body, err) < 0)
+	if (append_begin(s, c, a, hit, spool_size(a->body), err) < 0 || backend_put_spool(s->backend, a->body, err) < 0)
 		return -1;
 	wire_put(s->backend, "\r\n", 2);
 	return 0;
@@ -131,8 +129,7 @@ void append_answered(struct session *s, struct pending *p, const struct reply *r
 {
 	char *end;
 	unsigned long long uid = 0;
-	bool known = strncasecmp(r->code, "APPENDUID ", 10) == 0,
-	     give = profile_get(&s->x->profile, SW_UID_GIVEN) != 0;
+	bool known = strncasecmp(r->code, "APPENDUID ", 10) == 0, give = profile_get(&s->x->profile, SW_UID_GIVEN) != 0;
 
 	mailbox_flight(s->box, -1);
 	if (p->refusal) {
@@ -148,7 +145,7 @@ void append_answered(struct session *s, struct pending *p, const struct reply *r
 			strtoull(r->code + 10, &end, 10);
 			uid = strtoull(end, NULL, 10);
 			folders_hide(s->box->folders, p->key, (uint32_t)uid, clock_mono_ms(),
-				     p->hide_ms ? clock_mono_ms() + p->hide_ms : 0);
+				p->hide_ms ? clock_mono_ms() + p->hide_ms : 0);
 		}
 		if (p->is_mute)
 			return;
@@ -166,7 +163,6 @@ void append_answered(struct session *s, struct pending *p, const struct reply *r
 		folders_forget(s->box->folders);
 		session_answer(s, p->tag, "NO [TRYCREATE] Folder doesn't exist.");
 	} else {
-		session_answer(s, p->tag, "%s",
-			       strncasecmp(r->code, "OVERQUOTA", 9) == 0 ? SAY_QUOTA : SAY_ARGUMENT);
+		session_answer(s, p->tag, "%s", strncasecmp(r->code, "OVERQUOTA", 9) == 0 ? SAY_QUOTA : SAY_ARGUMENT);
 	}
 }

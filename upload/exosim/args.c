@@ -135,8 +135,7 @@ no:
 
 static int two_digits(const char *p)
 {
-	return isdigit((unsigned char)p[0]) && isdigit((unsigned char)p[1]) ? (p[0] - '0') * 10 + p[1] - '0'
-									    : -1;
+	return isdigit((unsigned char)p[0]) && isdigit((unsigned char)p[1]) ? (p[0] - '0') * 10 + p[1] - '0' : -1;
 }
 
 bool args_take_date_time(struct args *a, struct span *raw)
@@ -155,12 +154,11 @@ bool args_take_date_time(struct args *a, struct span *raw)
 			month = i;
 	zone_h = two_digits(p + 22);
 	zone_m = two_digits(p + 24);
-	if (month < 0 || day < 1 || day > days[month] || p[2] != '-' || p[6] != '-' || p[11] != ' ' ||
-	    p[14] != ':' || p[17] != ':' || p[20] != ' ' || (p[21] != '+' && p[21] != '-') ||
-	    two_digits(p + 7) < 0 || two_digits(p + 9) < 0 || two_digits(p + 12) < 0 ||
-	    two_digits(p + 12) > 23 || two_digits(p + 15) < 0 || two_digits(p + 15) > 59 ||
-	    two_digits(p + 18) < 0 || two_digits(p + 18) > 60 || zone_h < 0 || zone_h > 14 || zone_m < 0 ||
-	    zone_m > 59)
+	if (month < 0 || day < 1 || day > days[month] || p[2] != '-' || p[6] != '-' || p[11] != ' ' || p[14] != ':' ||
+		p[17] != ':' || p[20] != ' ' || (p[21] != '+' && p[21] != '-') || two_digits(p + 7) < 0 ||
+		two_digits(p + 9) < 0 || two_digits(p + 12) < 0 || two_digits(p + 12) > 23 || two_digits(p + 15) < 0 ||
+		two_digits(p + 15) > 59 || two_digits(p + 18) < 0 || two_digits(p + 18) > 60 || zone_h < 0 ||
+		zone_h > 14 || zone_m < 0 || zone_m > 59)
 		return false;
 	*raw = (struct span){a->at, 28};
 	a->at += 28;

@@ -27,14 +27,13 @@ int backend_line(struct wire *w, const char **line, size_t *len, size_t *used, s
 			return err_set(err, ERR_PROTOCOL, "the backend sent a line without end");
 		r = wire_wait(w, ANSWER_TIMEOUT_MS);
 		if (r <= 0)
-			return err_set(err, ERR_LOST,
-				       r ? "the backend closed the connection" : "the backend is silent");
+			return err_set(
+				err, ERR_LOST, r ? "the backend closed the connection" : "the backend is silent");
 	}
 }
 
 /* Reads to the answer of "x9". */
-static int answer(struct wire *w, void (*each)(void *ctx, const char *line, size_t len), void *ctx,
-		  struct err *err)
+static int answer(struct wire *w, void (*each)(void *ctx, const char *line, size_t len), void *ctx, struct err *err)
 {
 	const char *line;
 	size_t len, used;
@@ -60,8 +59,8 @@ static int answer(struct wire *w, void (*each)(void *ctx, const char *line, size
 	}
 }
 
-int backend_command(struct wire *w, const char *command,
-		    void (*each)(void *ctx, const char *line, size_t len), void *ctx, struct err *err)
+int backend_command(struct wire *w, const char *command, void (*each)(void *ctx, const char *line, size_t len),
+	void *ctx, struct err *err)
 {
 	wire_printf(w, "x9 %s\r\n", command);
 	return answer(w, each, ctx, err);

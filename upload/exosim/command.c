@@ -29,8 +29,8 @@ static void answer_reply(struct session *s, const struct command *c, const char 
 	if (s->over)
 		return;
 	if (s->reply.is_ok)
-		session_answer(s, c->tag, "OK %s%s%s%s completed.", keep ? "[" : "",
-			       keep ? s->reply.code : "", keep ? "] " : "", name);
+		session_answer(s, c->tag, "OK %s%s%s%s completed.", keep ? "[" : "", keep ? s->reply.code : "",
+			keep ? "] " : "", name);
 	else if (strncasecmp(s->reply.code, "OVERQUOTA", 9) == 0)
 		session_answer(s, c->tag, SAY_QUOTA);
 	else
@@ -45,7 +45,7 @@ static void bad_argument(struct session *s, const struct command *c)
 static void capability(struct session *s, struct command *c)
 {
 	wire_printf(s->client, "* CAPABILITY " SAY_CAPABILITY "%s\r\n",
-		    s->state == ST_GREETED ? SAY_CAPABILITY_BEFORE : SAY_CAPABILITY_AFTER);
+		s->state == ST_GREETED ? SAY_CAPABILITY_BEFORE : SAY_CAPABILITY_AFTER);
 	session_answer(s, c->tag, "OK CAPABILITY completed.");
 }
 
@@ -120,10 +120,8 @@ static bool take_set(struct args *a)
 /* Items of RFC 3501 only: no MODSEQ, BINARY, EMAILID, X-GM-… */
 static bool fetch_items_are_known(struct args a)
 {
-	static const char *const items[] = {"ALL",           "FULL",         "FAST",   "ENVELOPE",
-					    "FLAGS",         "INTERNALDATE", "RFC822", "RFC822.HEADER",
-					    "RFC822.SIZE",   "RFC822.TEXT",  "BODY",   "BODY.PEEK",
-					    "BODYSTRUCTURE", "UID"};
+	static const char *const items[] = {"ALL", "FULL", "FAST", "ENVELOPE", "FLAGS", "INTERNALDATE", "RFC822",
+		"RFC822.HEADER", "RFC822.SIZE", "RFC822.TEXT", "BODY", "BODY.PEEK", "BODYSTRUCTURE", "UID"};
 	bool group = args_take_char(&a, '(');
 
 	do {
@@ -172,8 +170,7 @@ static void store(struct session *s, struct command *c)
 	struct args a = c->args;
 	struct span item, flags;
 	const char *start;
-	bool ok = take_set(&a) && args_take_char(&a, ' ') && args_take_atom(&a, &item) &&
-		  args_take_char(&a, ' ');
+	bool ok = take_set(&a) && args_take_char(&a, ' ') && args_take_atom(&a, &item) && args_take_char(&a, ' ');
 
 	/* I: Exchange takes flags in parentheses; a bare one is RFC 3501's second form. */
 	start = a.at;
@@ -204,14 +201,12 @@ static int search_arguments(const struct span *key)
 	static const struct {
 		const char *name;
 		int n;
-	} keys[] = {{"ALL", 0},       {"ANSWERED", 0},  {"DELETED", 0},   {"DRAFT", 0},     {"FLAGGED", 0},
-		    {"NEW", 0},       {"OLD", 0},       {"RECENT", 0},    {"SEEN", 0},      {"UNANSWERED", 0},
-		    {"UNDELETED", 0}, {"UNDRAFT", 0},   {"UNFLAGGED", 0}, {"UNSEEN", 0},    {"NOT", 0},
-		    {"OR", 0},        {"BCC", 1},       {"BEFORE", 1},    {"BODY", 1},      {"CC", 1},
-		    {"FROM", 1},      {"KEYWORD", 1},   {"LARGER", 1},    {"ON", 1},        {"SENTBEFORE", 1},
-		    {"SENTON", 1},    {"SENTSINCE", 1}, {"SINCE", 1},     {"SMALLER", 1},   {"SUBJECT", 1},
-		    {"TEXT", 1},      {"TO", 1},        {"UID", 1},       {"UNKEYWORD", 1}, {"CHARSET", 1},
-		    {"HEADER", 2}};
+	} keys[] = {{"ALL", 0}, {"ANSWERED", 0}, {"DELETED", 0}, {"DRAFT", 0}, {"FLAGGED", 0}, {"NEW", 0}, {"OLD", 0},
+		{"RECENT", 0}, {"SEEN", 0}, {"UNANSWERED", 0}, {"UNDELETED", 0}, {"UNDRAFT", 0}, {"UNFLAGGED", 0},
+		{"UNSEEN", 0}, {"NOT", 0}, {"OR", 0}, {"BCC", 1}, {"BEFORE", 1}, {"BODY", 1}, {"CC", 1}, {"FROM", 1},
+		{"KEYWORD", 1}, {"LARGER", 1}, {"ON", 1}, {"SENTBEFORE", 1}, {"SENTON", 1}, {"SENTSINCE", 1},
+		{"SINCE", 1}, {"SMALLER", 1}, {"SUBJECT", 1}, {"TEXT", 1}, {"TO", 1}, {"UID", 1}, {"UNKEYWORD", 1},
+		{"CHARSET", 1}, {"HEADER", 2}};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
 		if (span_is(key, keys[i].name))
@@ -233,8 +228,7 @@ static bool search_is_known(struct args a)
 			if (!args_take_atom(&a, &word) || (n = search_arguments(&word)) < 0)
 				return false;
 			while (n--)
-				if (!args_take_char(&a, ' ') ||
-				    (!take_set(&a) && !args_take_astring(&a, &word, NULL)))
+				if (!args_take_char(&a, ' ') || (!take_set(&a) && !args_take_astring(&a, &word, NULL)))
 					return false;
 		}
 		while (depth && args_take_char(&a, ')'))
@@ -438,8 +432,7 @@ static bool is_fenced(struct session *s, const struct command *c)
 /* The first argument, where a command's is a folder's name; for faults that name one. Yours. */
 static char *folder_named(const struct command *c)
 {
-	static const char *const verbs[] = {"SELECT", "EXAMINE", "CREATE", "DELETE",
-					    "RENAME", "STATUS",  "APPEND"};
+	static const char *const verbs[] = {"SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "STATUS", "APPEND"};
 	struct args a = c->args;
 	struct span raw;
 	char *name = NULL;

@@ -23,8 +23,7 @@ static void collect(void *ctx, const char *line, size_t len)
 	char *name = NULL;
 
 	if (len < 7 || strncasecmp(line, "* LIST ", 7) != 0 || !close || !args_take_char(&a, ' ') ||
-	    !args_take_astring(&a, &raw, NULL) || !args_take_char(&a, ' ') ||
-	    !args_take_astring(&a, &raw, &name))
+		!args_take_astring(&a, &raw, NULL) || !args_take_char(&a, ' ') || !args_take_astring(&a, &raw, &name))
 		return;
 	if (names->n == names->room) {
 		names->room = names->room ? names->room * 2 : 64;
@@ -139,7 +138,7 @@ void command_select(struct session *s, struct command *c)
 	if (s->reply.is_ok) {
 		s->state = ST_SELECTED;
 		session_answer(s, c->tag, "OK [%s] %s completed.", examine ? "READ-ONLY" : "READ-WRITE",
-			       examine ? "EXAMINE" : "SELECT");
+			examine ? "EXAMINE" : "SELECT");
 	} else {
 		s->state = ST_SIGNED_IN;
 		folders_forget(s->box->folders);
@@ -280,8 +279,7 @@ void command_rename(struct session *s, struct command *c)
 	char *from = NULL, *to = NULL, *key = NULL, *raw = NULL, *made = NULL;
 	struct span span;
 
-	if (!args_take_astring(&c->args, &span, &from) || !args_take_char(&c->args, ' ') ||
-	    !only_name(s, c, &to)) {
+	if (!args_take_astring(&c->args, &span, &from) || !args_take_char(&c->args, ' ') || !only_name(s, c, &to)) {
 		if (from && !to && !s->over && !args_is_end(&c->args))
 			session_answer(s, c->tag, SAY_ARGUMENT);
 		free(from);
@@ -321,8 +319,7 @@ void command_subscribe(struct session *s, struct command *c)
 		wire_printf(s->backend, "%s ", verb);
 		put_name(s->backend, raw);
 		if (relay_finish(s) == 0)
-			session_answer(s, c->tag, s->reply.is_ok ? "OK %s completed." : "NO %s failed.",
-				       verb);
+			session_answer(s, c->tag, s->reply.is_ok ? "OK %s completed." : "NO %s failed.", verb);
 	}
 	free(raw);
 	free(key);
@@ -350,8 +347,8 @@ void command_list(struct session *s, struct command *c)
 	struct span reference, pattern;
 
 	/* LIST-EXTENDED's options are no arguments here: neither in front nor behind. */
-	if (!args_take_astring(&a, &reference, NULL) || !args_take_char(&a, ' ') ||
-	    !take_pattern(&a, &pattern) || !args_is_end(&a)) {
+	if (!args_take_astring(&a, &reference, NULL) || !args_take_char(&a, ' ') || !take_pattern(&a, &pattern) ||
+		!args_is_end(&a)) {
 		session_answer(s, c->tag, SAY_ARGUMENT);
 		return;
 	}
@@ -378,8 +375,7 @@ void command_status(struct session *s, struct command *c)
 		ok = args_take_atom(&c->args, &item);
 		for (size_t i = 0; ok && i < sizeof(items) / sizeof(*items); i++)
 			known = known || span_is(&item, items[i]);
-		ok = ok && known &&
-		     (args_take_char(&c->args, ' ') || (c->args.at < c->args.end && *c->args.at == ')'));
+		ok = ok && known && (args_take_char(&c->args, ' ') || (c->args.at < c->args.end && *c->args.at == ')'));
 	}
 	list.len = (size_t)(c->args.at - list.at);
 	if (!ok || !args_is_end(&c->args)) {
@@ -428,13 +424,11 @@ void command_copy(struct session *s, struct command *c, bool uid)
 			code = strncasecmp(s->reply.code, "COPYUID ", 8) == 0;
 			if (s->reply.is_ok)
 				session_answer(s, c->tag, "OK %s%s%s%s completed.", code ? "[" : "",
-					       code ? s->reply.code : "", code ? "] " : "", verb);
+					code ? s->reply.code : "", code ? "] " : "", verb);
 			else
 				session_answer(s, c->tag,
-					       strncasecmp(s->reply.code, "OVERQUOTA", 9) == 0
-						       ? SAY_QUOTA
-						       : "NO %s failed.",
-					       verb);
+					strncasecmp(s->reply.code, "OVERQUOTA", 9) == 0 ? SAY_QUOTA : "NO %s failed.",
+					verb);
 		}
 	}
 	free(raw);

@@ -31,32 +31,20 @@ enum {
 	OPT_HELP
 };
 
-static const struct option options[] = {
-	{"https-port", required_argument, NULL, OPT_HTTPS},
-	{"imaps-port", required_argument, NULL, OPT_IMAPS},
-	{"admin-port", required_argument, NULL, OPT_ADMIN},
-	{"cert", required_argument, NULL, OPT_CERT},
-	{"key", required_argument, NULL, OPT_KEY},
-	{"backend", required_argument, NULL, OPT_BACKEND},
-	{"backend-master", required_argument, NULL, OPT_MASTER},
+static const struct option options[] = {{"https-port", required_argument, NULL, OPT_HTTPS},
+	{"imaps-port", required_argument, NULL, OPT_IMAPS}, {"admin-port", required_argument, NULL, OPT_ADMIN},
+	{"cert", required_argument, NULL, OPT_CERT}, {"key", required_argument, NULL, OPT_KEY},
+	{"backend", required_argument, NULL, OPT_BACKEND}, {"backend-master", required_argument, NULL, OPT_MASTER},
 	{"backend-master-password-file", required_argument, NULL, OPT_MASTER_FILE},
-	{"config", required_argument, NULL, OPT_CONFIG},
-	{"scenario", required_argument, NULL, OPT_SCENARIO},
-	{"tenant", required_argument, NULL, OPT_TENANT},
-	{"client-id", required_argument, NULL, OPT_CLIENT},
+	{"config", required_argument, NULL, OPT_CONFIG}, {"scenario", required_argument, NULL, OPT_SCENARIO},
+	{"tenant", required_argument, NULL, OPT_TENANT}, {"client-id", required_argument, NULL, OPT_CLIENT},
 	{"client-secret-file", required_argument, NULL, OPT_CLIENT_SECRET},
-	{"client-cert", required_argument, NULL, OPT_CLIENT_CERT},
-	{"mailbox", required_argument, NULL, OPT_MAILBOX},
-	{"open", no_argument, NULL, OPT_OPEN},
-	{"profile", required_argument, NULL, OPT_PROFILE},
-	{"set", required_argument, NULL, OPT_SET},
-	{"token-life", required_argument, NULL, OPT_TOKEN_LIFE},
-	{"seed", required_argument, NULL, OPT_SEED},
-	{"language", required_argument, NULL, OPT_LANGUAGE},
-	{"spool-dir", required_argument, NULL, OPT_SPOOL},
-	{"verbose", no_argument, NULL, OPT_VERBOSE},
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0}};
+	{"client-cert", required_argument, NULL, OPT_CLIENT_CERT}, {"mailbox", required_argument, NULL, OPT_MAILBOX},
+	{"open", no_argument, NULL, OPT_OPEN}, {"profile", required_argument, NULL, OPT_PROFILE},
+	{"set", required_argument, NULL, OPT_SET}, {"token-life", required_argument, NULL, OPT_TOKEN_LIFE},
+	{"seed", required_argument, NULL, OPT_SEED}, {"language", required_argument, NULL, OPT_LANGUAGE},
+	{"spool-dir", required_argument, NULL, OPT_SPOOL}, {"verbose", no_argument, NULL, OPT_VERBOSE},
+	{"help", no_argument, NULL, OPT_HELP}, {NULL, 0, NULL, 0}};
 
 void config_help(FILE *to)
 {
@@ -90,17 +78,17 @@ void config_help(FILE *to)
 	      "admin: GET /state, POST /fault, DELETE /fault {\"id\":n}, POST /profile {\"switch\":n}, POST "
 	      "/mailbox, POST /revoke\n"
 	      "\nswitches (kind/unkind, grade):\n",
-	      to);
+		to);
 	for (int i = 0; i < SWITCHES_END; i++) {
 		const struct switch_row *r = rule_row((enum rule_switch)i);
 
-		fprintf(to, "  %-24s %lld/%lld  %s  %s\n", r->name, (long long)r->kind, (long long)r->unkind,
-			r->grade, r->text);
+		fprintf(to, "  %-24s %lld/%lld  %s  %s\n", r->name, (long long)r->kind, (long long)r->unkind, r->grade,
+			r->text);
 	}
 	fputs("\nfaults ({\"kind\":…, \"mailbox\":…, \"folder\":…, \"command\":…, \"nth\":1, \"count\":1, "
 	      "\"probability\":1.0, \"ms\":0, "
 	      "\"bytes\":0, \"text\":…}; count 0: for ever):\n",
-	      to);
+		to);
 #define X(k, n, hook, text) fputs("  " n ": " text "\n", to);
 	FAULTS(X)
 #undef X
@@ -113,8 +101,7 @@ static int read_number(const char *text, uint64_t max, uint64_t *to, struct err 
 	errno = 0;
 	*to = strtoull(text, &end, 10);
 	if (errno || end == text || *end || *to > max || *text == '-')
-		return err_set(err, ERR_USAGE, "'%s' is not a number up to %llu", text,
-			       (unsigned long long)max);
+		return err_set(err, ERR_USAGE, "'%s' is not a number up to %llu", text, (unsigned long long)max);
 	return 0;
 }
 
@@ -150,8 +137,7 @@ static int read_profile(struct exosim *x, const char *name, struct err *err)
 static int read_language(struct exosim *x, const char *name, struct err *err)
 {
 	x->german = strcmp(name, "de") == 0;
-	return x->german || strcmp(name, "en") == 0 ? 0
-						    : err_set(err, ERR_USAGE, "no such language '%s'", name);
+	return x->german || strcmp(name, "en") == 0 ? 0 : err_set(err, ERR_USAGE, "no such language '%s'", name);
 }
 
 static int load_json(const char *path, json_t **out, struct err *err)
@@ -194,25 +180,20 @@ static int apply_config(struct exosim *x, const json_t *j, struct err *err)
 	size_t i;
 	int open = 0;
 
-	if (json_unpack_ex((json_t *)(uintptr_t)j, &je, JSON_STRICT,
-			   "{s?o, s?o, s?o, s?o, s?o, s?s, s?s, s?I, s?b}", "tenants", &tenants, "apps",
-			   &apps, "mailboxes", &mailboxes, "switches", &switches, "faults", &faults,
-			   "profile", &profile, "language", &language, "seed", &seed, "open", &open) < 0)
+	if (json_unpack_ex((json_t *)(uintptr_t)j, &je, JSON_STRICT, "{s?o, s?o, s?o, s?o, s?o, s?s, s?s, s?I, s?b}",
+		    "tenants", &tenants, "apps", &apps, "mailboxes", &mailboxes, "switches", &switches, "faults",
+		    &faults, "profile", &profile, "language", &language, "seed", &seed, "open", &open) < 0)
 		return err_set(err, ERR_USAGE, "config: %s", je.text);
 	if (seed >= 0)
 		x->seed = (uint64_t)seed;
-	if ((profile && read_profile(x, profile, err) < 0) ||
-	    (language && read_language(x, language, err) < 0))
+	if ((profile && read_profile(x, profile, err) < 0) || (language && read_language(x, language, err) < 0))
 		return -1;
 	json_object_foreach(switches, key,
-			    v) if (profile_set(&x->profile, key,
-					       json_is_boolean(v) ? json_is_true(v) : json_integer_value(v),
-					       err) < 0) return -1;
-	json_array_foreach(tenants, i,
-			   v) if (!json_is_string(v) ||
-				  world_add_tenant(x->world, json_string_value(v), err) <
-					  0) return err_set(err, ERR_USAGE,
-							    "config: tenants are texts, 8 at most");
+		v) if (profile_set(&x->profile, key, json_is_boolean(v) ? json_is_true(v) : json_integer_value(v),
+			       err) < 0) return -1;
+	json_array_foreach(tenants, i, v) if (!json_is_string(v) || world_add_tenant(x->world, json_string_value(v),
+									    err) < 0) return err_set(err, ERR_USAGE,
+		"config: tenants are texts, 8 at most");
 	json_array_foreach(apps, i, v) if (world_add_app(x->world, v, err) < 0) return -1;
 	json_array_foreach(mailboxes, i, v) if (world_set_mailbox(x->world, v, err) < 0) return -1;
 	if (open)
@@ -235,8 +216,7 @@ static int read_config(struct exosim *x, const char *path, struct err *err)
 static int add_mailbox(struct exosim *x, const char *address, struct err *err)
 {
 	json_t *spec = json_pack("{s:s}", "address", address);
-	int r = spec ? world_set_mailbox(x->world, spec, err)
-		     : err_set(err, ERR_USAGE, "--mailbox: not UTF-8");
+	int r = spec ? world_set_mailbox(x->world, spec, err) : err_set(err, ERR_USAGE, "--mailbox: not UTF-8");
 
 	json_decref(spec);
 	return r;
@@ -246,8 +226,7 @@ static int set_value(struct exosim *x, const char *name, const char *value, stru
 {
 	uint64_t n;
 
-	return read_number(value, INT64_MAX, &n, err) < 0 ? -1
-							  : profile_set(&x->profile, name, (int64_t)n, err);
+	return read_number(value, INT64_MAX, &n, err) < 0 ? -1 : profile_set(&x->profile, name, (int64_t)n, err);
 }
 
 /* Options whose text is kept as it is. NULL: another option. */
@@ -328,8 +307,8 @@ static int apply_option(struct config *c, struct exosim *x, int opt, struct err 
 
 static int add_client(struct config *c, struct exosim *x, struct err *err)
 {
-	json_t *spec = json_pack("{s:s, s:s*, s:s*}", "id", c->client_id, "secret_file",
-				 c->client_secret_file, "certificate", c->client_cert);
+	json_t *spec = json_pack("{s:s, s:s*, s:s*}", "id", c->client_id, "secret_file", c->client_secret_file,
+		"certificate", c->client_cert);
 	int r = spec ? world_add_app(x->world, spec, err) : err_set(err, ERR_USAGE, "--client-id: not UTF-8");
 
 	json_decref(spec);
@@ -358,8 +337,8 @@ int config_read(struct config *c, struct exosim *x, int argc, char **argv, struc
 		return -1;
 	if (!c->cert || !c->key || !x->backend_host || !x->backend_master || !x->backend_password)
 		return err_set(err, ERR_USAGE,
-			       "--cert, --key, --backend, --backend-master and its password file are needed; "
-			       "see exosim --help");
+			"--cert, --key, --backend, --backend-master and its password file are needed; "
+			"see exosim --help");
 	if (secret_len(x->backend_password) > 500 || strlen(x->backend_master) > 200)
 		return err_set(err, ERR_USAGE, "the master user's name or password is too long");
 	return 0;

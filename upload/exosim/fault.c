@@ -108,8 +108,8 @@ static int read_text(const json_t *spec, const char *key, char **to, struct err 
 
 static bool is_known_key(const char *key)
 {
-	static const char *const keys[] = {"kind",  "mailbox",     "folder", "command", "nth",
-					   "count", "probability", "ms",     "bytes",   "text"};
+	static const char *const keys[] = {
+		"kind", "mailbox", "folder", "command", "nth", "count", "probability", "ms", "bytes", "text"};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
 		if (strcmp(keys[i], key) == 0)
@@ -137,10 +137,9 @@ static int read_spec(struct fault *x, const json_t *spec, struct err *err)
 	x->nth = x->count = 1;
 	x->probability = p ? json_number_value(p) : 1.0;
 	if (read_number(spec, "nth", &x->nth, err) < 0 || read_number(spec, "count", &x->count, err) < 0 ||
-	    read_number(spec, "ms", &ms, err) < 0 || read_number(spec, "bytes", &x->what.bytes, err) < 0 ||
-	    read_text(spec, "mailbox", &x->mailbox, err) < 0 ||
-	    read_text(spec, "folder", &x->folder, err) < 0 ||
-	    read_text(spec, "command", &x->command, err) < 0 || read_text(spec, "text", &text, err) < 0)
+		read_number(spec, "ms", &ms, err) < 0 || read_number(spec, "bytes", &x->what.bytes, err) < 0 ||
+		read_text(spec, "mailbox", &x->mailbox, err) < 0 || read_text(spec, "folder", &x->folder, err) < 0 ||
+		read_text(spec, "command", &x->command, err) < 0 || read_text(spec, "text", &text, err) < 0)
 		return -1;
 	x->what.ms = (int64_t)ms;
 	if (text && (strlen(text) >= sizeof(x->what.text) || strpbrk(text, "\r\n"))) {
@@ -214,8 +213,8 @@ bool faults_exist(struct faults *f)
 	return atomic_load_explicit(&f->active, memory_order_acquire) != 0;
 }
 
-bool faults_check(struct faults *f, enum fault_hook hook, const char *mailbox, const char *folder,
-		  const char *command, struct fault_hit *hit)
+bool faults_check(struct faults *f, enum fault_hook hook, const char *mailbox, const char *folder, const char *command,
+	struct fault_hit *hit)
 {
 	bool fires = false;
 
@@ -223,8 +222,8 @@ bool faults_check(struct faults *f, enum fault_hook hook, const char *mailbox, c
 		return false;
 	pthread_mutex_lock(&f->lock);
 	for (struct fault *x = f->first; x && !fires; x = x->next) {
-		if (kinds[x->what.kind].hook != hook || !matches(x->mailbox, mailbox) ||
-		    !matches(x->folder, folder) || !matches_command(x, hook, command))
+		if (kinds[x->what.kind].hook != hook || !matches(x->mailbox, mailbox) || !matches(x->folder, folder) ||
+			!matches_command(x, hook, command))
 			continue;
 		if (!x->seen++)
 			x->random = f->seed * 1000003u + x->id;
@@ -246,11 +245,10 @@ json_t *faults_list(struct faults *f)
 
 	pthread_mutex_lock(&f->lock);
 	for (const struct fault *x = f->first; x; x = x->next)
-		json_array_append_new(all, json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:s*, s:s*}", "id",
-						     (int)x->id, "kind", kinds[x->what.kind].name, "seen",
-						     (json_int_t)x->seen, "fired", (json_int_t)x->fired,
-						     "nth", (json_int_t)x->nth, "count", (json_int_t)x->count,
-						     "mailbox", x->mailbox, "folder", x->folder));
+		json_array_append_new(all, json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:s*, s:s*}", "id", (int)x->id,
+						   "kind", kinds[x->what.kind].name, "seen", (json_int_t)x->seen,
+						   "fired", (json_int_t)x->fired, "nth", (json_int_t)x->nth, "count",
+						   (json_int_t)x->count, "mailbox", x->mailbox, "folder", x->folder));
 	pthread_mutex_unlock(&f->lock);
 	return all;
 }

@@ -24,9 +24,8 @@ static char *decode(const char *s, size_t n)
 		if (c == '+') {
 			c = ' ';
 		} else if (c == '%') {
-			c = i + 2 < n && hex(s[i + 1]) >= 0 && hex(s[i + 2]) >= 0
-				    ? hex(s[i + 1]) * 16 + hex(s[i + 2])
-				    : 0;
+			c = i + 2 < n && hex(s[i + 1]) >= 0 && hex(s[i + 2]) >= 0 ? hex(s[i + 1]) * 16 + hex(s[i + 2])
+										  : 0;
 			i += 2;
 		} else if (c <= 32 || c > 126) {
 			c = 0;

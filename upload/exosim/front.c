@@ -27,16 +27,15 @@ struct job {
 
 int front_listen(unsigned *port, struct err *err)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET,
-				.sin_port = htons((uint16_t)*port),
-				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof(a);
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), e;
 
 	if (fd >= 0) {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 		if (bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, 256) == 0 &&
-		    getsockname(fd, (struct sockaddr *)&a, &n) == 0) {
+			getsockname(fd, (struct sockaddr *)&a, &n) == 0) {
 			*port = ntohs(a.sin_port);
 			return fd;
 		}
@@ -69,8 +68,7 @@ static void start(struct exosim *x, int fd)
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, (size_t)512 * 1024);
 	atomic_fetch_add(&x->connections, 1);
-	if (atomic_fetch_add(&x->sessions, 1) >= CONNECTIONS_MAX ||
-	    pthread_create(&t, &attr, serve, job) != 0) {
+	if (atomic_fetch_add(&x->sessions, 1) >= CONNECTIONS_MAX || pthread_create(&t, &attr, serve, job) != 0) {
 		atomic_fetch_sub(&x->sessions, 1);
 		close(fd);
 		free(job);
@@ -81,8 +79,8 @@ static void start(struct exosim *x, int fd)
 static void *accept_all(void *arg)
 {
 	struct front *f = arg;
-	struct pollfd p[2] = {{.fd = f->fd, .events = POLLIN},
-			      {.fd = stop_fd(f->x->stop, STOP_DRAIN), .events = POLLIN}};
+	struct pollfd p[2] = {
+		{.fd = f->fd, .events = POLLIN}, {.fd = stop_fd(f->x->stop, STOP_DRAIN), .events = POLLIN}};
 
 	while (!stop_is_asked(f->x->stop)) {
 		int fd;

@@ -42,8 +42,7 @@ void grants_free(struct grants **g)
 	*g = NULL;
 }
 
-void grants_refuse(struct grants *g, enum token_error e, const char *detail, int64_t now_s,
-		   struct grant_answer *out)
+void grants_refuse(struct grants *g, enum token_error e, const char *detail, int64_t now_s, struct grant_answer *out)
 {
 	const struct token_error_row *row = rule_token_error(e);
 	const char *hole = strstr(row->text, "%s");
@@ -51,20 +50,19 @@ void grants_refuse(struct grants *g, enum token_error e, const char *detail, int
 	json_t *j;
 
 	if (hole)
-		snprintf(text, sizeof(text), "%.*s%.200s%s", (int)(hole - row->text), row->text, detail,
-			 hole + 2);
+		snprintf(text, sizeof(text), "%.*s%.200s%s", (int)(hole - row->text), row->text, detail, hole + 2);
 	else
 		snprintf(text, sizeof(text), "%s", row->text);
 	jwt_guid(trace, sizeof(trace));
 	jwt_guid(correlation, sizeof(correlation));
 	clock_format(now_s, when, sizeof(when));
 	when[10] = ' ';
-	snprintf(full, sizeof(full), "AADSTS%u: %s Trace ID: %s Correlation ID: %s Timestamp: %s", row->code,
-		 text, trace, correlation, when);
+	snprintf(full, sizeof(full), "AADSTS%u: %s Trace ID: %s Correlation ID: %s Timestamp: %s", row->code, text,
+		trace, correlation, when);
 	snprintf(uri, sizeof(uri), "https://login.microsoftonline.com/error?code=%u", row->code);
 	j = json_pack("{s:s, s:s, s:[i], s:s, s:s, s:s, s:s}", "error", row->error, "error_description", full,
-		      "error_codes", (int)row->code, "timestamp", when, "trace_id", trace, "correlation_id",
-		      correlation, "error_uri", uri);
+		"error_codes", (int)row->code, "timestamp", when, "trace_id", trace, "correlation_id", correlation,
+		"error_uri", uri);
 	/* A detail that is no UTF-8 makes no JSON; the texts of the table are. */
 	if (!j)
 		j = json_pack("{s:s, s:[i]}", "error", row->error, "error_codes", (int)row->code);
@@ -100,8 +98,8 @@ struct refusal {
 #define GRANTED ((struct refusal){TOKEN_ERRORS_END, ""})
 #define REFUSE(e, d) ((struct refusal){TE_##e, d})
 
-static struct refusal check_claims(struct grants *g, const struct app *app, const json_t *claims,
-				   const char *url, int64_t now_s)
+static struct refusal check_claims(
+	struct grants *g, const struct app *app, const json_t *claims, const char *url, int64_t now_s)
 {
 	const char *aud = json_string_value(json_object_get(claims, "aud"));
 	const char *iss = json_string_value(json_object_get(claims, "iss"));
@@ -127,8 +125,8 @@ static struct refusal check_claims(struct grants *g, const struct app *app, cons
 	return GRANTED;
 }
 
-static struct refusal check_assertion(struct grants *g, const struct app *app, const char *assertion,
-				      const char *url, int64_t now_s)
+static struct refusal check_assertion(
+	struct grants *g, const struct app *app, const char *assertion, const char *url, int64_t now_s)
 {
 	json_t *header, *claims;
 	const char *alg, *print;
@@ -153,8 +151,8 @@ static struct refusal check_assertion(struct grants *g, const struct app *app, c
 	return r;
 }
 
-static struct refusal check_client(struct grants *g, const struct form *f, const char *url, int64_t now_s,
-				   struct app **app)
+static struct refusal check_client(
+	struct grants *g, const struct form *f, const char *url, int64_t now_s, struct app **app)
 {
 	const char *id = form_get(f, "client_id"), *secret = form_get(f, "client_secret");
 	const char *assertion = form_get(f, "client_assertion"), *type = form_get(f, "client_assertion_type");
@@ -200,8 +198,7 @@ static struct refusal check_scope(const char *scope, const char **resource)
 	return REFUSE(RESOURCE, scope);
 }
 
-static char *issue(struct grants *g, const char *tenant, const struct app *app, const char *resource,
-		   int64_t now_s)
+static char *issue(struct grants *g, const char *tenant, const struct app *app, const char *resource, int64_t now_s)
 {
 	unsigned char filler[512]; /* S: real tokens have 1.5 to 2 KB */
 	char *pad, *token, issuer[300];
@@ -211,11 +208,10 @@ static char *issue(struct grants *g, const char *tenant, const struct app *app, 
 	jwt_random(filler, sizeof(filler));
 	pad = jwt_encode(filler, sizeof(filler));
 	snprintf(issuer, sizeof(issuer), "https://sts.windows.net/%.200s/", tenant);
-	claims = json_pack(
-		"{s:s, s:s, s:s, s:s, s:[s], s:I, s:I, s:I, s:i, s:s}", "aud", resource, "iss", issuer,
+	claims = json_pack("{s:s, s:s, s:s, s:s, s:[s], s:I, s:I, s:I, s:i, s:s}", "aud", resource, "iss", issuer,
 		"appid", app->id, "tid", tenant, "roles",
-		strcmp(resource, RESOURCE_EXCHANGE) == 0 ? "IMAP.AccessAsApp" : "Mail-Advanced.ReadWrite.All",
-		"iat", (json_int_t)now_s, "nbf", (json_int_t)now_s, "exp", (json_int_t)(now_s + life), "gen",
+		strcmp(resource, RESOURCE_EXCHANGE) == 0 ? "IMAP.AccessAsApp" : "Mail-Advanced.ReadWrite.All", "iat",
+		(json_int_t)now_s, "nbf", (json_int_t)now_s, "exp", (json_int_t)(now_s + life), "gen",
 		(int)atomic_load(&app->generation), "xms_tdbr", pad);
 	token = claims ? jwt_sign(claims, &g->key) : NULL;
 	json_decref(claims);
@@ -223,8 +219,8 @@ static char *issue(struct grants *g, const char *tenant, const struct app *app, 
 	return token;
 }
 
-static struct refusal check_form(struct grants *g, const char *tenant, const struct form *f, const char *url,
-				 int64_t now_s, char **token)
+static struct refusal check_form(
+	struct grants *g, const char *tenant, const struct form *f, const char *url, int64_t now_s, char **token)
 {
 	static const char *const needed[] = {"client_id", "scope", "grant_type"};
 	const char *resource = NULL, *grant = form_get(f, "grant_type");
@@ -247,8 +243,8 @@ static struct refusal check_form(struct grants *g, const char *tenant, const str
 	return *token ? GRANTED : REFUSE(MALFORMED, "");
 }
 
-void grants_answer(struct grants *g, const char *tenant, const char *url, const char *body, size_t len,
-		   int64_t now_s, struct grant_answer *out)
+void grants_answer(struct grants *g, const char *tenant, const char *url, const char *body, size_t len, int64_t now_s,
+	struct grant_answer *out)
 {
 	struct form f;
 	struct refusal r = REFUSE(MALFORMED, "");
@@ -261,8 +257,8 @@ void grants_answer(struct grants *g, const char *tenant, const char *url, const 
 	if (r.e != TOKEN_ERRORS_END) {
 		grants_refuse(g, r.e, r.detail, now_s, out);
 	} else {
-		j = json_pack("{s:s, s:i, s:i, s:s}", "token_type", "Bearer", "expires_in", life,
-			      "ext_expires_in", life, "access_token", token);
+		j = json_pack("{s:s, s:i, s:i, s:s}", "token_type", "Bearer", "expires_in", life, "ext_expires_in",
+			life, "access_token", token);
 		*out = (struct grant_answer){200, json_dumps(j, JSON_COMPACT)};
 		json_decref(j);
 		pthread_mutex_lock(&g->lock);
@@ -282,9 +278,8 @@ struct app *grants_check(struct grants *g, const char *token, const char *resour
 	const char *id = json_string_value(json_object_get(claims, "appid"));
 	struct app *app = id ? world_app(g->world, id) : NULL;
 
-	if (!app || !aud || strcmp(aud, resource) != 0 ||
-	    json_integer_value(json_object_get(claims, "exp")) <= now_s ||
-	    json_integer_value(json_object_get(claims, "gen")) != (json_int_t)atomic_load(&app->generation))
+	if (!app || !aud || strcmp(aud, resource) != 0 || json_integer_value(json_object_get(claims, "exp")) <= now_s ||
+		json_integer_value(json_object_get(claims, "gen")) != (json_int_t)atomic_load(&app->generation))
 		app = NULL;
 	json_decref(claims);
 	return app;

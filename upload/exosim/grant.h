@@ -17,11 +17,10 @@ struct grant_answer {
 	char *json;      /* yours to free */
 };
 /* tenant: from the path. url: what a client assertion's aud must be. */
-void grants_answer(struct grants *g, const char *tenant, const char *url, const char *body, size_t len,
-		   int64_t now_s, struct grant_answer *out);
+void grants_answer(struct grants *g, const char *tenant, const char *url, const char *body, size_t len, int64_t now_s,
+	struct grant_answer *out);
 /* The same error as the endpoint would give, for a fault. */
-void grants_refuse(struct grants *g, enum token_error e, const char *detail, int64_t now_s,
-		   struct grant_answer *out);
+void grants_refuse(struct grants *g, enum token_error e, const char *detail, int64_t now_s, struct grant_answer *out);
 /* The application of a token that is valid now for that resource; NULL else. */
 struct app *grants_check(struct grants *g, const char *token, const char *resource, int64_t now_s);
 json_t *grants_state(struct grants *g); /* {"issued","refused"}; yours */

@@ -38,13 +38,11 @@ static enum MHD_Result answer(struct MHD_Connection *c, struct http_reply *r)
 		free(r->body);
 		return MHD_NO;
 	}
-	m = MHD_create_response_from_buffer(r->body ? strlen(r->body) : 0,
-					    r->body ? r->body : (void *)(uintptr_t) "",
-					    r->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	m = MHD_create_response_from_buffer(r->body ? strlen(r->body) : 0, r->body ? r->body : (void *)(uintptr_t) "",
+		r->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 	assert(m);
 	if (r->body)
-		MHD_add_response_header(m, "Content-Type",
-					r->type ? r->type : "application/json; charset=utf-8");
+		MHD_add_response_header(m, "Content-Type", r->type ? r->type : "application/json; charset=utf-8");
 	MHD_add_response_header(m, "Cache-Control", "no-store, no-cache");
 	for (size_t i = 0; i < sizeof(r->header) / sizeof(*r->header) && r->header[i].name[0]; i++)
 		MHD_add_response_header(m, r->header[i].name, r->header[i].value);
@@ -53,9 +51,8 @@ static enum MHD_Result answer(struct MHD_Connection *c, struct http_reply *r)
 	return ok;
 }
 
-static enum MHD_Result access_handler(void *cls, struct MHD_Connection *c, const char *url,
-				      const char *method, const char *version, const char *data, size_t *n,
-				      void **state)
+static enum MHD_Result access_handler(void *cls, struct MHD_Connection *c, const char *url, const char *method,
+	const char *version, const char *data, size_t *n, void **state)
 {
 	struct http *h = cls;
 	struct call *call = *state;
@@ -110,7 +107,7 @@ static void quiet(void *cls, const char *fmt, va_list ap)
 }
 
 int http_open(struct http **out, int listen_fd, const char *cert, const char *key, size_t body_cap,
-	      http_handler *handle, void *ctx, struct err *err)
+	http_handler *handle, void *ctx, struct err *err)
 {
 	struct http *h = calloc(1, sizeof(*h));
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
@@ -120,18 +117,16 @@ int http_open(struct http **out, int listen_fd, const char *cert, const char *ke
 	h->handle = handle;
 	h->ctx = ctx;
 	h->body_cap = body_cap;
-	h->daemon = MHD_start_daemon(
-		flags, 0, NULL, NULL, access_handler, h, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
+	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, access_handler, h, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
 		MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
 		MHD_OPTION_CONNECTION_TIMEOUT, 120u, MHD_OPTION_CONNECTION_LIMIT, 500u,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)128 * 1024, MHD_OPTION_THREAD_STACK_SIZE,
-		(size_t)512 * 1024, cert ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, cert,
-		MHD_OPTION_HTTPS_MEM_KEY, key, MHD_OPTION_END);
+		(size_t)512 * 1024, cert ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, cert, MHD_OPTION_HTTPS_MEM_KEY,
+		key, MHD_OPTION_END);
 	if (!h->daemon) {
 		free(h);
 		close(listen_fd);
-		return err_set(err, ERR_USAGE, "the HTTP server does not start%s",
-			       cert ? " (certificate, key?)" : "");
+		return err_set(err, ERR_USAGE, "the HTTP server does not start%s", cert ? " (certificate, key?)" : "");
 	}
 	*out = h;
 	return 0;

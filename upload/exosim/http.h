@@ -32,7 +32,7 @@ typedef void http_handler(void *ctx, const struct http_request *in, struct http_
 
 /* listen_fd is taken over. cert and key (PEM texts): TLS; NULL: plain. */
 int http_open(struct http **out, int listen_fd, const char *cert, const char *key, size_t body_cap,
-	      http_handler *handle, void *ctx, struct err *err);
+	http_handler *handle, void *ctx, struct err *err);
 void http_close(struct http **h);
 
 #endif

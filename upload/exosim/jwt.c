@@ -72,10 +72,7 @@ unsigned char *jwt_decode(const char *text, size_t len, size_t *n)
 	for (size_t i = 0; i < full; i++) {
 		char c = i < len ? text[i] : '=';
 
-		plain[i] = c == '-'                                          ? '+'
-			   : c == '_'                                        ? '/'
-			   : (c == '+' || c == '/' || (c == '=' && i < len)) ? '!'
-									     : c;
+		plain[i] = c == '-' ? '+' : c == '_' ? '/' : (c == '+' || c == '/' || (c == '=' && i < len)) ? '!' : c;
 	}
 	out = jwt_decode_plain(plain, full, n);
 	free(plain);
@@ -101,9 +98,8 @@ void jwt_guid(char *out, size_t size)
 	jwt_random(b, sizeof(b));
 	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
 	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	snprintf(out, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-		 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-		 b[15]);
+	snprintf(out, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
+		b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
 static char *mac_text(const char *text, size_t n, const struct jwt_key *key)
@@ -118,8 +114,8 @@ static char *mac_text(const char *text, size_t n, const struct jwt_key *key)
 char *jwt_sign(const json_t *claims, const struct jwt_key *key)
 {
 	static const char header[] = "{\"typ\":\"JWT\",\"alg\":\"HS256\"}";
-	char *json = json_dumps(claims, JSON_COMPACT), *head = jwt_encode(header, sizeof(header) - 1), *body,
-	     *mac, *out;
+	char *json = json_dumps(claims, JSON_COMPACT), *head = jwt_encode(header, sizeof(header) - 1), *body, *mac,
+	     *out;
 	size_t n;
 
 	assert(json);

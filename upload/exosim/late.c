@@ -51,9 +51,8 @@ static void store(struct late *l, struct item *i)
 	char line[1600];
 
 	if (backend_open(&w, l->x, i->box->address, l->stop, &err) < 0 ||
-	    backend_append(w, i->command, i->body, &err) < 0) {
-		log_line(LOG_WARN, "late message for %s: %s", i->box->address,
-			 err_line(&err, line, sizeof(line)));
+		backend_append(w, i->command, i->body, &err) < 0) {
+		log_line(LOG_WARN, "late message for %s: %s", i->box->address, err_line(&err, line, sizeof(line)));
 	} else {
 		MAILBOX_COUNT(i->box, appended, 1);
 		MAILBOX_COUNT(i->box, appended_bytes, spool_size(i->body));

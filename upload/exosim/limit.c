@@ -17,11 +17,11 @@ const char *limit_name(enum limit_kind kind)
 struct limit_rules limit_documented(void)
 {
 	return (struct limit_rules){.requests = 10000,
-				    .requests_window_ms = 600000,
-				    .bytes = 150000000,
-				    .bytes_window_ms = 300000,
-				    .in_flight = 4,
-				    .retry_ms = 1000};
+		.requests_window_ms = 600000,
+		.bytes = 150000000,
+		.bytes_window_ms = 300000,
+		.in_flight = 4,
+		.retry_ms = 1000};
 }
 
 void limit_init(struct limit *l, const struct limit_rules *rules)

@@ -11,11 +11,12 @@
 #define LIMIT_NEVER INT64_MAX
 
 /* What was exceeded; the name as in "Application is over its … limit." */
-#define LIMIT_KINDS(X)                                     \
-	X(NONE, "")                                        \
-	X(CONCURRENCY, "MailboxConcurrency")               \
-	X(REQUESTS, "RequestRate") X(BYTES, "IncomingByte" \
-					    "s")
+#define LIMIT_KINDS(X)                       \
+	X(NONE, "")                          \
+	X(CONCURRENCY, "MailboxConcurrency") \
+	X(REQUESTS, "RequestRate")           \
+	X(BYTES, "IncomingByte"              \
+		 "s")
 enum limit_kind {
 #define X(k, n) LIMIT_##k,
 	LIMIT_KINDS(X)

@@ -40,14 +40,14 @@ static int start(struct servers *v, struct exosim *x, struct config *c, struct e
 	int fd, r = -1;
 
 	if (wire_tls_new(&x->tls, c->cert, c->key, err) < 0 || read_text(c->cert, &cert, err) < 0 ||
-	    read_text(c->key, &key, err) < 0)
+		read_text(c->key, &key, err) < 0)
 		goto out;
 	x->late = late_new(x);
 	if ((fd = front_listen(&c->https_port, err)) < 0 ||
-	    http_open(&v->https, fd, cert, key, TOKEN_BODY_MAX, login_handle, x, err) < 0)
+		http_open(&v->https, fd, cert, key, TOKEN_BODY_MAX, login_handle, x, err) < 0)
 		goto out;
 	if ((fd = front_listen(&c->admin_port, err)) < 0 ||
-	    http_open(&v->admin, fd, NULL, NULL, (size_t)1 << 20, admin_handle, x, err) < 0)
+		http_open(&v->admin, fd, NULL, NULL, (size_t)1 << 20, admin_handle, x, err) < 0)
 		goto out;
 	if ((fd = front_listen(&c->imaps_port, err)) < 0 || front_open(&v->front, x, fd, err) < 0)
 		goto out;
@@ -80,8 +80,7 @@ static int run(struct exosim *x, struct config *c, const sigset_t *signals, stru
 	bool clean;
 
 	if (r == 0) {
-		printf("exosim ready https=%u imaps=%u admin=%u\n", c->https_port, c->imaps_port,
-		       c->admin_port);
+		printf("exosim ready https=%u imaps=%u admin=%u\n", c->https_port, c->imaps_port, c->admin_port);
 		fflush(stdout);
 		sigwait(signals, &sig);
 	}

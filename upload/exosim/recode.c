@@ -12,8 +12,7 @@ void recode_init(void)
 
 static bool is_sealed(GMimeObject *o)
 {
-	return GMIME_IS_MULTIPART_SIGNED(o) || GMIME_IS_MULTIPART_ENCRYPTED(o) ||
-	       GMIME_IS_APPLICATION_PKCS7_MIME(o);
+	return GMIME_IS_MULTIPART_SIGNED(o) || GMIME_IS_MULTIPART_ENCRYPTED(o) || GMIME_IS_APPLICATION_PKCS7_MIME(o);
 }
 
 static void change_part(GMimeObject *o)

@@ -71,7 +71,7 @@ static void pass_code(struct session *s, const char *line, size_t len)
 		wire_put_str(s->client, "* OK [PERMANENTFLAGS ()] Permanent flags\r\n");
 	else if (starts(code, n, "PERMANENTFLAGS "))
 		wire_printf(s->client, "* OK [PERMANENTFLAGS (%s%s)] Permanent flags\r\n", SAY_FLAGS,
-			    profile_get(&s->x->profile, SW_KEYWORDS_OPEN) ? " \\*" : "");
+			profile_get(&s->x->profile, SW_KEYWORDS_OPEN) ? " \\*" : "");
 	else if (starts(code, n, "COPYUID "))
 		wire_printf(s->client, "* OK [%.*s]\r\n", part, code);
 }
@@ -79,8 +79,8 @@ static void pass_code(struct session *s, const char *line, size_t len)
 /* "* LIST (attributes) "/" name": only the attributes that Exchange shows. */
 static void pass_list(struct session *s, const char *line, size_t len)
 {
-	static const char *const shown[] = {"\\HasChildren", "\\HasNoChildren", "\\Noselect",
-					    "\\Marked",      "\\Unmarked",      "\\Noinferiors"};
+	static const char *const shown[] = {
+		"\\HasChildren", "\\HasNoChildren", "\\Noselect", "\\Marked", "\\Unmarked", "\\Noinferiors"};
 	const char *open = memchr(line, '(', len),
 		   *close = open ? memchr(open, ')', len - (size_t)(open - line)) : NULL;
 	struct span list;
@@ -91,8 +91,7 @@ static void pass_list(struct session *s, const char *line, size_t len)
 	list = (struct span){open, (size_t)(close - open) + 1};
 	wire_put(s->client, line, (size_t)(open - line) + 1);
 	for (size_t i = 0; i < sizeof(shown) / sizeof(*shown); i++) {
-		bool has =
-			span_has_word(&list, shown[i]) || (i == 2 && span_has_word(&list, "\\NonExistent"));
+		bool has = span_has_word(&list, shown[i]) || (i == 2 && span_has_word(&list, "\\NonExistent"));
 
 		if (has) {
 			wire_printf(s->client, "%s%s", between, shown[i]);
@@ -106,7 +105,7 @@ static void pass_list(struct session *s, const char *line, size_t len)
 		const struct known_folder *k;
 
 		if (args_take_char(&a, ' ') && args_take_astring(&a, &raw, NULL) && args_take_char(&a, ' ') &&
-		    args_take_astring(&a, &raw, &name))
+			args_take_astring(&a, &raw, &name))
 			for (size_t i = 0; (k = rule_known_folder(i)) != NULL; i++)
 				if (*k->use && strcasecmp(name, k->english) == 0)
 					wire_printf(s->client, "%s%s", between, k->use);
@@ -144,8 +143,8 @@ static void pass_status(struct session *s, const char *line, size_t len)
 		else if (span_is(&item, "UIDNEXT"))
 			n = lag.uid;
 		args_take_char(&a, ' ');
-		wire_printf(s->client, "%.*s %llu%s", (int)item.len, item.at, n,
-			    a.at < a.end && *a.at == ')' ? "" : " ");
+		wire_printf(
+			s->client, "%.*s %llu%s", (int)item.len, item.at, n, a.at < a.end && *a.at == ')' ? "" : " ");
 	}
 	wire_put_str(s->client, ")\r\n");
 }

@@ -14,8 +14,8 @@
 static int poll_both(struct session *s, int64_t deadline)
 {
 	struct pollfd p[3] = {{.fd = wire_fd(s->client), .events = POLLIN},
-			      {.fd = stop_fd(s->stop, STOP_NOW), .events = POLLIN},
-			      {.fd = s->backend ? wire_fd(s->backend) : -1, .events = POLLIN}};
+		{.fd = stop_fd(s->stop, STOP_NOW), .events = POLLIN},
+		{.fd = s->backend ? wire_fd(s->backend) : -1, .events = POLLIN}};
 	int64_t left = deadline - clock_mono_ms();
 	int r;
 
@@ -192,7 +192,7 @@ static bool split_command(struct command *c)
 	struct span tag;
 
 	if (!args_take_atom(&a, &tag) || tag.len >= TAG_MAX || memchr(tag.at, '+', tag.len) ||
-	    memchr(tag.at, ']', tag.len)) {
+		memchr(tag.at, ']', tag.len)) {
 		snprintf(c->tag, sizeof(c->tag), "*");
 		return false;
 	}
@@ -237,8 +237,7 @@ static int read_command(struct session *s, struct command *c)
 			c->args.end = buf_str(&c->text) + start;
 			return 0;
 		}
-		if (size > COMMAND_ROOM / 4 || c->text.len + size + 64 > COMMAND_ROOM ||
-		    s->state == ST_GREETED) {
+		if (size > COMMAND_ROOM / 4 || c->text.len + size + 64 > COMMAND_ROOM || s->state == ST_GREETED) {
 			session_answer(s, c->tag, SAY_ARGUMENT);
 			if (!sync)
 				session_bye(s, SAY_CLOSED);

@@ -11,16 +11,15 @@
 #define QUEUE_MAX 64 /* APPENDs given to the backend and not answered */
 
 enum session_state { /* a set, for the table of commands */
-		     ST_GREETED = 1,
-		     ST_SIGNED_IN = 2,
-		     ST_SELECTED = 4,
-		     ST_LIMBO = 8 /* signed in, but not connected */
+	ST_GREETED = 1,
+	ST_SIGNED_IN = 2,
+	ST_SELECTED = 4,
+	ST_LIMBO = 8 /* signed in, but not connected */
 };
 
 /* An APPEND on its way through the backend. */
 struct pending {
-	const char
-		*refusal; /* answered instead of what the backend says: it was made to give the message up */
+	const char *refusal; /* answered instead of what the backend says: it was made to give the message up */
 	char tag[TAG_MAX];
 	uint64_t n; /* of our tag there */
 	uint64_t bytes;
@@ -52,10 +51,9 @@ struct session {
 	struct pending queue[QUEUE_MAX];
 	size_t head, used;
 	struct reply reply;
-	bool searches_uids; /* what the numbers of SEARCH are */
-	bool plus;          /* the backend asked for more (IDLE) */
-	void (*capture)(void *ctx, const char *line,
-			size_t len); /* takes untagged lines instead of the client */
+	bool searches_uids;                                       /* what the numbers of SEARCH are */
+	bool plus;                                                /* the backend asked for more (IDLE) */
+	void (*capture)(void *ctx, const char *line, size_t len); /* takes untagged lines instead of the client */
 	void *capture_ctx;
 	char *selected;         /* owned: key; NULL: none */
 	uint32_t exists, shown; /* messages there, and as last told to the client */
@@ -78,8 +76,7 @@ void session_run(struct exosim *x, int fd);
 /* Blocks until the client sent more; meanwhile answers of the backend are passed on. 0, or -1: it is over. */
 int session_more(struct session *s);
 /* "tag <text>"; NO and BAD are counted, and the last one allowed ends the session. */
-void session_answer(struct session *s, const char *tag, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+void session_answer(struct session *s, const char *tag, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The connection breaks: nothing that is not flushed arrives. */
 void session_drop(struct session *s);
 /* "* BYE …" in good order. */

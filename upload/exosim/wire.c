@@ -48,12 +48,11 @@ int wire_tls_new(struct wire_tls **out, const char *cert_file, const char *key_f
 	SSL_CTX_set_read_ahead(t->ctx, 1);
 	SSL_CTX_set_default_read_buffer_len(t->ctx, 64 * 1024);
 	if (SSL_CTX_use_certificate_chain_file(t->ctx, cert_file) != 1 ||
-	    SSL_CTX_use_PrivateKey_file(t->ctx, key_file, SSL_FILETYPE_PEM) != 1 ||
-	    SSL_CTX_check_private_key(t->ctx) != 1) {
+		SSL_CTX_use_PrivateKey_file(t->ctx, key_file, SSL_FILETYPE_PEM) != 1 ||
+		SSL_CTX_check_private_key(t->ctx) != 1) {
 		ERR_clear_error();
 		wire_tls_free(&t);
-		return err_set(err, ERR_USAGE, "certificate %s and key %s cannot be used", cert_file,
-			       key_file);
+		return err_set(err, ERR_USAGE, "certificate %s and key %s cannot be used", cert_file, key_file);
 	}
 	*out = t;
 	return 0;
@@ -100,8 +99,7 @@ void wire_free(struct wire **w)
 /* 1: ready, 0: time is up, -1: stop. */
 static int await(struct wire *w, short events, int64_t deadline)
 {
-	struct pollfd p[2] = {{.fd = w->fd, .events = events},
-			      {.fd = stop_fd(w->stop, STOP_NOW), .events = POLLIN}};
+	struct pollfd p[2] = {{.fd = w->fd, .events = events}, {.fd = stop_fd(w->stop, STOP_NOW), .events = POLLIN}};
 	int64_t left = deadline - clock_mono_ms();
 	int r;
 
@@ -130,7 +128,7 @@ int wire_accept(struct wire *w, const struct wire_tls *tls, int64_t timeout_ms, 
 			return 0;
 		r = SSL_get_error(w->ssl, r);
 		if ((r != SSL_ERROR_WANT_READ && r != SSL_ERROR_WANT_WRITE) ||
-		    await(w, r == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline) <= 0)
+			await(w, r == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline) <= 0)
 			return err_set(err, ERR_TLS, "the TLS handshake failed");
 	}
 }

@@ -113,9 +113,9 @@ int world_add_app(struct world *w, const json_t *spec, struct err *err)
 	json_error_t je;
 	struct app *a;
 
-	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT, "{s:s, s?s, s?s, s?s, s?b}", "id",
-			   &id, "secret", &secret, "secret_file", &secret_file, "certificate", &certificate,
-			   "secret_expired", &expired) < 0)
+	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT, "{s:s, s?s, s?s, s?s, s?b}", "id", &id,
+		    "secret", &secret, "secret_file", &secret_file, "certificate", &certificate, "secret_expired",
+		    &expired) < 0)
 		return err_set(err, ERR_USAGE, "app: %s", je.text);
 	if (w->apps_n == APPS_MAX)
 		return err_set(err, ERR_USAGE, "more than %d apps", APPS_MAX);
@@ -222,10 +222,9 @@ int world_set_mailbox(struct world *w, const json_t *spec, struct err *err)
 	json_error_t je;
 	struct mailbox *m;
 
-	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT,
-			   "{s:s, s?b, s?b, s?I, s?I, s?I, s?I, s?I}", "address", &address, "permission",
-			   &permission, "imap", &imap, "size_cap", &cap, "quota", &quota, "sessions_max",
-			   &sessions, "appends_max", &appends, "bytes_max", &bytes) < 0)
+	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT, "{s:s, s?b, s?b, s?I, s?I, s?I, s?I, s?I}",
+		    "address", &address, "permission", &permission, "imap", &imap, "size_cap", &cap, "quota", &quota,
+		    "sessions_max", &sessions, "appends_max", &appends, "bytes_max", &bytes) < 0)
 		return err_set(err, ERR_USAGE, "mailbox: %s", je.text);
 	if (!is_address(address))
 		return err_set(err, ERR_USAGE, "mailbox: '%s' is not an address", address);
@@ -279,8 +278,7 @@ json_t *world_state(struct world *w)
 		o = counters_json(&m->count);
 		add_counters(&sum, &m->count);
 		for (size_t i = 0; i < w->apps_n; i++) {
-			peak_n =
-				m->use[i].appends.peak_count > peak_n ? m->use[i].appends.peak_count : peak_n;
+			peak_n = m->use[i].appends.peak_count > peak_n ? m->use[i].appends.peak_count : peak_n;
 			peak_b = m->use[i].bytes.peak_bytes > peak_b ? m->use[i].bytes.peak_bytes : peak_b;
 		}
 		pthread_mutex_unlock(&m->lock);
@@ -320,8 +318,7 @@ void mailbox_leave(struct mailbox *m)
 	MAILBOX_COUNT(m, sessions, -1);
 }
 
-int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *p, int64_t now_ms,
-		      uint64_t bytes)
+int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *p, int64_t now_ms, uint64_t bytes)
 {
 	int64_t max_n, max_b, wait = 0, other = 0, backoff = profile_get(p, SW_BACKOFF_MS);
 	struct app_use *u = &m->use[app->index];
@@ -337,8 +334,8 @@ int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *
 		wait = window_wait(&u->appends, now_ms, (uint64_t)max_n - 1, UINT64_MAX);
 	/* A message larger than the limit goes alone. */
 	if (max_b && u->bytes.count && u->bytes.bytes + bytes > (uint64_t)max_b)
-		other = window_wait(&u->bytes, now_ms, UINT64_MAX,
-				    bytes < (uint64_t)max_b ? (uint64_t)max_b - bytes : 0);
+		other = window_wait(
+			&u->bytes, now_ms, UINT64_MAX, bytes < (uint64_t)max_b ? (uint64_t)max_b - bytes : 0);
 	if (other > wait)
 		wait = other;
 	if (wait) {

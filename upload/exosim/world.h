@@ -49,13 +49,12 @@ struct counters {
 };
 
 struct mailbox {
-	char *address;                /* owned */
-	bool permitted, imap_enabled; /* set before the first session, or under lock */
+	char *address;                                          /* owned */
+	bool permitted, imap_enabled;                           /* set before the first session, or under lock */
 	int64_t size_cap, sessions_max, appends_max, bytes_max; /* -1: the profile's */
-	int64_t quota;           /* octets that may be appended in this run; -1: no end */
-	struct folders *folders; /* owned */
-	pthread_mutex_t
-		preparing; /* held during I/O, while the well-known folders are made; guards prepared */
+	int64_t quota;             /* octets that may be appended in this run; -1: no end */
+	struct folders *folders;   /* owned */
+	pthread_mutex_t preparing; /* held during I/O, while the well-known folders are made; guards prepared */
 	bool prepared;
 	pthread_mutex_t lock; /* all of the following */
 	struct counters count;
@@ -90,8 +89,7 @@ int64_t mailbox_limit(struct mailbox *m, struct profile *p, enum rule_switch sw)
 bool mailbox_enter(struct mailbox *m, int64_t sessions_max); /* false: one session too many */
 void mailbox_leave(struct mailbox *m);
 /* 0: may go on and is counted. Else milliseconds to wait: a limit would be passed; the fence stands. */
-int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *p, int64_t now_ms,
-		      uint64_t bytes);
+int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *p, int64_t now_ms, uint64_t bytes);
 void mailbox_fence(struct mailbox *m, const struct app *app, int64_t until_ms);
 int64_t mailbox_fence_left(struct mailbox *m, const struct app *app, int64_t now_ms);
 /* Room in the quota for so much more? */

@@ -93,8 +93,7 @@ static void test_line(void **state)
 	err_set(&e, ERR_QUOTA, "folder A\nB");
 	err_server(&e, "NO full", 7);
 	err_hint(&e, "buy room");
-	assert_string_equal(err_line(&e, out, sizeof(out)),
-			    "folder A B: the server said \"NO full\"; buy room");
+	assert_string_equal(err_line(&e, out, sizeof(out)), "folder A B: the server said \"NO full\"; buy room");
 	assert_string_equal(err_line(&e, tiny, sizeof(tiny)), "folder");
 	err_clear(&e);
 	assert_string_equal(err_line(&e, out, sizeof(out)), "none");
@@ -116,8 +115,10 @@ static void test_kinds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_set_and_wrap), cmocka_unit_test(test_cut_at_a_character),
-		cmocka_unit_test(test_server_words), cmocka_unit_test(test_line),
+		cmocka_unit_test(test_set_and_wrap),
+		cmocka_unit_test(test_cut_at_a_character),
+		cmocka_unit_test(test_server_words),
+		cmocka_unit_test(test_line),
 		cmocka_unit_test(test_kinds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

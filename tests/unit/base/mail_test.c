@@ -12,8 +12,7 @@ static void test_fingerprint(void **state)
 	(void)state;
 	struct err e = ERR_INIT;
 	char id[] = "<a@b>", date[] = "today", from[] = "me", subject[] = "";
-	struct fingerprint a = {.size = 7, .message_id = id, .date = date, .from = from, .subject = subject},
-			   b;
+	struct fingerprint a = {.size = 7, .message_id = id, .date = date, .from = from, .subject = subject}, b;
 	a.sha256[31] = 9;
 	assert_int_equal(fingerprint_copy(&b, &a, &e), 0);
 	assert_true(b.message_id != a.message_id);

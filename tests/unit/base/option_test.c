@@ -10,8 +10,8 @@
 static const struct option_spec specs[] = {
 	{"host", 'h', "HOST", "The server's name.", "Server"},
 	{"port", 'p', "PORT", "The port.", NULL},
-	{"password-file", 0, "FILE",
-	 "Where the password is; - reads standard input, which is long enough to wrap.", NULL},
+	{"password-file", 0, "FILE", "Where the password is; - reads standard input, which is long enough to wrap.",
+		NULL},
 	{"pass", 0, NULL, "Its name is the beginning of another.", "Output"},
 	{"json", 'j', NULL, "For machines.", NULL},
 	{"verbose", 'v', NULL, "More words.", NULL},
@@ -37,8 +37,8 @@ static const char *parse(const char *line, char *out, size_t size)
 		snprintf(out, size, "error: %s", e.text);
 	} else {
 		for (size_t i = 0; i < o.n_given; i++)
-			n += (size_t)snprintf(out + n, size - n, "%s=%s ", specs[o.given[i].spec].name,
-					      o.given[i].value);
+			n += (size_t)snprintf(
+				out + n, size - n, "%s=%s ", specs[o.given[i].spec].name, o.given[i].value);
 		for (size_t i = 0; i < o.n_operands; i++)
 			n += (size_t)snprintf(out + n, size - n, "[%s]", o.operands[i]);
 		assert_null(o.operands[o.n_operands]);
@@ -110,19 +110,18 @@ static void test_help(void **state)
 	FILE *f = open_memstream(&text, &n);
 	option_help(f, "cmd [OPTION] X\ncmd Y", "Does\nthings.", specs);
 	fclose(f);
-	assert_string_equal(text,
-			    "Usage: cmd [OPTION] X\n"
-			    "  or:  cmd Y\n"
-			    "Does\nthings.\n"
-			    "\nServer:\n"
-			    "  -h, --host=HOST             The server's name.\n"
-			    "  -p, --port=PORT             The port.\n"
-			    "      --password-file=FILE    Where the password is; - reads standard input,\n"
-			    "                              which is long enough to wrap.\n"
-			    "\nOutput:\n"
-			    "      --pass                  Its name is the beginning of another.\n"
-			    "  -j, --json                  For machines.\n"
-			    "  -v, --verbose               More words.\n");
+	assert_string_equal(text, "Usage: cmd [OPTION] X\n"
+				  "  or:  cmd Y\n"
+				  "Does\nthings.\n"
+				  "\nServer:\n"
+				  "  -h, --host=HOST             The server's name.\n"
+				  "  -p, --port=PORT             The port.\n"
+				  "      --password-file=FILE    Where the password is; - reads standard input,\n"
+				  "                              which is long enough to wrap.\n"
+				  "\nOutput:\n"
+				  "      --pass                  Its name is the beginning of another.\n"
+				  "  -j, --json                  For machines.\n"
+				  "  -v, --verbose               More words.\n");
 	free(text);
 }
 

@@ -27,18 +27,8 @@ static void test_every_character(void **state)
 static void test_invalid(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"\x80",
-					  "\xbf",
-					  "\xc0\x80",
-					  "\xc1\xbf",
-					  "\xe0\x9f\xbf",
-					  "\xed\xa0\x80",
-					  "\xf0\x8f\xbf\xbf",
-					  "\xf4\x90\x80\x80",
-					  "\xf5\x80\x80\x80",
-					  "\xff",
-					  "\xc3x",
-					  "\xe2\x82x"};
+	static const char *const bad[] = {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80",
+		"\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xc3x", "\xe2\x82x"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_int_equal(utf8_length(bad[i], strlen(bad[i])), 0);
 		assert_false(utf8_is_valid(bad[i], strlen(bad[i])));

@@ -24,10 +24,10 @@ static void test_forms(void **state)
 		{"EMAILADDRESS;username;Password\ra@x.pk;a;p w\rb@x.pk;b;q\r", "UTF-8", ';'},
 		{"\xef\xbb\xbf"
 		 "UserName,Password,EmailAddress\n\na,\"p w\",a@x.pk\n \nb,q,b@x.pk\n\n",
-		 "UTF-8 with BOM", ','},
+			"UTF-8 with BOM", ','},
 		{"sep=;\r\nEmailAddress;UserName;Password;UserRoot\r\n a@x.pk ; a ;p "
 		 "w;\r\nb@x.pk;b;q;/users/b\r\n",
-		 "UTF-8", ';'},
+			"UTF-8", ';'},
 		{"EmailAddress,UserName,Password,\na@x.pk,a,p w,\nb@x.pk,b,q,\n", "UTF-8", ','},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -79,20 +79,19 @@ static void test_faults(void **state)
 		{"", {"empty"}},
 		{"EmailAddress,UserName,Password\n", {"no user"}},
 		{"EmailAddress,UserName,Passwort\na@x,a,b\n",
-		 {"line 1", "\"Passwort\" is unknown", "EmailAddress, UserName, Password, UserRoot"}},
+			{"line 1", "\"Passwort\" is unknown", "EmailAddress, UserName, Password, UserRoot"}},
 		{"UserName,Password\na,b\n", {"EmailAddress is missing"}},
 		{"EmailAddress,UserName\na@x,a\n", {"Password is missing"}},
 		{"EmailAddress,UserName,Password,username\na@x,a,b,c\n", {"UserName is there twice"}},
 		{"EmailAddress,UserName,Password\nnobody,a,p\na@x@y,a,p\na b@x,a,p\n",
-		 {"line 2, EmailAddress", "line 3, EmailAddress", "line 4"}},
+			{"line 2, EmailAddress", "line 3, EmailAddress", "line 4"}},
 		{"EmailAddress,UserName,Password\na@x.pk,,p\nb@x.pk,b,\n",
-		 {"line 2, UserName: is empty", "line 3, Password: is empty"}},
+			{"line 2, UserName: is empty", "line 3, Password: is empty"}},
 		{"EmailAddress,UserName,Password\na@x.pk,\"a\nb\",p\nb@x.pk,b,\"p\r\n\"\nc,c,c\n",
-		 {"line 2, UserName", "line 4, Password", "line 6"}},
+			{"line 2, UserName", "line 4, Password", "line 6"}},
 		{"EmailAddress,UserName,Password\na@x.pk,a,p,q\n", {"line 2", "4 fields", "3 columns"}},
 		{"EmailAddress,UserName,Password\na@x.pk,\"a,p\nb@x.pk,b,p\n", {"line 2", "never closed"}},
-		{"EmailAddress,UserName,Password\na@x.pk,a,p\nB@x.pk,b,p\nA@X.PK,c,p\n",
-		 {"line 4", "line 2 already"}},
+		{"EmailAddress,UserName,Password\na@x.pk,a,p\nB@x.pk,b,p\nA@X.PK,c,p\n", {"line 4", "line 2 already"}},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct csv_users u;
@@ -113,8 +112,8 @@ static void test_faults(void **state)
 	assert_non_null(strstr(err.text, "NUL"));
 	assert_int_equal(parse("\xff\xfe"
 			       "E\0m\0",
-			       6, false, &u, &err),
-			 -1);
+				 6, false, &u, &err),
+		-1);
 	assert_non_null(strstr(err.text, "UTF-16"));
 }
 
@@ -172,13 +171,10 @@ static void test_add_field(void **state)
 	(void)state;
 	static const struct {
 		const char *in, *out;
-	} rows[] = {{"plain", "plain"},     {"", ""},
-		    {"a,b", "\"a,b\""},     {"say \"x\"", "\"say \"\"x\"\"\""},
-		    {"=1+1", "'=1+1"},      {"+44", "'+44"},
-		    {"-1", "'-1"},          {"@a", "'@a"},
-		    {"\tx", "\"'\tx\""},    {"\rx", "\"'\rx\""},
-		    {"a\nb", "\"a\nb\""},   {"=a,b", "\"'=a,b\""},
-		    {" lead", "\" lead\""}, {"a;b", "\"a;b\""}};
+	} rows[] = {{"plain", "plain"}, {"", ""}, {"a,b", "\"a,b\""}, {"say \"x\"", "\"say \"\"x\"\"\""},
+		{"=1+1", "'=1+1"}, {"+44", "'+44"}, {"-1", "'-1"}, {"@a", "'@a"}, {"\tx", "\"'\tx\""},
+		{"\rx", "\"'\rx\""}, {"a\nb", "\"a\nb\""}, {"=a,b", "\"'=a,b\""}, {" lead", "\" lead\""},
+		{"a;b", "\"a;b\""}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct buf b;
 		struct err err = ERR_INIT;
@@ -201,11 +197,8 @@ static void test_add_field(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms),
-					   cmocka_unit_test(test_quotes_and_ansi),
-					   cmocka_unit_test(test_faults),
-					   cmocka_unit_test(test_limits),
-					   cmocka_unit_test(test_passwords_stay_out_of_errors),
-					   cmocka_unit_test(test_add_field)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_quotes_and_ansi),
+		cmocka_unit_test(test_faults), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_passwords_stay_out_of_errors), cmocka_unit_test(test_add_field)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,7 +150,7 @@ static void test_first_pass(void **unused)
 	FAILS(store_user_delete(f.s, a.id, &err), ERR_CONFLICT);
 	finish(&a, USER_SYNCED, 0, 0);
 	FAILS(store_user_state(f.s, a.id, a.lease_epoch, USER_SYNCED, NULL, 0, &err),
-	      ERR_CONFLICT); /* the lease is over */
+		ERR_CONFLICT); /* the lease is over */
 	assert_true(claim(&c));
 	assert_int_equal(c.row, 3);
 	finish(&b, USER_FAILED, ERR_CREDENTIALS, 0);
@@ -341,9 +341,8 @@ static void test_breaker(void **unused)
 	static const struct {
 		int64_t user;
 		bool ok, paused;
-	} rows[] = {{1, false, false}, {1, false, false}, {1, false, false}, {2, false, false},
-		    {9, true, false},  {1, false, false}, {2, false, false}, {3, false, true},
-		    {4, false, true},  {5, true, true}};
+	} rows[] = {{1, false, false}, {1, false, false}, {1, false, false}, {2, false, false}, {9, true, false},
+		{1, false, false}, {2, false, false}, {3, false, true}, {4, false, true}, {5, true, true}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		OK(store_endpoint_sign_in(f.s, e.id, rows[i].user, rows[i].ok, &paused, &err));
 		if (paused != rows[i].paused)
@@ -380,7 +379,7 @@ static void test_crashes(void **unused)
 	assert_int_equal(user_at(1).crashes, 1);
 	assert_int_equal(user_at(1).state, USER_QUEUED);
 	FAILS(store_user_state(f.s, a.id, a.lease_epoch, USER_SYNCED, NULL, 0, &err),
-	      ERR_CONFLICT); /* of the dead engine */
+		ERR_CONFLICT); /* of the dead engine */
 	assert_true(claim(&a));
 	assert_int_equal(a.row, 1);
 	OK(store_engine_begin(f.s, true, &err));
@@ -435,9 +434,8 @@ static void test_dest_id(void **unused)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = {
-		T(test_create),         T(test_first_pass), T(test_sync_and_complete),
-		T(test_stop_and_go_on), T(test_retries),    T(test_limits),
-		T(test_breaker),        T(test_crashes),    T(test_dest_id)};
+	const struct CMUnitTest tests[] = {T(test_create), T(test_first_pass), T(test_sync_and_complete),
+		T(test_stop_and_go_on), T(test_retries), T(test_limits), T(test_breaker), T(test_crashes),
+		T(test_dest_id)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

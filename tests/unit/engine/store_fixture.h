@@ -93,8 +93,7 @@ static inline int64_t scratch_batch(struct scratch *f, const char *name, size_t 
 		t.id = t_old.id;
 	else
 		OK(store_target_save(f->s, &t, &err));
-	struct batch b = {
-		.endpoint_id = e.id, .target_id = t.id, .max_mailboxes = max_mailboxes, .uploads = 1};
+	struct batch b = {.endpoint_id = e.id, .target_id = t.id, .max_mailboxes = max_mailboxes, .uploads = 1};
 	snprintf(b.name, sizeof(b.name), "%s", name);
 	struct user *users = calloc(n, sizeof(*users));
 	struct secret **secrets = calloc(n, sizeof(*secrets));
@@ -116,11 +115,8 @@ static inline int64_t scratch_batch(struct scratch *f, const char *name, size_t 
 
 static inline struct item item_of(int64_t generation_id, uint32_t uid, enum item_state state)
 {
-	struct item i = {.generation_id = generation_id,
-			 .uid = uid,
-			 .state = state,
-			 .dest_folder_id = 1,
-			 .size = 1000 + uid};
+	struct item i = {
+		.generation_id = generation_id, .uid = uid, .state = state, .dest_folder_id = 1, .size = 1000 + uid};
 	i.received = (struct mail_date){.at = (int64_t)uid - 5000, .zone_min = 300, .known = true};
 	i.print.sha256[0] = (uint8_t)uid;
 	i.print.sha256[1] = (uint8_t)(uid >> 8);

@@ -14,10 +14,10 @@ static struct dest_folder d;
 static struct folder_ref ref_of(const char *path, const char *generation, const char *mark, uint64_t existing)
 {
 	return (struct folder_ref){.path = (char *)(uintptr_t)path,
-				   .id = (char *)(uintptr_t)path,
-				   .generation = (char *)(uintptr_t)generation,
-				   .mark = (char *)(uintptr_t)mark,
-				   .existing = existing};
+		.id = (char *)(uintptr_t)path,
+		.generation = (char *)(uintptr_t)generation,
+		.mark = (char *)(uintptr_t)mark,
+		.existing = existing};
 }
 
 static void begin(unsigned max)
@@ -146,7 +146,7 @@ static void test_set_aside_and_withdraw(void **unused)
 	(void)unused;
 	struct err err = ERR_INIT;
 	struct item v[4] = {an_item(1, ITEM_SKIPPED), an_item(2, ITEM_REFUSED), an_item(3, ITEM_GONE),
-			    an_item(4, ITEM_INTENDED)},
+		an_item(4, ITEM_INTENDED)},
 		    page[8];
 	size_t n;
 	v[1].error_kind = ERR_TOO_BIG;
@@ -326,14 +326,13 @@ static void test_existing(void **unused)
 {
 	(void)unused;
 	struct err err = ERR_INIT;
-	struct existing v[3] = {{.id = "77:1", .size = 10, .key = {5}},
-				{.id = "77:2", .size = 11, .key = {5}},
-				{.id = "77:3", .key = {6}}},
+	struct existing v[3] = {{.id = "77:1", .size = 10, .key = {5}}, {.id = "77:2", .size = 11, .key = {5}},
+		{.id = "77:3", .key = {6}}},
 			found[8];
 	size_t n;
 	OK(store_existing_add(f.s, u.id, u.lease_epoch, d.id, v, 2, false, &err));
-	OK(store_existing_add(f.s, u.id, u.lease_epoch, d.id, v + 1, 2, true,
-			      &err)); /* one twice: the index was begun anew */
+	OK(store_existing_add(
+		f.s, u.id, u.lease_epoch, d.id, v + 1, 2, true, &err)); /* one twice: the index was begun anew */
 	OK(store_existing_find(f.s, d.id, v[0].key, found, 8, &n, &err));
 	assert_int_equal(n, 2);
 	assert_string_equal(found[0].id, "77:1");
@@ -410,7 +409,7 @@ static void test_carry(void **unused)
 	OK(store_carry(f.s, u.id, u.lease_epoch, &back, &i, &carried, &err));
 	assert_true(carried);
 	OK(store_carry(f.s, u.id, u.lease_epoch, &back, &i, &carried,
-		       &err)); /* there already: the other copy stays where it is */
+		&err)); /* there already: the other copy stays where it is */
 	assert_false(carried);
 	assert_true(counts().copied == 4);
 	generation_done(&next);
@@ -466,9 +465,8 @@ static void *work(void *arg)
 		struct item_brief b;
 		size_t n = 0;
 		if (k % 16 == 0)
-			w->failed |=
-				store_items(f.s, g.id, w->first + k, w->first + k, &b, 1, &n, &err) < 0 ||
-				n != 1 || b.state != ITEM_DONE;
+			w->failed |= store_items(f.s, g.id, w->first + k, w->first + k, &b, 1, &n, &err) < 0 ||
+				     n != 1 || b.state != ITEM_DONE;
 	}
 	return NULL;
 }
@@ -539,22 +537,14 @@ static void test_close_keeps_all(void **unused)
 	OK(store_engine_begin(f.s, false, &err));
 	struct item i = an_item(200, ITEM_INTENDED);
 	FAILS(store_intend(f.s, u.id, u.lease_epoch, &i, 1, &err),
-	      ERR_CONFLICT); /* the lease ended with the old engine */
+		ERR_CONFLICT); /* the lease ended with the old engine */
 }
 
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = {T(test_life_of_an_item),
-					   T(test_set_aside_and_withdraw),
-					   T(test_stale_lease),
-					   T(test_one_receipt_one_item),
-					   T(test_queued_is_durable_soon),
-					   T(test_dest_folder_made_anew),
-					   T(test_existing),
-					   T(test_carry),
-					   T(test_notes),
-					   T(test_threads_and_processes),
-					   T(test_close_keeps_all)};
+	const struct CMUnitTest tests[] = {T(test_life_of_an_item), T(test_set_aside_and_withdraw), T(test_stale_lease),
+		T(test_one_receipt_one_item), T(test_queued_is_durable_soon), T(test_dest_folder_made_anew),
+		T(test_existing), T(test_carry), T(test_notes), T(test_threads_and_processes), T(test_close_keeps_all)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

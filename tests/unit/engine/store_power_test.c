@@ -48,8 +48,8 @@ static int make_batch(struct store *s, struct user *u, struct generation *g, str
 	struct batch b = {.name = "b"};
 	struct user row = {.row = 1, .source_user = "u", .address = "u@x"};
 	struct folder_ref ref = {.path = (char *)(uintptr_t) "Inbox",
-				 .generation = (char *)(uintptr_t) "1",
-				 .mark = (char *)(uintptr_t) "1"};
+		.generation = (char *)(uintptr_t) "1",
+		.mark = (char *)(uintptr_t) "1"};
 	struct dest_folder d;
 	unsigned changed;
 	bool found, anew;
@@ -62,9 +62,9 @@ static int make_batch(struct store *s, struct user *u, struct generation *g, str
 		return -1;
 	told->created = 1;
 	if (store_batch_want(s, b.id, 0, WANT_SYNC, "start", &changed, err) < 0 ||
-	    store_user_claim(s, 0, u, &found, &next_at, err) < 0 || !found ||
-	    store_generation(s, u->id, u->lease_epoch, "INBOX", "INBOX", 1, g, err) < 0 ||
-	    store_dest_folder(s, u->id, u->lease_epoch, &ref, &d, &anew, err) < 0)
+		store_user_claim(s, 0, u, &found, &next_at, err) < 0 || !found ||
+		store_generation(s, u->id, u->lease_epoch, "INBOX", "INBOX", 1, g, err) < 0 ||
+		store_dest_folder(s, u->id, u->lease_epoch, &ref, &d, &anew, err) < 0)
 		return -1;
 	dest_folder_done(&d);
 	told->user_id = u->id;
@@ -151,7 +151,7 @@ static const char *check(struct err *err)
 	if (!wrong && told->user_id && store_user_by_id(s, told->user_id, &u, err) < 0)
 		wrong = "the user is gone";
 	if (!wrong && told->generation_id &&
-	    store_items(s, told->generation_id, 1, ITEMS + 1, v, ITEMS + 1, &n, err) < 0)
+		store_items(s, told->generation_id, 1, ITEMS + 1, v, ITEMS + 1, &n, err) < 0)
 		wrong = "the items cannot be read";
 	if (!wrong && (int)n < told->intended)
 		wrong = "an intent is gone";
@@ -170,16 +170,15 @@ static void test_power_cut(void **unused)
 	(void)unused;
 	unsigned cuts = 0;
 	for (uint32_t seed = 1; seed <= 3; seed++) {
-		for (unsigned k = seed;;
-		     k += seed == 1 ? 1 : 7) { /* each step once, some with other remains */
+		for (unsigned k = seed;; k += seed == 1 ? 1 : 7) { /* each step once, some with other remains */
 			struct err err = ERR_INIT;
 			int status = run_cut(k, seed * 1000003u, false);
 			if (status != 0 && status != POWER_EXIT)
 				fail_msg("seed %u, step %u: exit %d", seed, k, status);
 			const char *wrong = check(&err);
 			if (wrong)
-				fail_msg("seed %u, step %u: %s (%s); %d intended, %d placed", seed, k, wrong,
-					 err.text, told->intended, told->placed);
+				fail_msg("seed %u, step %u: %s (%s); %d intended, %d placed", seed, k, wrong, err.text,
+					told->intended, told->placed);
 			cuts += status == POWER_EXIT;
 			if (status == 0) {
 				assert_int_equal(told->intended, ITEMS);
@@ -266,7 +265,6 @@ static void test_disk_full(void **unused)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = {T(test_power_cut), T(test_a_lying_disk_is_found_out),
-					   T(test_disk_full)};
+	const struct CMUnitTest tests[] = {T(test_power_cut), T(test_a_lying_disk_is_found_out), T(test_disk_full)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -188,7 +188,7 @@ static void test_damaged(void **unused)
 	assert_int_equal(read(fd, whole, (size_t)st.st_size), st.st_size);
 	close(fd);
 	for (off_t page = 4096; page + 4096 <= st.st_size;
-	     page += 4096) { /* each page once: noise where its header was */
+		page += 4096) { /* each page once: noise where its header was */
 		memcpy(bad, whole, (size_t)st.st_size);
 		for (unsigned i = 0; i < 64; i++)
 			bad[page + i] = (char)(i * 37 + 11);
@@ -300,14 +300,14 @@ static void test_secrets(void **unused)
 static struct endpoint endpoint_named(const char *name)
 {
 	struct endpoint e = {.port = 993,
-			     .tls = TLS_STARTTLS,
-			     .auth = AUTH_PLAIN,
-			     .max_mailboxes = 3,
-			     .max_connections = 4,
-			     .bytes_per_s = UINT64_MAX,
-			     .quirks = QUIRK_COURIER,
-			     .tested_at = 5,
-			     .test_skipped = true};
+		.tls = TLS_STARTTLS,
+		.auth = AUTH_PLAIN,
+		.max_mailboxes = 3,
+		.max_connections = 4,
+		.bytes_per_s = UINT64_MAX,
+		.quirks = QUIRK_COURIER,
+		.tested_at = 5,
+		.test_skipped = true};
 	snprintf(e.name, sizeof(e.name), "%s", name);
 	snprintf(e.host, sizeof(e.host), "imap.example.pk");
 	snprintf(e.test_user, sizeof(e.test_user), "test@example.pk");
@@ -376,9 +376,9 @@ static void test_targets(void **unused)
 	(void)unused;
 	struct err err = ERR_INIT;
 	struct target_row t = {.kind = TARGET_IMAP,
-			       .imap_port = 993,
-			       .settle_after_ms = -1,
-			       .max_message_bytes = 150000000},
+				  .imap_port = 993,
+				  .settle_after_ms = -1,
+				  .max_message_bytes = 150000000},
 			  got, *list;
 	size_t n;
 	snprintf(t.name, sizeof(t.name), "other");
@@ -450,14 +450,11 @@ static void test_version_sees_other_processes(void **unused)
 	pid_t pid = fork();
 	if (pid == 0) {
 		execlp("sqlite3", "sqlite3", f.state,
-		       "INSERT INTO audit (at, who, action, object, detail) VALUES (1, '', '', '', '')",
-		       (char *)NULL);
+			"INSERT INTO audit (at, who, action, object, detail) VALUES (1, '', '', '', '')", (char *)NULL);
 		sqlite3 *db;
 		_exit(sqlite3_open(f.state, &db) ||
-		      sqlite3_exec(
-			      db,
-			      "INSERT INTO audit (at, who, action, object, detail) VALUES (1,'','','','')",
-			      NULL, NULL, NULL));
+			sqlite3_exec(db, "INSERT INTO audit (at, who, action, object, detail) VALUES (1,'','','','')",
+				NULL, NULL, NULL));
 	}
 	int status;
 	waitpid(pid, &status, 0);
@@ -494,15 +491,8 @@ static void test_find(void **unused)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = {T(test_made_and_found_again),
-					   T(test_refused_files),
-					   T(test_damaged),
-					   T(test_rights),
-					   T(test_secrets),
-					   T(test_endpoints),
-					   T(test_targets),
-					   T(test_hostile_rows),
-					   T(test_version_sees_other_processes),
-					   T(test_find)};
+	const struct CMUnitTest tests[] = {T(test_made_and_found_again), T(test_refused_files), T(test_damaged),
+		T(test_rights), T(test_secrets), T(test_endpoints), T(test_targets), T(test_hostile_rows),
+		T(test_version_sees_other_processes), T(test_find)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

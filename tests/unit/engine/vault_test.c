@@ -106,16 +106,11 @@ static void test_refused_keys(void **unused)
 		const char *text;
 		mode_t mode;
 		const char *says;
-	} rows[] = {{good, 0600, NULL},
-		    {good, 0400, NULL},
-		    {good, 0640, "read by others"},
-		    {good, 0604, "read by others"},
-		    {"", 0600, "does not hold a key"},
-		    {"00112233\n", 0600, "does not hold a key"},
-		    {"zz112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF", 0600,
-		     "does not hold a key"},
-		    {"00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF00", 0600,
-		     "does not hold a key"}};
+	} rows[] = {{good, 0600, NULL}, {good, 0400, NULL}, {good, 0640, "read by others"},
+		{good, 0604, "read by others"}, {"", 0600, "does not hold a key"},
+		{"00112233\n", 0600, "does not hold a key"},
+		{"zz112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF", 0600, "does not hold a key"},
+		{"00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF00", 0600, "does not hold a key"}};
 	char path[160];
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct err err = ERR_INIT;
@@ -134,8 +129,7 @@ static void test_refused_keys(void **unused)
 static void test_not_beside_state(void **unused)
 {
 	(void)unused;
-	static const char *const inside[] = {"state/vault.key", "state/deep/er/vault.key",
-					     "keys/../state/vault.key"};
+	static const char *const inside[] = {"state/vault.key", "state/deep/er/vault.key", "keys/../state/vault.key"};
 	char path[200], link[200];
 	struct vault *v = NULL;
 	mkdir((snprintf(path, sizeof(path), "%s/keys", dir), path), 0700);
@@ -193,8 +187,7 @@ static void test_places(void **unused)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_seal, set_up, tear_down),
+	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_seal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_keys, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_beside_state, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_places, set_up, tear_down)};

@@ -29,39 +29,20 @@ static void test_users(void **unused)
 		/* in the queue */
 		{VERB_START, {.state = USER_QUEUED, .want = WANT_SYNC}, YES, WANT_SYNC, USER_QUEUED},
 		{VERB_STOP, {.state = USER_QUEUED, .want = WANT_SYNC}, YES, WANT_NOTHING, USER_STOPPED},
-		{VERB_COMPLETE,
-		 {.state = USER_QUEUED, .want = WANT_INCREMENTAL, .synced = true},
-		 YES,
-		 WANT_COMPLETE,
-		 USER_QUEUED},
+		{VERB_COMPLETE, {.state = USER_QUEUED, .want = WANT_INCREMENTAL, .synced = true}, YES, WANT_COMPLETE,
+			USER_QUEUED},
 		{VERB_COMPLETE, {.state = USER_QUEUED, .want = WANT_SYNC}, NO, 0, 0},
 		{VERB_DELETE, {.state = USER_QUEUED, .want = WANT_SYNC}, NO, 0, 0},
 		/* at work: the state is the job's */
-		{VERB_STOP,
-		 {.state = USER_SYNCING, .held = true, .want = WANT_SYNC, .pass = WANT_SYNC},
-		 YES,
-		 WANT_NOTHING,
-		 USER_SYNCING},
-		{VERB_START,
-		 {.state = USER_SYNCING, .held = true, .want = WANT_SYNC, .pass = WANT_SYNC},
-		 SAME,
-		 0,
-		 0},
-		{VERB_START,
-		 {.state = USER_SYNCING, .held = true, .pass = WANT_SYNC},
-		 YES,
-		 WANT_SYNC,
-		 USER_SYNCING},
-		{VERB_START,
-		 {.state = USER_COMPLETING, .held = true, .pass = WANT_COMPLETE, .synced = true},
-		 YES,
-		 WANT_COMPLETE,
-		 USER_COMPLETING},
+		{VERB_STOP, {.state = USER_SYNCING, .held = true, .want = WANT_SYNC, .pass = WANT_SYNC}, YES,
+			WANT_NOTHING, USER_SYNCING},
+		{VERB_START, {.state = USER_SYNCING, .held = true, .want = WANT_SYNC, .pass = WANT_SYNC}, SAME, 0, 0},
+		{VERB_START, {.state = USER_SYNCING, .held = true, .pass = WANT_SYNC}, YES, WANT_SYNC, USER_SYNCING},
+		{VERB_START, {.state = USER_COMPLETING, .held = true, .pass = WANT_COMPLETE, .synced = true}, YES,
+			WANT_COMPLETE, USER_COMPLETING},
 		{VERB_COMPLETE,
-		 {.state = USER_INCREMENTAL_SYNCING, .held = true, .want = WANT_INCREMENTAL, .synced = true},
-		 YES,
-		 WANT_COMPLETE,
-		 USER_INCREMENTAL_SYNCING},
+			{.state = USER_INCREMENTAL_SYNCING, .held = true, .want = WANT_INCREMENTAL, .synced = true},
+			YES, WANT_COMPLETE, USER_INCREMENTAL_SYNCING},
 		{VERB_DELETE, {.state = USER_SYNCING, .held = true}, NO, 0, 0},
 		/* synced */
 		{VERB_START, {.state = USER_SYNCED, .synced = true}, SAME, 0, 0},
@@ -69,22 +50,13 @@ static void test_users(void **unused)
 		{VERB_COMPLETE, {.state = USER_SYNCED, .synced = true}, YES, WANT_COMPLETE, USER_QUEUED},
 		{VERB_DELETE, {.state = USER_SYNCED, .synced = true}, YES, 0, USER_SYNCED},
 		/* stopped in between, failed */
-		{VERB_START,
-		 {.state = USER_STOPPED, .synced = true, .pass = WANT_COMPLETE},
-		 YES,
-		 WANT_COMPLETE,
-		 USER_QUEUED},
-		{VERB_START,
-		 {.state = USER_STOPPED, .synced = true, .pass = WANT_INCREMENTAL},
-		 YES,
-		 WANT_INCREMENTAL,
-		 USER_QUEUED},
+		{VERB_START, {.state = USER_STOPPED, .synced = true, .pass = WANT_COMPLETE}, YES, WANT_COMPLETE,
+			USER_QUEUED},
+		{VERB_START, {.state = USER_STOPPED, .synced = true, .pass = WANT_INCREMENTAL}, YES, WANT_INCREMENTAL,
+			USER_QUEUED},
 		{VERB_START, {.state = USER_FAILED, .pass = WANT_SYNC}, YES, WANT_SYNC, USER_QUEUED},
-		{VERB_STOP,
-		 {.state = USER_FAILED, .want = WANT_SYNC, .pass = WANT_SYNC},
-		 YES,
-		 WANT_NOTHING,
-		 USER_FAILED}, /* waits for a retry */
+		{VERB_STOP, {.state = USER_FAILED, .want = WANT_SYNC, .pass = WANT_SYNC}, YES, WANT_NOTHING,
+			USER_FAILED}, /* waits for a retry */
 		{VERB_STOP, {.state = USER_FAILED}, SAME, 0, 0},
 		{VERB_DELETE, {.state = USER_FAILED, .want = WANT_SYNC}, NO, 0, 0},
 		{VERB_SYNC, {.state = USER_FAILED, .synced = true}, YES, WANT_INCREMENTAL, USER_QUEUED},
@@ -99,7 +71,7 @@ static void test_users(void **unused)
 		if (e.answer != rows[i].answer)
 			fail_msg("row %zu: answer %d", i, e.answer);
 		if (e.answer == VERB_CHANGED && rows[i].verb != VERB_DELETE &&
-		    (e.want != rows[i].want || e.state != rows[i].state))
+			(e.want != rows[i].want || e.state != rows[i].state))
 			fail_msg("row %zu: want %d, state %s", i, e.want, user_state_name(e.state));
 		assert_true((e.answer == VERB_REFUSED) == (e.reason != NULL));
 	}
@@ -134,15 +106,13 @@ static void test_batches(void **unused)
 		struct verb_tally t;
 		enum batch_state state;
 	} rows[] = {
-		{{.users = 2, .synced = 2}, BATCH_SYNCED},
-		{{.users = 2, .synced = 1, .completed = 1}, BATCH_SYNCED},
+		{{.users = 2, .synced = 2}, BATCH_SYNCED}, {{.users = 2, .synced = 1, .completed = 1}, BATCH_SYNCED},
 		{{.users = 2, .completed = 2}, BATCH_COMPLETED},
 		{{.users = 2, .synced = 1, .failed = 1}, BATCH_SYNCED_WITH_ERRORS},
-		{{.users = 2, .failed = 2}, BATCH_FAILED},
-		{{.users = 2, .synced = 1, .stopped = 1}, BATCH_STOPPED},
+		{{.users = 2, .failed = 2}, BATCH_FAILED}, {{.users = 2, .synced = 1, .stopped = 1}, BATCH_STOPPED},
 		{{.users = 3, .failed = 1, .stopped = 2, .stopping = true}, BATCH_STOPPED},
 		{{.users = 2, .synced = 2, .stopping = true},
-		 BATCH_SYNCED}, /* the stop came too late to stop anything */
+			BATCH_SYNCED}, /* the stop came too late to stop anything */
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (verb_batch_end(&rows[i].t) != rows[i].state)
@@ -152,8 +122,7 @@ static void test_batches(void **unused)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_users),
-					   cmocka_unit_test(test_every_pair_is_defined),
-					   cmocka_unit_test(test_batches)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_users), cmocka_unit_test(test_every_pair_is_defined),
+		cmocka_unit_test(test_batches)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

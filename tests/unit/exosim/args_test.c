@@ -69,11 +69,9 @@ static void test_flags(void **state)
 	static const struct {
 		const char *in;
 		bool ok;
-	} rows[] = {{"()", true},          {"(\\Seen)", true},     {"(\\seen \\FLAGGED $Work a-b)", true},
-		    {"(\\Recent)", false}, {"(\\Foo)", false},     {"(\\Seen", false},
-		    {"( \\Seen)", false},  {"(\\Seen  x)", false}, {"(\\Seen )", false},
-		    {"\\Seen", false},     {"(a(b))", false},      {"(a\"b)", false},
-		    {"(\\)", false}};
+	} rows[] = {{"()", true}, {"(\\Seen)", true}, {"(\\seen \\FLAGGED $Work a-b)", true}, {"(\\Recent)", false},
+		{"(\\Foo)", false}, {"(\\Seen", false}, {"( \\Seen)", false}, {"(\\Seen  x)", false},
+		{"(\\Seen )", false}, {"\\Seen", false}, {"(a(b))", false}, {"(a\"b)", false}, {"(\\)", false}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -90,13 +88,13 @@ static void test_date_time(void **state)
 	static const struct {
 		const char *in;
 		bool ok;
-	} rows[] = {{"\"17-Jul-1996 02:44:25 -0700\"", true},  {"\" 1-feb-2000 23:59:60 +1400\"", true},
-		    {"\"29-Feb-2024 00:00:00 +0000\"", true},  {"\"30-Feb-2024 00:00:00 +0000\"", false},
-		    {"\"00-Jan-2024 00:00:00 +0000\"", false}, {"\"1-Jan-2024 00:00:00 +0000\"", false},
-		    {"\"17-Jux-1996 02:44:25 -0700\"", false}, {"\"17-Jul-1996 24:44:25 -0700\"", false},
-		    {"\"17-Jul-1996 02:44:25 0700\"", false},  {"\"17-Jul-1996 02:44:25 -0760\"", false},
-		    {"\"17-Jul-96 02:44:25 -0700\"", false},   {"17-Jul-1996 02:44:25 -0700", false},
-		    {"\"17 Jul 1996 02:44:25 -0700\"", false}, {"\"", false}};
+	} rows[] = {{"\"17-Jul-1996 02:44:25 -0700\"", true}, {"\" 1-feb-2000 23:59:60 +1400\"", true},
+		{"\"29-Feb-2024 00:00:00 +0000\"", true}, {"\"30-Feb-2024 00:00:00 +0000\"", false},
+		{"\"00-Jan-2024 00:00:00 +0000\"", false}, {"\"1-Jan-2024 00:00:00 +0000\"", false},
+		{"\"17-Jux-1996 02:44:25 -0700\"", false}, {"\"17-Jul-1996 24:44:25 -0700\"", false},
+		{"\"17-Jul-1996 02:44:25 0700\"", false}, {"\"17-Jul-1996 02:44:25 -0760\"", false},
+		{"\"17-Jul-96 02:44:25 -0700\"", false}, {"17-Jul-1996 02:44:25 -0700", false},
+		{"\"17 Jul 1996 02:44:25 -0700\"", false}, {"\"", false}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -114,17 +112,10 @@ static void test_literal_at_the_end(void **state)
 		const char *in;
 		bool ok, sync;
 		uint64_t size;
-	} rows[] = {{"a APPEND x {310}", true, true, 310},
-		    {"{0+}", true, false, 0},
-		    {"x {157286400+}", true, false, 157286400},
-		    {"x {}", false, false, 0},
-		    {"x {+}", false, false, 0},
-		    {"x 12}", false, false, 0},
-		    {"x ~{12}", false, false, 0},
-		    {"x {12}y", false, false, 0},
-		    {"}", false, false, 0},
-		    {"{1x}", false, false, 0},
-		    {"{9999999999999999}", false, false, 0}};
+	} rows[] = {{"a APPEND x {310}", true, true, 310}, {"{0+}", true, false, 0},
+		{"x {157286400+}", true, false, 157286400}, {"x {}", false, false, 0}, {"x {+}", false, false, 0},
+		{"x 12}", false, false, 0}, {"x ~{12}", false, false, 0}, {"x {12}y", false, false, 0},
+		{"}", false, false, 0}, {"{1x}", false, false, 0}, {"{9999999999999999}", false, false, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {

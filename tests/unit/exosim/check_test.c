@@ -35,13 +35,12 @@ static void test_messages_in_any_pieces(void **state)
 
 			check_init(&c);
 			for (size_t at = 0; at < rows[i].len; at += piece)
-				check_feed(&c, rows[i].in + at,
-					   rows[i].len - at < piece ? rows[i].len - at : piece);
+				check_feed(&c, rows[i].in + at, rows[i].len - at < piece ? rows[i].len - at : piece);
 			check_end(&c);
 			if (c.bad_header != rows[i].bad_header || c.nul != rows[i].nul ||
-			    c.has_message_id != rows[i].id || c.longest_line != rows[i].longest)
-				fail_msg("row %zu in pieces of %zu: %d %d %d %llu", i, piece, c.bad_header,
-					 c.nul, c.has_message_id, (unsigned long long)c.longest_line);
+				c.has_message_id != rows[i].id || c.longest_line != rows[i].longest)
+				fail_msg("row %zu in pieces of %zu: %d %d %d %llu", i, piece, c.bad_header, c.nul,
+					c.has_message_id, (unsigned long long)c.longest_line);
 		}
 }
 

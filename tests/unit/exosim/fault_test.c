@@ -47,8 +47,8 @@ static void test_what_it_matches(void **state)
 		{"{\"kind\":\"drop\",\"mailbox\":\"A@B\"}", HOOK_COMMAND, "a@b", "x", "APPEND", true},
 		{"{\"kind\":\"drop\",\"mailbox\":\"c@d\"}", HOOK_COMMAND, "a@b", "x", "APPEND", false},
 		{"{\"kind\":\"drop\",\"folder\":\"inbox\"}", HOOK_COMMAND, "a@b", "INBOX", "APPEND", true},
-		{"{\"kind\":\"drop\",\"folder\":\"inbox\",\"command\":\"*\"}", HOOK_COMMAND, "a@b", NULL,
-		 "NOOP", false},
+		{"{\"kind\":\"drop\",\"folder\":\"inbox\",\"command\":\"*\"}", HOOK_COMMAND, "a@b", NULL, "NOOP",
+			false},
 		{"{\"kind\":\"hidden\"}", HOOK_COMMIT, "a@b", "x", "APPEND", true},
 		{"{\"kind\":\"drop\",\"probability\":0.0}", HOOK_COMMAND, "a@b", "x", "APPEND", false},
 	};
@@ -60,7 +60,7 @@ static void test_what_it_matches(void **state)
 
 		assert_int_equal(add(f, rows[i].fault), 0);
 		if (faults_check(f, rows[i].hook, rows[i].mailbox, rows[i].folder, rows[i].command, &hit) !=
-		    rows[i].fires)
+			rows[i].fires)
 			fail_msg("row %zu: %s", i, rows[i].fault);
 		faults_free(&f);
 	}
@@ -68,14 +68,9 @@ static void test_what_it_matches(void **state)
 
 static void test_bad_specs(void **state)
 {
-	static const char *const bad[] = {"{}",
-					  "[]",
-					  "{\"kind\":\"x\"}",
-					  "{\"kind\":\"drop\",\"nth\":-1}",
-					  "{\"kind\":\"drop\",\"nth\":\"1\"}",
-					  "{\"kind\":\"drop\",\"extra\":1}",
-					  "{\"kind\":\"refuse\",\"text\":\"a\\nb\"}",
-					  "{\"kind\":\"drop\",\"folder\":1}"};
+	static const char *const bad[] = {"{}", "[]", "{\"kind\":\"x\"}", "{\"kind\":\"drop\",\"nth\":-1}",
+		"{\"kind\":\"drop\",\"nth\":\"1\"}", "{\"kind\":\"drop\",\"extra\":1}",
+		"{\"kind\":\"refuse\",\"text\":\"a\\nb\"}", "{\"kind\":\"drop\",\"folder\":1}"};
 	struct faults *f = faults_new();
 
 	(void)state;
@@ -104,9 +99,9 @@ static void test_remove(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nth_and_count), cmocka_unit_test(test_what_it_matches),
-		cmocka_unit_test(test_bad_specs), cmocka_unit_test(test_remove)};
+	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_nth_and_count),
+		cmocka_unit_test(test_what_it_matches), cmocka_unit_test(test_bad_specs),
+		cmocka_unit_test(test_remove)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,19 +11,10 @@ static void test_keys(void **state)
 		const char *in;
 		bool trim;
 		const char *key; /* NULL: no name */
-	} rows[] = {{"INBOX", true, "inbox"},
-		    {"Sent Items", true, "sent items"},
-		    {"&AMQ-pfel", true, "\xc3\xa4pfel"},
-		    {"&AOQ-PFEL", true, "\xc3\xa4pfel"},
-		    {" a / b ", true, "a/b"},
-		    {" a", false, " a"},
-		    {"a//b", true, NULL},
-		    {"/a", true, NULL},
-		    {"a/", true, NULL},
-		    {"", true, NULL},
-		    {"   ", true, NULL},
-		    {"a/ /b", true, NULL},
-		    {"Stra&AN8-e", true, "strasse"}};
+	} rows[] = {{"INBOX", true, "inbox"}, {"Sent Items", true, "sent items"}, {"&AMQ-pfel", true, "\xc3\xa4pfel"},
+		{"&AOQ-PFEL", true, "\xc3\xa4pfel"}, {" a / b ", true, "a/b"}, {" a", false, " a"},
+		{"a//b", true, NULL}, {"/a", true, NULL}, {"a/", true, NULL}, {"", true, NULL}, {"   ", true, NULL},
+		{"a/ /b", true, NULL}, {"Stra&AN8-e", true, "strasse"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -81,9 +72,8 @@ static void test_lag(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_keys),
-						  cmocka_unit_test(test_find_and_spell),
-						  cmocka_unit_test(test_lag)};
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keys), cmocka_unit_test(test_find_and_spell), cmocka_unit_test(test_lag)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,22 +13,10 @@ static void test_forms(void **state)
 		const char *in;
 		const char *a; /* value of "a"; NULL with ok: not there */
 		bool ok;
-	} rows[] = {{"a=1&b=2", "1", true},
-		    {"b=2", NULL, true},
-		    {"a=", "", true},
-		    {"a=x+y%2Bz", "x y+z", true},
-		    {"a=%C3%A4", "\xc3\xa4", true},
-		    {"", NULL, true},
-		    {"a=b=c", "b=c", true},
-		    {"a=%4", NULL, false},
-		    {"a=%", NULL, false},
-		    {"a=%zz", NULL, false},
-		    {"a=%00", NULL, false},
-		    {"a=1&a=2", NULL, false},
-		    {"a", NULL, false},
-		    {"=1", NULL, false},
-		    {"a=1&&b=2", NULL, false},
-		    {"a=x y", NULL, false}};
+	} rows[] = {{"a=1&b=2", "1", true}, {"b=2", NULL, true}, {"a=", "", true}, {"a=x+y%2Bz", "x y+z", true},
+		{"a=%C3%A4", "\xc3\xa4", true}, {"", NULL, true}, {"a=b=c", "b=c", true}, {"a=%4", NULL, false},
+		{"a=%", NULL, false}, {"a=%zz", NULL, false}, {"a=%00", NULL, false}, {"a=1&a=2", NULL, false},
+		{"a", NULL, false}, {"=1", NULL, false}, {"a=1&&b=2", NULL, false}, {"a=x y", NULL, false}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -59,8 +47,7 @@ static void test_too_many(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms),
-						  cmocka_unit_test(test_too_many)};
+	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_too_many)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

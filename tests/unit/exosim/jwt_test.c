@@ -10,8 +10,8 @@ static void test_base64(void **state)
 	static const struct {
 		const char *in;
 		const char *out; /* NULL: refused */
-	} rows[] = {{"", ""},       {"YQ", "a"}, {"YWI", "ab"},  {"YWJj", "abc"}, {"-_-_", "\xfb\xff\xbf"},
-		    {"YQ==", NULL}, {"Y", NULL}, {"YW+j", NULL}, {"YW j", NULL},  {"YW\nj", NULL}};
+	} rows[] = {{"", ""}, {"YQ", "a"}, {"YWI", "ab"}, {"YWJj", "abc"}, {"-_-_", "\xfb\xff\xbf"}, {"YQ==", NULL},
+		{"Y", NULL}, {"YW+j", NULL}, {"YW j", NULL}, {"YW\nj", NULL}};
 	size_t n;
 
 	(void)state;
@@ -64,8 +64,7 @@ static void test_sign_and_open(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_base64),
-						  cmocka_unit_test(test_sign_and_open)};
+	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_base64), cmocka_unit_test(test_sign_and_open)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,8 +19,8 @@ static void test_each_limit(void **state)
 	assert_int_equal(limit_begin(&l, 0, 10, &retry), LIMIT_CONCURRENCY);
 	assert_int_equal(retry, 1000);
 	limit_end(&l);
-	assert_int_equal(limit_begin(&l, 1, 149999950, &retry),
-			 LIMIT_NONE); /* 50 octets were counted, the refused too */
+	assert_int_equal(
+		limit_begin(&l, 1, 149999950, &retry), LIMIT_NONE); /* 50 octets were counted, the refused too */
 	limit_end(&l);
 	assert_int_equal(limit_begin(&l, 2, 1, &retry), LIMIT_BYTES);
 	assert_int_equal(retry, 300000);

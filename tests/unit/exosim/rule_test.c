@@ -42,8 +42,8 @@ static void test_setting(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_rule_has_its_grade),
-						  cmocka_unit_test(test_setting)};
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_rule_has_its_grade), cmocka_unit_test(test_setting)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

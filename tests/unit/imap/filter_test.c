@@ -48,10 +48,10 @@ static void test_passes_and_mends(void **state)
 		{"* 1 FETCH (BODY[]{3}\r\nabc)\r\n", "* 1 FETCH (BODY[] {3}\r\nabc)\r\n"},
 		{"* 1 FETCH (X {2}\r\n\r\n Y {1}\r\n))\r\n", "* 1 FETCH (X {2}\r\n\r\n Y {1}\r\n))\r\n"},
 		{"1 OK x {99999}\r\n* OK [ALERT]\r\n",
-		 "1 OK x {99999}\r\n* OK [ALERT] -\r\n"}, /* text, not a literal */
+			"1 OK x {99999}\r\n* OK [ALERT] -\r\n"}, /* text, not a literal */
 		{"* 1 FETCH ()\r\n1 OK\r\n", "1 OK -\r\n"},
 		{"* LIST () \"/\" foo{5}\r\nabcde\r\n",
-		 "* LIST () \"/\" \"foo{5}\"\r\nabcde\r\n"}, /* a name, not a literal */
+			"* LIST () \"/\" \"foo{5}\"\r\nabcde\r\n"}, /* a name, not a literal */
 		{"* X {3}\r\n", "* X {3}\r\n"},
 	};
 	struct out out;
@@ -61,8 +61,7 @@ static void test_passes_and_mends(void **state)
 		for (size_t step = 1; step <= strlen(cases[i].in); step++) {
 			struct filter *f = filter_new();
 			out.n = 0;
-			assert_int_equal(run(f, cases[i].in, strlen(cases[i].in), step, step % 7 + 1, &out),
-					 0);
+			assert_int_equal(run(f, cases[i].in, strlen(cases[i].in), step, step % 7 + 1, &out), 0);
 			assert_string_equal(out.text, cases[i].out);
 			filter_free(&f);
 		}
@@ -94,10 +93,8 @@ static void test_caps(void **state)
 		{"* 1 FETCH (BODY[] {4294967295}\r\n", true, "4 GiB"},
 		{"* 1 FETCH (BODY[] {99999999999999999999999}\r\n", true, "4 GiB"},
 		{"* 1 FETCH (BODY[] {4294967294}\r\n", true, NULL},
-		{"* 1 FETCH (BODY[] {4294967294}\r\n", false,
-		 "too long"}, /* nobody takes it: it would be kept */
-		{"* 1 FETCH (X-GM-LABELS (BODY[] {4000000000}\r\n", true,
-		 "too long"}, /* inside a list: no body */
+		{"* 1 FETCH (BODY[] {4294967294}\r\n", false, "too long"}, /* nobody takes it: it would be kept */
+		{"* 1 FETCH (X-GM-LABELS (BODY[] {4000000000}\r\n", true, "too long"}, /* inside a list: no body */
 		{"* 1 FETCH (BODY[HEADER.FIELDS (DATE FROM)] {4000000000}\r\n", true, NULL},
 		{"* 1 FETCH (RFC822.HEADER {4000000000}\r\n", true, NULL},
 		{"* 1 FETCH (XRFC822 {4000000000}\r\n", true, "too long"},
@@ -146,8 +143,7 @@ static void test_endless_answers_end(void **state)
 	assert_non_null(strstr(filter_error(f), "line"));
 	filter_free(&f);
 	f = filter_new();
-	assert_int_equal(feed_many(f, "* 1 EXISTS and so on and so on\r\n", 3000000),
-			 -1); /* one command's text */
+	assert_int_equal(feed_many(f, "* 1 EXISTS and so on and so on\r\n", 3000000), -1); /* one command's text */
 	assert_non_null(strstr(filter_error(f), "too long"));
 	filter_free(&f);
 	f = filter_new();

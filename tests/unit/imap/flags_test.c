@@ -22,7 +22,7 @@ static void test_format(void **state)
 		{MAIL_DELETED, "", "()", "()", 0},
 		{0, "Red $label1", "(Red $label1)", "(Red $label1)", 0},
 		{MAIL_SEEN, "$MDNSent Red nonjunk $FORWARDED", "(\\Seen $MDNSent Red nonjunk $FORWARDED)",
-		 "(\\Seen Red)", 0},
+			"(\\Seen Red)", 0},
 		{0, "  a   b  ", "(a b)", "(a b)", 0},
 		{0, "a A b a", "(a b)", "(a b)", 0},
 		{0, "caf\xc3\xa9 a\"b x) {5} \\Odd 50% * q]", "()", "()", 8},
@@ -32,14 +32,13 @@ static void test_format(void **state)
 		char out[200];
 		unsigned dropped = 99;
 		struct err e = ERR_INIT;
-		assert_int_equal(flags_format(cases[i].flags, cases[i].keywords, FLAGS_GENERIC, out,
-					      sizeof(out), &dropped, &e),
-				 0);
+		assert_int_equal(
+			flags_format(cases[i].flags, cases[i].keywords, FLAGS_GENERIC, out, sizeof(out), &dropped, &e),
+			0);
 		assert_string_equal(out, cases[i].generic);
 		assert_int_equal(dropped, cases[i].dropped);
-		assert_int_equal(flags_format(cases[i].flags, cases[i].keywords, FLAGS_EXCHANGE, out,
-					      sizeof(out), NULL, &e),
-				 0);
+		assert_int_equal(
+			flags_format(cases[i].flags, cases[i].keywords, FLAGS_EXCHANGE, out, sizeof(out), NULL, &e), 0);
 		assert_string_equal(out, cases[i].exchange);
 	}
 }
@@ -70,16 +69,9 @@ static void test_parse_one(void **state)
 		const char *text;
 		unsigned flags;
 		bool keep;
-	} cases[] = {{"\\Seen", MAIL_SEEN, false},
-		     {"\\FLAGGED", MAIL_FLAGGED, false},
-		     {"\\Deleted", MAIL_DELETED, false},
-		     {"\\Recent", 0, false},
-		     {"Recent", 0, false},
-		     {"\\*", 0, false},
-		     {"\\Odd", 0, false},
-		     {"", 0, false},
-		     {"Seen", 0, true},
-		     {"$Forwarded", 0, true}};
+	} cases[] = {{"\\Seen", MAIL_SEEN, false}, {"\\FLAGGED", MAIL_FLAGGED, false},
+		{"\\Deleted", MAIL_DELETED, false}, {"\\Recent", 0, false}, {"Recent", 0, false}, {"\\*", 0, false},
+		{"\\Odd", 0, false}, {"", 0, false}, {"Seen", 0, true}, {"$Forwarded", 0, true}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		unsigned flags = 0;
 		const char *kept = flags_parse_one(cases[i].text, &flags);
@@ -142,8 +134,7 @@ static void test_dates(void **state)
 	char out[32];
 	flags_format_date(&far, out, sizeof(out));
 	assert_string_equal(out, "");
-	far = (struct mail_date){
-		.known = true, .at = 253402300799, .zone_min = 60}; /* the year 10000 there */
+	far = (struct mail_date){.known = true, .at = 253402300799, .zone_min = 60}; /* the year 10000 there */
 	flags_format_date(&far, out, sizeof(out));
 	assert_string_equal(out, "");
 }

@@ -36,10 +36,10 @@ static void test_pairs(void **state)
 		{"I\xcc\x87", "i", 1},
 		{"a\xe2\x80\x8b\xc2\xad"
 		 "b",
-		 "ab", 1}, /* invisible */
+			"ab", 1}, /* invisible */
 		{"a\xc2\xa0"
 		 "b",
-		 "a b", 1},
+			"a b", 1},
 		{"\xff", "\xef\xbf\xbd", 1},
 		{"ab", "abc", 0},
 	};

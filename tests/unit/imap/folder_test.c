@@ -27,17 +27,17 @@ static void add_line(clist *lines, const struct line *line)
 			type = MAILIMAP_MBX_LIST_FLAGS_SFLAG;
 			special = MAILIMAP_MBX_LIST_SFLAG_NOSELECT;
 		} else {
-			clist_append(flags, mailimap_mbx_list_oflag_new(MAILIMAP_MBX_LIST_OFLAG_FLAG_EXT,
-									strdup(word)));
+			clist_append(
+				flags, mailimap_mbx_list_oflag_new(MAILIMAP_MBX_LIST_OFLAG_FLAG_EXT, strdup(word)));
 		}
 	}
 	free(copy);
 	clist_append(lines, mailimap_mailbox_list_new(mailimap_mbx_list_flags_new(type, flags, special),
-						      line->separator, strdup(line->name)));
+				    line->separator, strdup(line->name)));
 }
 
-static int build(const struct line *v, size_t n, const char *root, struct namespaces *spaces,
-		 struct folder_list *out, unsigned *odd, struct err *err)
+static int build(const struct line *v, size_t n, const char *root, struct namespaces *spaces, struct folder_list *out,
+	unsigned *odd, struct err *err)
 {
 	clist *lines = clist_new();
 	struct namespaces guessed = {0};
@@ -108,8 +108,12 @@ static void test_namespaces(void **state)
 		const char *raw, *parts;
 		bool shared;
 	} cases[] = {
-		{"INBOX", "INBOX", false},          {"INBOX.a", "a", false}, {"inbox.b.c", "b|c", false},
-		{"user.bob.x", "user|bob|x", true}, {"user", "user", true},  {"public", "public", true},
+		{"INBOX", "INBOX", false},
+		{"INBOX.a", "a", false},
+		{"inbox.b.c", "b|c", false},
+		{"user.bob.x", "user|bob|x", true},
+		{"user", "user", true},
+		{"public", "public", true},
 		{"INBOXES", "INBOXES", true},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -167,9 +171,17 @@ static void test_odd_names(void **state)
 {
 	(void)state;
 	static const struct line lines[] = {
-		{"", '/', "INBOX"}, {"", '/', "Inbox"},    {"", '/', "x"},      {"Noselect", '/', "x"},
-		{"", '/', "x"},     {"", '/', ""},         {"", '/', "a\r\nb"}, {"", '/', "//"},
-		{"", '/', "a//b/"}, {"", '/', "&AC8-x/y"}, {"", '/', "\xe4"},
+		{"", '/', "INBOX"},
+		{"", '/', "Inbox"},
+		{"", '/', "x"},
+		{"Noselect", '/', "x"},
+		{"", '/', "x"},
+		{"", '/', ""},
+		{"", '/', "a\r\nb"},
+		{"", '/', "//"},
+		{"", '/', "a//b/"},
+		{"", '/', "&AC8-x/y"},
+		{"", '/', "\xe4"},
 	};
 	struct folder_list l;
 	struct err err = ERR_INIT;
@@ -250,9 +262,12 @@ static void test_caps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_prefix),     cmocka_unit_test(test_namespaces),
-		cmocka_unit_test(test_attributes), cmocka_unit_test(test_odd_names),
-		cmocka_unit_test(test_root),       cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_prefix),
+		cmocka_unit_test(test_namespaces),
+		cmocka_unit_test(test_attributes),
+		cmocka_unit_test(test_odd_names),
+		cmocka_unit_test(test_root),
+		cmocka_unit_test(test_caps),
 	};
 	return cmocka_run_group_tests_name("folder", tests, NULL, NULL);
 }

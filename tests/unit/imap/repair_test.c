@@ -47,13 +47,11 @@ static void test_disarms(void **state)
 		{"* OK[badcharset(x)]y", false, "* OK[Xadcharset(x)]y", false},
 		{"+ [BADCHARSET (x)]", false, "+ [XADCHARSET (x)]", false},
 		{"* OK [PERMANENTFLAGS ((] x", false, "* OK [XERMANENTFLAGS ((] x", false},
-		{"* OK [PERMANENTFLAGS (\\Seen \\* $a)] x", false, "* OK [XERMANENTFLAGS (\\Seen \\* $a)] x",
-		 false},
+		{"* OK [PERMANENTFLAGS (\\Seen \\* $a)] x", false, "* OK [XERMANENTFLAGS (\\Seen \\* $a)] x", false},
 		{"* OK [PERMANENTFLAGS (\"a\")] x", false, "* OK [XERMANENTFLAGS (\"a\")] x", false},
 		{"* NAMESPACE ((\"\" \"\"", false, "* XAMESPACE ((\"\" \"\"", false},
 		{"* NAMESPACE ((\"\" \"/\")) NIL NIL", false, "* NAMESPACE ((\"\" \"/\")) NIL NIL", false},
-		{"* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL", false,
-		 "* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL", false},
+		{"* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL", false, "* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL", false},
 		{"* CAPABILITY", false, "* CAPABILITY IMAP4rev1", false},
 		{"* CAPABILITY (IMAP4rev1 IDLE)", false, "* CAPABILITY  IMAP4rev1 IDLE", false},
 		{"* OK", false, "* OK -", false},
@@ -72,17 +70,14 @@ static void test_disarms(void **state)
 static void test_list(void **state)
 {
 	static const struct mended cases[] = {
-		{"* LIST (\\HasNoChildren) \"/\" \"a b\"", false, "* LIST (\\HasNoChildren) \"/\" \"a b\"",
-		 false},
-		{"* LIST (HasNoChildren Sent) \".\" INBOX", false,
-		 "* LIST (\\HasNoChildren \\Sent) \".\" \"INBOX\"", false},
+		{"* LIST (\\HasNoChildren) \"/\" \"a b\"", false, "* LIST (\\HasNoChildren) \"/\" \"a b\"", false},
+		{"* LIST (HasNoChildren Sent) \".\" INBOX", false, "* LIST (\\HasNoChildren \\Sent) \".\" \"INBOX\"",
+			false},
 		{"* LIST () \"\" a", false, "* LIST () NIL \"a\"", false},
 		{"* LIST () NIL a b c", false, "* LIST () NIL \"a b c\"", false},
 		{"* LIST () \"\\\\\" \"a\\\\b\"", false, "* LIST () \"\\\\\" \"a\\\\b\"", false},
-		{"* LIST () \"/\" \"say \"hi\" now\"", false, "* LIST () \"/\" \"say \\\"hi\\\" now\"",
-		 false},
-		{"* LIST () \"/\" \"a\" (\"CHILDINFO\" (\"SUBSCRIBED\"))", false, "* LIST () \"/\" \"a\"",
-		 false},
+		{"* LIST () \"/\" \"say \"hi\" now\"", false, "* LIST () \"/\" \"say \\\"hi\\\" now\"", false},
+		{"* LIST () \"/\" \"a\" (\"CHILDINFO\" (\"SUBSCRIBED\"))", false, "* LIST () \"/\" \"a\"", false},
 		{"* lsub (\\x) \"/\" a", false, "* LSUB (\\x) \"/\" \"a\"", false},
 		{"* LIST () \"/\" {5}", true, "* LIST () \"/\" {5}", true},
 		{"* LIST () \"/\" \"a{5}", true, "* LIST () \"/\" \"a{5}\"", false},
@@ -94,17 +89,16 @@ static void test_list(void **state)
 
 static void test_fetch(void **state)
 {
-#define DATE(in, out)                                                    \
-	{                                                                \
-		"* 1 FETCH (UID 3 INTERNALDATE " in " FLAGS ())", false, \
-			"* 1 FETCH (UID 3 " out " FLAGS ())", false      \
+#define DATE(in, out)                                                                                                \
+	{                                                                                                            \
+		"* 1 FETCH (UID 3 INTERNALDATE " in " FLAGS ())", false, "* 1 FETCH (UID 3 " out " FLAGS ())", false \
 	}
 	static const struct mended cases[] = {
 		DATE("\" 1-Jul-2003 10:52:37 +0200\"", "INTERNALDATE \" 1-Jul-2003 10:52:37 +0200\""),
 		DATE("\"01-jul-2003 10:52:37 -0930\"", "INTERNALDATE \"01-jul-2003 10:52:37 -0930\""),
 		DATE("\"1-Jul-2003 10:52:37 +0200\"", "INTERNALDATE \"01-Jul-2003 10:52:37 +0200\""),
 		DATE("\"01-Jul-2003 10:52:37\"",
-		     "INTERNALDATE \"01-Jul-2003 10:52:37 +0000\""), /* not this machine's zone */
+			"INTERNALDATE \"01-Jul-2003 10:52:37 +0000\""), /* not this machine's zone */
 		DATE("\"01-Jul-2003 10:52:37 GMT\"", "INTERNALDATE \"01-Jul-2003 10:52:37 +0000\""),
 		DATE("\"Tue, 1 Jul 2003 10:52 -0700\"", "INTERNALDATE \"01-Jul-2003 10:52:00 -0700\""),
 		DATE("\"01-Jul-03 10:52:37 +0000\"", "INTERNALDATE \"01-Jul-2003 10:52:37 +0000\""),
@@ -112,22 +106,21 @@ static void test_fetch(void **state)
 		DATE("\"\"", "XNTERNALDATE \"\""),
 		DATE("\"yesterday\"", "XNTERNALDATE \"yesterday\""),
 		DATE("\"99-Jul-2003 10:52:37 GMT\"", "XNTERNALDATE \"99-Jul-2003 10:52:37 GMT\""),
-		{"* 1 FETCH (RFC822.SIZE 5000000000 UID 2)", false,
-		 "* 1 FETCH (RFC822.SIZE 4294967295 UID 2)", false},
+		{"* 1 FETCH (RFC822.SIZE 5000000000 UID 2)", false, "* 1 FETCH (RFC822.SIZE 4294967295 UID 2)", false},
 		{"* 1 FETCH (RFC822.SIZE 4294967295)", false, "* 1 FETCH (RFC822.SIZE 4294967295)", false},
 		{"* 1 FETCH (RFC822.SIZE NIL)", false, "* 1 FETCH (XFC822.SIZE NIL)", false},
 		{"* 1 FETCH (UID 4294967297)", false, "* 1 FETCH (XID 4294967297)", false},
 		{"* 1 FETCH (FLAGS (\\Seen [Gmail] a\xc3\xa4 x{y))", false,
-		 "* 1 FETCH (FLAGS (\\Seen [Gmail_ a__ x_y))", false},
-		{"* 1 FETCH (FLAGS ((\\Seen \\Draft) x) UID 3)", false,
-		 "* 1 FETCH (FLAGS ( \\Seen \\Draft) x) UID 3)", false},
+			"* 1 FETCH (FLAGS (\\Seen [Gmail_ a__ x_y))", false},
+		{"* 1 FETCH (FLAGS ((\\Seen \\Draft) x) UID 3)", false, "* 1 FETCH (FLAGS ( \\Seen \\Draft) x) UID 3)",
+			false},
 		{"* 1 FETCH (FLAGS ((\\Seen)) UID 3)", false, "* 1 FETCH (FLAGS ( \\Seen ) UID 3)", false},
 		{"* 1 FETCH (FLAGS (\\Seen))", false, "* 1 FETCH (FLAGS (\\Seen))", false},
 		{"* 1 FETCH (FLAGS NIL UID 1)", false, "* 1 FETCH (XLAGS NIL UID 1)", false},
 		{"* 1 FETCH (FLAGS (a {5}", true, "* 1 FETCH (FLAGS (a _5}", false},
 		{"* 1 FETCH (BODY[]{5}", true, "* 1 FETCH (BODY[] {5}", true},
-		{"* 1 FETCH (X \"INTERNALDATE NIL\" Y (UID 0))", false,
-		 "* 1 FETCH (X \"INTERNALDATE NIL\" Y (UID 0))", false},
+		{"* 1 FETCH (X \"INTERNALDATE NIL\" Y (UID 0))", false, "* 1 FETCH (X \"INTERNALDATE NIL\" Y (UID 0))",
+			false},
 		{"* 1 FETCH ( )", false, NULL, false},
 	};
 
@@ -177,8 +170,10 @@ static void test_classify(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_disarms),  cmocka_unit_test(test_list),
-		cmocka_unit_test(test_fetch),    cmocka_unit_test(test_fetch_goes_on_after_a_literal),
+		cmocka_unit_test(test_disarms),
+		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_fetch),
+		cmocka_unit_test(test_fetch_goes_on_after_a_literal),
 		cmocka_unit_test(test_classify),
 	};
 

@@ -47,8 +47,7 @@ static void test_the_rfc_example(void **state)
 	assert_string_equal(buf_str(&out), "n,,n=user,r=" NONCE);
 	buf_clear(&out);
 	assert_int_equal(scram_prove(s, first, sizeof first - 1, &out, &err), 0);
-	assert_string_equal(buf_str(&out),
-			    "c=biws,r=" SERVER_NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+	assert_string_equal(buf_str(&out), "c=biws,r=" SERVER_NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
 	assert_int_equal(scram_verify(s, final, sizeof final - 1, &err), 0);
 	assert_int_equal(scram_verify(s, "v=AAriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", 46, &err), -1);
 	assert_int_equal(err.kind, ERR_PROTOCOL);
@@ -103,8 +102,12 @@ static void test_base64(void **state)
 	static const struct {
 		const char *plain, *coded;
 	} cases[] = {
-		{"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
-		{"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"\xff\xfe", "//4="},
+		{"", ""},
+		{"f", "Zg=="},
+		{"fo", "Zm8="},
+		{"foo", "Zm9v"},
+		{"foob", "Zm9vYg=="},
+		{"\xff\xfe", "//4="},
 	};
 
 	(void)state;

@@ -17,15 +17,11 @@ struct said {
 
 /* The texts of spec/exchange-online.md section 2, and those of hosts seen in public. */
 static const struct said cases[] = {
-	{"1 NO Maximum size of appendable message has been exceeded", false, ERR_TOO_BIG, -1,
-	 "MaxReceiveSize"},
-	{"1 NO Request is throttled. Suggested Backoff Time: 299961 milliseconds", false, ERR_THROTTLED,
-	 299961, ""},
-	{"1 BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds", true, ERR_THROTTLED,
-	 299961, ""},
+	{"1 NO Maximum size of appendable message has been exceeded", false, ERR_TOO_BIG, -1, "MaxReceiveSize"},
+	{"1 NO Request is throttled. Suggested Backoff Time: 299961 milliseconds", false, ERR_THROTTLED, 299961, ""},
+	{"1 BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds", true, ERR_THROTTLED, 299961, ""},
 	{"* BYE Request is throttled. Suggested Backoff Time: 1 milliseconds", false, ERR_THROTTLED, 1, ""},
-	{"1 NO [UNAVAILABLE] Request is throttled. Suggested Backoff Time: 5 seconds", false, ERR_THROTTLED,
-	 5000, ""},
+	{"1 NO [UNAVAILABLE] Request is throttled. Suggested Backoff Time: 5 seconds", false, ERR_THROTTLED, 5000, ""},
 	{"1 BAD User is authenticated but not connected.", false, ERR_BUSY, -1, "FullAccess"},
 	{"1 BAD User is authenticated but not connected.", true, ERR_BUSY, -1, "FullAccess"},
 	{"1 BAD Command Argument Error. 11", false, ERR_MESSAGE, -1, "10,000"},
@@ -50,16 +46,14 @@ static const struct said cases[] = {
 	{"1 NO [SERVERBUG] x", false, ERR_PROTOCOL, -1, ""},
 	{"1 NO [SERVERBUG] x", true, ERR_BUSY, -1, ""},
 	{"1 NO [INUSE] x", false, ERR_BUSY, -1, ""},
-	{"1 NO [LIMIT] Maximum number of connections from user+IP exceeded", true, ERR_BUSY, -1,
-	 "connections"},
+	{"1 NO [LIMIT] Maximum number of connections from user+IP exceeded", true, ERR_BUSY, -1, "connections"},
 	{"1 NO [LIMIT] too many flags", false, ERR_PROTOCOL, -1, ""},
 	{"* BYE [ALERT] Too many simultaneous connections. (Failure)", false, ERR_BUSY, -1, "Gmail"},
 	{"1 NO [THROTTLED] try again in 30 seconds", false, ERR_THROTTLED, 30000, ""},
 	{"* BYE Account exceeded command or bandwidth limits. x", false, ERR_THROTTLED, -1, "24 hours"},
 	{"1 NO [AUTHENTICATIONFAILED] Too many failed login attempts", true, ERR_BANNED, -1, "shut out"},
 	{"1 NO Your IP has been temporarily blocked", true, ERR_BANNED, -1, "shut out"},
-	{"1 NO [ALERT] Application-specific password required: https://x", true, ERR_CREDENTIALS, -1,
-	 "app password"},
+	{"1 NO [ALERT] Application-specific password required: https://x", true, ERR_CREDENTIALS, -1, "app password"},
 	{"1 NO [WEBALERT https://x] Web login required.", true, ERR_CREDENTIALS, -1, "browser"},
 	{"1 NO [ALERT] Your account is not enabled for IMAP use.", true, ERR_RIGHTS, -1, "switch IMAP on"},
 	{"1 NO LOGIN failed.", true, ERR_CREDENTIALS, -1, ""},
@@ -80,9 +74,9 @@ static void test_table(void **state)
 		assert_true(repair_parse_status(cases[i].line, strlen(cases[i].line), &said));
 		assert_int_equal(session_reply_explain(&said, cases[i].signing_in, "doing it", &err), -1);
 		if (err.kind != cases[i].kind || err.retry_after_ms != cases[i].wait_ms ||
-		    !strstr(err.hint, cases[i].hint))
+			!strstr(err.hint, cases[i].hint))
 			fail_msg("%s: %s, %lld, %s", cases[i].line, err_kind_name(err.kind),
-				 (long long)err.retry_after_ms, err.hint);
+				(long long)err.retry_after_ms, err.hint);
 		assert_string_equal(err.text, "doing it");
 		assert_string_equal(err.server, said.all);
 	}
@@ -95,8 +89,8 @@ static void test_wait(void **state)
 	assert_int_equal(session_reply_wait_ms("try again in 2 minutes"), 120000);
 	assert_int_equal(session_reply_wait_ms("Retry after 5"), 5000);
 	assert_int_equal(session_reply_wait_ms("Backoff Time: soon"), -1);
-	assert_int_equal(session_reply_wait_ms("Backoff Time: 99999999999999999999 milliseconds"),
-			 86400000); /* a day at most */
+	assert_int_equal(
+		session_reply_wait_ms("Backoff Time: 99999999999999999999 milliseconds"), 86400000); /* a day at most */
 	assert_int_equal(session_reply_wait_ms("try again later"), -1);
 	assert_int_equal(session_reply_wait_ms(""), -1);
 }

@@ -73,15 +73,15 @@ static void test_signs_in_and_pipelines(void **state)
 
 	(void)state;
 	assert_int_equal(open_with(&f,
-				   SIGNED_IN "2 OK one\r\n\r\n* XFOO {3}\r\nabc\r\n3 NO [OVERQUOTA] two\r\n4 "
-					     "OK [APPENDUID 7 9] three\r\n",
-				   login),
-			 0);
+				 SIGNED_IN "2 OK one\r\n\r\n* XFOO {3}\r\nabc\r\n3 NO [OVERQUOTA] two\r\n4 "
+					   "OK [APPENDUID 7 9] three\r\n",
+				 login),
+		0);
 	assert_true(conn_has_capability(f.c, "x-gm-ext-1"));
 	assert_int_equal(conn_facts(f.c)->quirks, QUIRK_GMAIL);
 	assert_int_equal(session_send(f.c, &a, &f.err, "A %s", "x") | session_send(f.c, &b, &f.err, "B") |
 				 session_send(f.c, &c, &f.err, "C"),
-			 0);
+		0);
 	assert_int_equal(session_receive(f.c, a, &reply, &f.err), 0);
 	assert_int_equal(reply, REPLY_OK);
 	assert_false(session_appenduid(f.c, &validity, &uid));
@@ -113,10 +113,10 @@ static void test_literals(void **state)
 
 	(void)state;
 	assert_int_equal(open_with(&f,
-				   SIGNED_IN "* 5 EXISTS\r\n* X {4}\r\n+ n\r\n\r\n+ go ahead\r\n2 OK "
-					     "done\r\n3 NO [TRYCREATE] no\r\n",
-				   login),
-			 0);
+				 SIGNED_IN "* 5 EXISTS\r\n* X {4}\r\n+ n\r\n\r\n+ go ahead\r\n2 OK "
+					   "done\r\n3 NO [TRYCREATE] no\r\n",
+				 login),
+		0);
 	assert_int_equal(session_send(f.c, &tag, &f.err, "APPEND \"x\" {3}"), 0);
 	assert_int_equal(session_continuation(f.c, tag, &reply, &f.err), 0);
 	assert_string_equal(session_challenge(f.c), "go ahead");
@@ -127,8 +127,8 @@ static void test_literals(void **state)
 	assert_int_equal(session_continuation(f.c, tag, &reply, &f.err), 1);
 	assert_int_equal(reply, REPLY_NO);
 	assert_string_equal(session_code(f.c), "TRYCREATE");
-	assert_string_equal(heard(&f, text, sizeof text),
-			    "1 LOGIN \"joe\" \"pw\\\"x\"|2 APPEND \"x\" {3}|abc|3 APPEND \"y\" {3}|");
+	assert_string_equal(
+		heard(&f, text, sizeof text), "1 LOGIN \"joe\" \"pw\\\"x\"|2 APPEND \"x\" {3}|abc|3 APPEND \"y\" {3}|");
 	close_all(&f);
 }
 
@@ -144,13 +144,11 @@ static void test_answers(void **state)
 	} cases[] = {
 		{"2 OK\r\n", 0, REPLY_OK, ERR_NONE, -1},
 		{"2 BAD\r\n", 0, REPLY_BAD, ERR_NONE, -1},
-		{"2 BAD Request is throttled. Suggested Backoff Time: 7 milliseconds\r\n", 0, REPLY_BAD,
-		 ERR_NONE, -1},
+		{"2 BAD Request is throttled. Suggested Backoff Time: 7 milliseconds\r\n", 0, REPLY_BAD, ERR_NONE, -1},
 		{"2 OK [ALERT]\r\n", 0, REPLY_OK, ERR_NONE, -1},
-		{"* OK [BADCHARSET (x)] y\r\n* OK [PERMANENTFLAGS ((] z\r\n2 OK fine\r\n", 0, REPLY_OK,
-		 ERR_NONE, -1},
-		{"* 1 FETCH (FLAGS (\\Seen) EMAILID (abc) X {2}\r\nhi UID 3)\r\n2 OK fine\r\n", 0, REPLY_OK,
-		 ERR_NONE, -1},
+		{"* OK [BADCHARSET (x)] y\r\n* OK [PERMANENTFLAGS ((] z\r\n2 OK fine\r\n", 0, REPLY_OK, ERR_NONE, -1},
+		{"* 1 FETCH (FLAGS (\\Seen) EMAILID (abc) X {2}\r\nhi UID 3)\r\n2 OK fine\r\n", 0, REPLY_OK, ERR_NONE,
+			-1},
 		{"", -1, 0, ERR_LOST, -1},
 		{"2 O", -1, 0, ERR_LOST, -1},
 		{"3 OK another\r\n", -1, 0, ERR_PROTOCOL, -1},
@@ -161,8 +159,7 @@ static void test_answers(void **state)
 		{"* BYE Autologout\r\n", -1, 0, ERR_LOST, -1},
 		{"* BYE Mailbox is full\r\n", -1, 0, ERR_LOST, -1}, /* no reason to leave */
 		{"* BYE [UNAVAILABLE] x\r\n", -1, 0, ERR_BUSY, -1},
-		{"* BYE Request is throttled. Suggested Backoff Time: 7 milliseconds\r\n", -1, 0,
-		 ERR_THROTTLED, 7},
+		{"* BYE Request is throttled. Suggested Backoff Time: 7 milliseconds\r\n", -1, 0, ERR_THROTTLED, 7},
 		{"* NO Too many connections\r\n", -1, 0, ERR_BUSY, -1},
 		{"* NO [ALERT] your password expired soon\r\n", -1, 0, ERR_LOST, -1},
 	};
@@ -178,9 +175,9 @@ static void test_answers(void **state)
 		assert_int_equal(session_send(f.c, &tag, &f.err, "NOOP"), 0);
 		int rc = session_receive(f.c, tag, &reply, &f.err);
 		if (rc != cases[i].rc || f.err.kind != cases[i].kind || (!rc && reply != cases[i].reply) ||
-		    f.err.retry_after_ms != cases[i].wait_ms || conn_is_dead(f.c) != (rc < 0))
+			f.err.retry_after_ms != cases[i].wait_ms || conn_is_dead(f.c) != (rc < 0))
 			fail_msg("%s: %d, %d, %s, %lld", cases[i].says, rc, reply, err_kind_name(f.err.kind),
-				 (long long)f.err.retry_after_ms);
+				(long long)f.err.retry_after_ms);
 		close_all(&f);
 	}
 }
@@ -197,48 +194,45 @@ static void test_opening(void **state)
 	} cases[] = {
 		{"", TLS_NONE, AUTH_ANY, CONN_GREETING, ERR_LOST, ""},
 		{"* BYE Too many connections from your IP\r\n", TLS_NONE, AUTH_ANY, CONN_GREETING, ERR_BUSY,
-		 "Too many"},
+			"Too many"},
 		{"* BYE\r\n", TLS_NONE, AUTH_ANY, CONN_GREETING, ERR_LOST, ""},
 		{"SSH-2.0-OpenSSH\r\n", TLS_NONE, AUTH_ANY, CONN_GREETING, ERR_PROTOCOL, "SSH-2.0"},
 		{"* OK [BADCHARSET (x)]\r\n", TLS_NONE, AUTH_ANY, CONN_CAPABILITY, ERR_LOST, ""},
 		{"* PREAUTH hello\r\n", TLS_NONE, AUTH_ANY, CONN_GREETING, ERR_RIGHTS, ""},
 		{"* PREAUTH hello\r\n", TLS_STARTTLS, AUTH_ANY, CONN_GREETING, ERR_TLS, ""},
-		{GREETING, TLS_STARTTLS, AUTH_ANY, CONN_TLS, ERR_TLS,
-		 ""}, /* not offered: never goes on in the clear */
-		{"* OK [CAPABILITY IMAP4rev1 STARTTLS] x\r\n1 NO not now\r\n", TLS_STARTTLS, AUTH_ANY,
-		 CONN_TLS, ERR_TLS, "not now"},
+		{GREETING, TLS_STARTTLS, AUTH_ANY, CONN_TLS, ERR_TLS, ""}, /* not offered: never goes on in the clear */
+		{"* OK [CAPABILITY IMAP4rev1 STARTTLS] x\r\n1 NO not now\r\n", TLS_STARTTLS, AUTH_ANY, CONN_TLS,
+			ERR_TLS, "not now"},
 		{"* OK [CAPABILITY IMAP4rev1 STARTTLS] x\r\n1 OK go\r\n* CAPABILITY IMAP4rev1 AUTH=EVIL\r\n",
-		 TLS_STARTTLS, AUTH_ANY, CONN_TLS, ERR_TLS, ""},
-		{GREETING "1 NO [AUTHENTICATIONFAILED] wrong\r\n", TLS_NONE, AUTH_ANY, CONN_SIGN_IN,
-		 ERR_CREDENTIALS, "wrong"},
+			TLS_STARTTLS, AUTH_ANY, CONN_TLS, ERR_TLS, ""},
+		{GREETING "1 NO [AUTHENTICATIONFAILED] wrong\r\n", TLS_NONE, AUTH_ANY, CONN_SIGN_IN, ERR_CREDENTIALS,
+			"wrong"},
 		{GREETING "1 NO nope\r\n", TLS_NONE, AUTH_ANY, CONN_SIGN_IN, ERR_CREDENTIALS, "nope"},
-		{GREETING "* BYE Too many failed logins\r\n", TLS_NONE, AUTH_ANY, CONN_SIGN_IN, ERR_BANNED,
-		 "failed"},
+		{GREETING "* BYE Too many failed logins\r\n", TLS_NONE, AUTH_ANY, CONN_SIGN_IN, ERR_BANNED, "failed"},
 		{GREETING, TLS_NONE, AUTH_ANY, CONN_SIGN_IN, ERR_LOST, ""},
-		{GREETING "1 BAD User is authenticated but not connected.\r\n", TLS_NONE, AUTH_ANY,
-		 CONN_SIGN_IN, ERR_BUSY, "not connected"},
-		{GREETING "+ eyJzdGF0dXMiOiI0MDEifQ==\r\n1 NO AUTHENTICATE failed.\r\n", TLS_NONE,
-		 AUTH_XOAUTH2, CONN_SIGN_IN, ERR_CREDENTIALS,
-		 "AUTHENTICATE failed."}, /* without SASL-IR the first "+" is the prompt */
+		{GREETING "1 BAD User is authenticated but not connected.\r\n", TLS_NONE, AUTH_ANY, CONN_SIGN_IN,
+			ERR_BUSY, "not connected"},
+		{GREETING "+ eyJzdGF0dXMiOiI0MDEifQ==\r\n1 NO AUTHENTICATE failed.\r\n", TLS_NONE, AUTH_XOAUTH2,
+			CONN_SIGN_IN, ERR_CREDENTIALS,
+			"AUTHENTICATE failed."}, /* without SASL-IR the first "+" is the prompt */
 		{"* OK [CAPABILITY IMAP4rev1 SASL-IR] x\r\n+ eyJzdGF0dXMiOiI0MDEifQ==\r\n1 NO AUTHENTICATE "
 		 "failed.\r\n",
-		 TLS_NONE, AUTH_XOAUTH2, CONN_SIGN_IN, ERR_CREDENTIALS,
-		 "{\"status\":\"401\"} AUTHENTICATE failed."},
-		{"* OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256] x\r\n+\r\n+ bm9uc2Vuc2U=\r\n", TLS_NONE,
-		 AUTH_ANY, CONN_SIGN_IN, ERR_PROTOCOL, ""},
-		{"* OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256] x\r\n1 OK come in, no proof needed\r\n",
-		 TLS_NONE, AUTH_ANY, CONN_SIGN_IN, ERR_PROTOCOL, ""},
+			TLS_NONE, AUTH_XOAUTH2, CONN_SIGN_IN, ERR_CREDENTIALS,
+			"{\"status\":\"401\"} AUTHENTICATE failed."},
+		{"* OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256] x\r\n+\r\n+ bm9uc2Vuc2U=\r\n", TLS_NONE, AUTH_ANY,
+			CONN_SIGN_IN, ERR_PROTOCOL, ""},
+		{"* OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256] x\r\n1 OK come in, no proof needed\r\n", TLS_NONE,
+			AUTH_ANY, CONN_SIGN_IN, ERR_PROTOCOL, ""},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct far f;
-		int rc = open_with(&f, cases[i].says,
-				   (struct conn_conf){.tls = cases[i].tls, .auth = cases[i].auth});
+		int rc = open_with(&f, cases[i].says, (struct conn_conf){.tls = cases[i].tls, .auth = cases[i].auth});
 		if (!rc || f.err.kind != cases[i].kind || f.step != cases[i].step ||
-		    !strstr(f.err.server, cases[i].server))
+			!strstr(f.err.server, cases[i].server))
 			fail_msg("case %zu: %d at %s, %s: %s (%s)", i, rc, conn_step_name(f.step),
-				 err_kind_name(f.err.kind), f.err.text, f.err.server);
+				err_kind_name(f.err.kind), f.err.text, f.err.server);
 		assert_null(f.c);
 		close_all(&f);
 	}
@@ -252,22 +246,22 @@ static void test_what_is_sent_to_sign_in(void **state)
 		const char *sent;
 	} cases[] = {
 		{"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\r\n1 OK\r\n", "u", "p", "z", AUTH_PLAIN,
-		 "1 AUTHENTICATE PLAIN egB1AHA=|2 CAPABILITY|"},
+			"1 AUTHENTICATE PLAIN egB1AHA=|2 CAPABILITY|"},
 		{"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] x\r\n+ \r\n1 OK\r\n", "u", "p", NULL, AUTH_PLAIN,
-		 "1 AUTHENTICATE PLAIN|AHUAcA==|2 CAPABILITY|"},
+			"1 AUTHENTICATE PLAIN|AHUAcA==|2 CAPABILITY|"},
 		{"* OK [CAPABILITY IMAP4rev1 AUTH=LOGIN LOGINDISABLED] x\r\n+ VXNlcg==\r\n+ UGFzcw==\r\n1 "
 		 "OK\r\n",
-		 "u", "p", NULL, AUTH_ANY, "1 AUTHENTICATE LOGIN|dQ==|cA==|2 CAPABILITY|"},
+			"u", "p", NULL, AUTH_ANY, "1 AUTHENTICATE LOGIN|dQ==|cA==|2 CAPABILITY|"},
 		{"* OK [CAPABILITY IMAP4rev1 SASL-IR] x\r\n1 OK\r\n", "u", "T", NULL, AUTH_XOAUTH2,
-		 "1 AUTHENTICATE XOAUTH2 dXNlcj11AWF1dGg9QmVhcmVyIFQBAQ==|2 CAPABILITY|"},
+			"1 AUTHENTICATE XOAUTH2 dXNlcj11AWF1dGg9QmVhcmVyIFQBAQ==|2 CAPABILITY|"},
 		/* a line end in a password is no command of its own */
 		{"* OK [CAPABILITY IMAP4rev1] x\r\n+ \r\n1 OK\r\n", "u", "p\r\n9 DELETE x", NULL, AUTH_LOGIN,
-		 "1 LOGIN \"u\" {13}|p|9 DELETE x|2 CAPABILITY|"},
-		{"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\r\n1 OK\r\n", "\xc3\xbc", "p", NULL,
-		 AUTH_LOGIN, "1 AUTHENTICATE PLAIN AMO8AHA=|2 CAPABILITY|"},
+			"1 LOGIN \"u\" {13}|p|9 DELETE x|2 CAPABILITY|"},
+		{"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\r\n1 OK\r\n", "\xc3\xbc", "p", NULL, AUTH_LOGIN,
+			"1 AUTHENTICATE PLAIN AMO8AHA=|2 CAPABILITY|"},
 		/* ID only when it is offered after the sign-in */
-		{"* OK [CAPABILITY IMAP4rev1 ID] x\r\n1 OK [CAPABILITY IMAP4rev1 ID] in\r\n", "u", "p", NULL,
-		 AUTH_ANY, "1 LOGIN \"u\" \"p\"|2 ID (\"name\" \"nightferry\")|"},
+		{"* OK [CAPABILITY IMAP4rev1 ID] x\r\n1 OK [CAPABILITY IMAP4rev1 ID] in\r\n", "u", "p", NULL, AUTH_ANY,
+			"1 LOGIN \"u\" \"p\"|2 ID (\"name\" \"nightferry\")|"},
 	};
 
 	(void)state;
@@ -276,11 +270,11 @@ static void test_what_is_sent_to_sign_in(void **state)
 		char text[500];
 		struct secret *secret = secret_new(cases[i].secret, strlen(cases[i].secret));
 		open_with(&f, cases[i].says,
-			  (struct conn_conf){.tls = TLS_NONE,
-					     .auth = cases[i].auth,
-					     .user = cases[i].user,
-					     .authzid = cases[i].authzid,
-					     .secret = secret});
+			(struct conn_conf){.tls = TLS_NONE,
+				.auth = cases[i].auth,
+				.user = cases[i].user,
+				.authzid = cases[i].authzid,
+				.secret = secret});
 		assert_string_equal(heard(&f, text, sizeof text), cases[i].sent);
 		close_all(&f);
 		secret_free(&secret);
@@ -294,9 +288,8 @@ static void test_a_password_with_nul_is_refused(void **state)
 	char text[100];
 
 	(void)state;
-	assert_int_equal(open_with(&f, GREETING,
-				   (struct conn_conf){.tls = TLS_NONE, .auth = AUTH_LOGIN, .secret = secret}),
-			 -1);
+	assert_int_equal(
+		open_with(&f, GREETING, (struct conn_conf){.tls = TLS_NONE, .auth = AUTH_LOGIN, .secret = secret}), -1);
 	assert_int_equal(f.err.kind, ERR_CREDENTIALS);
 	assert_string_equal(heard(&f, text, sizeof text), "");
 	close_all(&f);

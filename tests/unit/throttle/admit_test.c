@@ -83,17 +83,17 @@ static void finish(struct rig *r, struct job *j)
 {
 	static const enum dimension dims[] = {DIM_REQUESTS, DIM_BYTES, DIM_IN_FLIGHT, DIM_NONE};
 	struct throttle_hint hint = {.dimension = dims[pick(4)],
-				     .retry_after_ms = pick(3) ? pick(20000) : -1,
-				     .scope_name = pick(8) ? NULL : "root",
-				     .words = "x"};
+		.retry_after_ms = pick(3) ? pick(20000) : -1,
+		.scope_name = pick(8) ? NULL : "root",
+		.words = "x"};
 	int64_t what = pick(100);
 	enum verdict v = what < 90   ? VERDICT_OK
 			 : what < 93 ? VERDICT_REFUSED
 			 : what < 96 ? VERDICT_LOST
 				     : VERDICT_FAILED;
 	j->state = IDLE;
-	admit_leave(&r->a, r->now, &j->p, v, v == VERDICT_REFUSED && pick(4) ? &hint : NULL,
-		    j->w.demand.bytes, (unsigned)pick(500));
+	admit_leave(&r->a, r->now, &j->p, v, v == VERDICT_REFUSED && pick(4) ? &hint : NULL, j->w.demand.bytes,
+		(unsigned)pick(500));
 	collect(r);
 }
 
@@ -120,8 +120,7 @@ static void step(struct rig *r, bool more)
 	if (more && j->state == IDLE) {
 		j->leaf = r->leaf[pick(LEAVES)];
 		j->w.demand = (struct demand){
-			.bytes = (uint64_t)pick((int64_t)r->limits.bytes / (pick(9) ? 20 : 2)),
-			.requests = 1};
+			.bytes = (uint64_t)pick((int64_t)r->limits.bytes / (pick(9) ? 20 : 2)), .requests = 1};
 		j->since_ms = r->now;
 		j->order = ++r->order;
 		j->state = WAITS;
@@ -171,12 +170,11 @@ static void test_random_schedules(void **state)
 		srand(seed);
 		memset(&r, 0, sizeof r);
 		r.limits = (struct scope_limits){.requests = 3 + (uint64_t)pick(200),
-						 .requests_window_ms = 1000 + (uint64_t)pick(60000),
-						 .bytes = 1000 + (uint64_t)pick(1000000),
-						 .bytes_window_ms = 1000 + (uint64_t)pick(60000),
-						 .in_flight = 1 + (unsigned)pick(5)};
-		struct scope_limits root = {.in_flight = 2 + (unsigned)pick(6),
-					    .bytes_per_s = pick(2) ? 100000 : 0};
+			.requests_window_ms = 1000 + (uint64_t)pick(60000),
+			.bytes = 1000 + (uint64_t)pick(1000000),
+			.bytes_window_ms = 1000 + (uint64_t)pick(60000),
+			.in_flight = 1 + (unsigned)pick(5)};
+		struct scope_limits root = {.in_flight = 2 + (unsigned)pick(6), .bytes_per_s = pick(2) ? 100000 : 0};
 		admit_init(&r.a);
 		r.root = admit_open(&r.a, 0, NULL, "root", &root);
 		for (int i = 0; i < LEAVES; i++) {
@@ -235,8 +233,7 @@ static void test_fair_between_leaves(void **state)
 				j->leaf = leaf[i < 3 ? 0 : 1];
 				j->since_ms = now;
 				j->state = WAITS;
-				j->w.demand =
-					(struct demand){.bytes = i < 3 ? 8000000 : 200000, .requests = 1};
+				j->w.demand = (struct demand){.bytes = i < 3 ? 8000000 : 200000, .requests = 1};
 				admit_enter(&a, now, j->leaf, &j->w, &j->p);
 			}
 		}

@@ -40,8 +40,7 @@ static void test_clock_jumps(void **state)
 	assert_int_equal(daily_budget_left(&b, z, noon - 86400), 0); /* a day back: not given again */
 	assert_int_equal(daily_budget_left(&b, z, noon), 0);
 	daily_budget_turn(
-		&b, z,
-		noon + 86400 * 400); /* a year ahead by mistake, and back: it does not block for a year */
+		&b, z, noon + 86400 * 400); /* a year ahead by mistake, and back: it does not block for a year */
 	daily_budget_spend(&b, z, noon + 86400 * 400, 100);
 	assert_int_equal(daily_budget_parked_until(&b, z, noon, 1), noon + 43200);
 	zone_free(&z);

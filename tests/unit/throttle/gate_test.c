@@ -107,8 +107,7 @@ static void test_hint_names_an_ancestor(void **state)
 	struct scope_view v;
 	rig_up(&r, NULL, NULL);
 	assert_int_equal(gate_enter(r.g, &one, &p, &err), 0);
-	gate_leave(&p, VERDICT_REFUSED,
-		   &(struct throttle_hint){.scope_name = "tenant", .retry_after_ms = 5000}, 0, 5);
+	gate_leave(&p, VERDICT_REFUSED, &(struct throttle_hint){.scope_name = "tenant", .retry_after_ms = 5000}, 0, 5);
 	scope_look(r.box, &v);
 	assert_false(v.fenced);
 	scope_look(r.tenant, &v);
@@ -295,10 +294,8 @@ static void test_crowd(void **state)
 	for (int i = 0; i < CROWD; i++) {
 		char name[8] = {'m', (char)('a' + i / 3)};
 		leaf[i] = scope_open(r.t, r.tenant, name, &(struct scope_limits){.in_flight = 2});
-		m[i] = (struct member){.g = gate_new(leaf[i], r.stop),
-				       .seed = (unsigned)i,
-				       .inside = &inside,
-				       .most = &most};
+		m[i] = (struct member){
+			.g = gate_new(leaf[i], r.stop), .seed = (unsigned)i, .inside = &inside, .most = &most};
 	}
 	for (int i = 0; i < CROWD; i++)
 		pthread_create(&th[i], NULL, crowd_thread, &m[i]);
@@ -323,13 +320,12 @@ static void test_hot_path_is_cheap(void **state)
 	(void)state;
 	struct rig r;
 	struct err err = ERR_INIT;
-	rig_up(&r,
-	       &(struct scope_limits){.requests = 100000000, .requests_window_ms = 60000, .in_flight = 100},
-	       &(struct scope_limits){.bytes = (uint64_t)1 << 50,
-				      .bytes_window_ms = 300000,
-				      .requests = 100000000,
-				      .requests_window_ms = 600000,
-				      .in_flight = 4});
+	rig_up(&r, &(struct scope_limits){.requests = 100000000, .requests_window_ms = 60000, .in_flight = 100},
+		&(struct scope_limits){.bytes = (uint64_t)1 << 50,
+			.bytes_window_ms = 300000,
+			.requests = 100000000,
+			.requests_window_ms = 600000,
+			.in_flight = 4});
 	int64_t before = cpu_us();
 	const int n = 100000;
 	for (int i = 0; i < n; i++) {
@@ -346,10 +342,14 @@ static void test_hot_path_is_cheap(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_enter_and_leave),          cmocka_unit_test(test_fence_and_patience),
-		cmocka_unit_test(test_hint_names_an_ancestor),   cmocka_unit_test(test_stop_ends_a_wait),
-		cmocka_unit_test(test_leave_wakes_the_next),     cmocka_unit_test(test_limits_and_time_wake),
-		cmocka_unit_test(test_reopened_scope_remembers), cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_enter_and_leave),
+		cmocka_unit_test(test_fence_and_patience),
+		cmocka_unit_test(test_hint_names_an_ancestor),
+		cmocka_unit_test(test_stop_ends_a_wait),
+		cmocka_unit_test(test_leave_wakes_the_next),
+		cmocka_unit_test(test_limits_and_time_wake),
+		cmocka_unit_test(test_reopened_scope_remembers),
+		cmocka_unit_test(test_crowd),
 		cmocka_unit_test(test_hot_path_is_cheap),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,11 +58,10 @@ static const struct row rows[] = {
 	{"Asia/Karachi", "Mon-Fri 20:00-06:00;Sat,Sun", "", "2026-11-23 19:59", 0, "2026-11-23 20:00"},
 	{"Asia/Karachi", "Mon-Fri 20:00-06:00;Sat,Sun", "", "2026-11-23 20:00", 100, "2026-11-24 06:00"},
 	{"Asia/Karachi", "Mon-Fri 20:00-06:00;Sat,Sun", "", "2026-11-23 05:59", 0,
-	 "2026-11-23 20:00"}, /* Sunday's ended at midnight */
+		"2026-11-23 20:00"}, /* Sunday's ended at midnight */
 	{"Asia/Karachi", "Mon-Fri 20:00-06:00;Sat,Sun", "", "2026-11-27 21:00", 100,
-	 "2026-11-30 00:00"}, /* Friday into the weekend */
-	{"Asia/Karachi", "Fri 20:00-06:00", "", "2026-11-28 03:00", 100,
-	 "2026-11-28 06:00"}, /* belongs to Friday */
+		"2026-11-30 00:00"}, /* Friday into the weekend */
+	{"Asia/Karachi", "Fri 20:00-06:00", "", "2026-11-28 03:00", 100, "2026-11-28 06:00"}, /* belongs to Friday */
 	{"Asia/Karachi", "Fri 20:00-06:00", "2026-11-27", "2026-11-28 03:00", 0, "2026-12-04 20:00"},
 	{"Asia/Karachi", "Fri 20:00-06:00", "2026-11-28", "2026-11-28 03:00", 100, "2026-11-28 06:00"},
 	{"UTC", "daily 08:00-18:00 25%;daily 18:00-08:00", "", "2026-11-23 12:00", 25, "2026-11-23 18:00"},
@@ -73,8 +72,7 @@ static const struct row rows[] = {
 	{"UTC", "", "2026-12-24..2026-12-26", "2026-11-23 09:00", 100, "2026-12-24"},
 	{"UTC", "", "2026-12-24..2027-06-30", "2026-12-25 09:00", 0, "2027-07-01"},
 	{"UTC", "Fri-Mon 00:00-24:00", "", "2026-11-23 23:59", 100, "2026-11-24"},
-	{"Europe/Berlin", "daily 02:15-02:45", "", "2026-03-29 01:00", 0,
-	 "2026-03-30 02:15"}, /* skipped that night */
+	{"Europe/Berlin", "daily 02:15-02:45", "", "2026-03-29 01:00", 0, "2026-03-30 02:15"}, /* skipped that night */
 	{"Europe/Berlin", "Sat 22:00-02:30", "", "2026-03-28 23:00", 100, "2026-03-29 03:00"},
 	{"Europe/Berlin", "Sat 22:00-06:00", "", "2026-10-24 23:00", 100, "2026-10-25 06:00"},
 	{"America/New_York", "monday 9:00-17:00", "", "2026-11-23 09:00", 100, "2026-11-23 17:00"},
@@ -89,11 +87,10 @@ static void test_rows(void **state)
 		assert_non_null(s);
 		int64_t at = moment(r->zone, r->at);
 		int percent = (int)(schedule_is_open(s, at) * 100 + 0.5);
-		int64_t next = schedule_next_change(s, at),
-			want = r->next ? moment(r->zone, r->next) : SCHEDULE_NEVER;
+		int64_t next = schedule_next_change(s, at), want = r->next ? moment(r->zone, r->next) : SCHEDULE_NEVER;
 		if (percent != r->percent || next != want)
-			fail_msg("row %zu: %d %%, next %lld; wanted %lld", i, percent, (long long)next,
-				 (long long)want);
+			fail_msg(
+				"row %zu: %d %%, next %lld; wanted %lld", i, percent, (long long)next, (long long)want);
 		schedule_free(&s);
 	}
 }
@@ -101,21 +98,9 @@ static void test_rows(void **state)
 static void test_what_is_refused(void **state)
 {
 	(void)state;
-	static const char *const windows[] = {"Mo 10:00-11:00",
-					      "Mon 10-11",
-					      "Mon 25:00-26:00",
-					      "Mon 10:60-11:00",
-					      "Mon-",
-					      "10:00-11:00 0%",
-					      "10:00-11:00 101%",
-					      "10:00-11:00 Mon",
-					      "Mon Tue",
-					      "24:00-06:00",
-					      " ",
-					      "Mon 10:00-11:00-12:00",
-					      "Mon,",
-					      "20:00-06:00 50",
-					      "1%1%"};
+	static const char *const windows[] = {"Mo 10:00-11:00", "Mon 10-11", "Mon 25:00-26:00", "Mon 10:60-11:00",
+		"Mon-", "10:00-11:00 0%", "10:00-11:00 101%", "10:00-11:00 Mon", "Mon Tue", "24:00-06:00", " ",
+		"Mon 10:00-11:00-12:00", "Mon,", "20:00-06:00 50", "1%1%"};
 	for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
 		if (make("UTC", windows[i], ""))
 			fail_msg("“%s” was taken", windows[i]);
@@ -158,12 +143,8 @@ static void test_bounds(void **state)
 static void test_random_schedules(void **state)
 {
 	(void)state;
-	static const char *const zones[] = {"UTC",
-					    "Asia/Karachi",
-					    "Europe/Berlin",
-					    "America/New_York",
-					    "Australia/Lord_Howe",
-					    "Africa/Casablanca"};
+	static const char *const zones[] = {
+		"UTC", "Asia/Karachi", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"};
 	static const char *const days[] = {"Mon-Fri", "Sat,Sun", "daily", "Fri-Mon", "Wed", "Tue,Thu-Sat"};
 	srand(3);
 	for (int round = 0; round < 300; round++) {
@@ -171,10 +152,9 @@ static void test_random_schedules(void **state)
 		size_t n = 0;
 		for (int k = 1 + rand() % 4; k > 0; k--)
 			n += (size_t)snprintf(text + n, sizeof text - n, "%s %02d:%02d-%02d:%02d %d%%;",
-					      days[rand() % 6], rand() % 24, rand() % 4 * 15, rand() % 24,
-					      rand() % 60, 1 + rand() % 100);
-		struct schedule *s =
-			make(zones[rand() % 6], text, rand() % 2 ? "2026-12-24..2026-12-26" : "");
+				days[rand() % 6], rand() % 24, rand() % 4 * 15, rand() % 24, rand() % 60,
+				1 + rand() % 100);
+		struct schedule *s = make(zones[rand() % 6], text, rand() % 2 ? "2026-12-24..2026-12-26" : "");
 		assert_non_null(s);
 		int64_t at = 1790000000 + rand() % 31536000;
 		for (int k = 0; k < 12; k++) {
@@ -187,8 +167,7 @@ static void test_random_schedules(void **state)
 			assert_true(schedule_is_open(s, next - 1) == now);
 			for (int j = 0; j < 30; j++)
 				assert_true(schedule_is_open(s, at + (int64_t)((double)rand() / RAND_MAX *
-									       (double)(next - at - 1))) ==
-					    now);
+									       (double)(next - at - 1))) == now);
 			at = rand() % 3 ? next : 1790000000 + rand() % 31536000;
 		}
 		schedule_free(&s);

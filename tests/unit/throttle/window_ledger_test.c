@@ -18,8 +18,7 @@ static void test_fits_until_full_and_again_after_the_window(void **state)
 		assert_true(ledger_fits(&l, now, 100, 100));
 		ledger_hold(&l, 100);
 		assert_false(ledger_fits(&l, now, 1, 100));
-		assert_true(ledger_fits_at(&l, now, 1, 100) ==
-			    LEDGER_NEVER); /* in flight: for as long as it takes */
+		assert_true(ledger_fits_at(&l, now, 1, 100) == LEDGER_NEVER); /* in flight: for as long as it takes */
 		ledger_settle(&l, now, 100, 100);
 		int64_t at = ledger_fits_at(&l, now, 1, 100);
 		assert_in_range(at - now, w, w + 2 * l.slot_ms);

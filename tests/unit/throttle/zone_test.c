@@ -26,22 +26,10 @@ static int libc_offset(int64_t at)
 static void test_same_as_libc(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"UTC",
-					    "Asia/Karachi",
-					    "Europe/Berlin",
-					    "America/New_York",
-					    "Australia/Lord_Howe",
-					    "Africa/Casablanca",
-					    "America/Sao_Paulo",
-					    "Pacific/Apia",
-					    "Asia/Tehran",
-					    "Europe/Dublin",
-					    "Pacific/Chatham",
-					    "America/Nuuk",
-					    "Asia/Gaza",
-					    "Antarctica/Troll",
-					    "EST5EDT",
-					    "Etc/GMT+9"};
+	static const char *const names[] = {"UTC", "Asia/Karachi", "Europe/Berlin", "America/New_York",
+		"Australia/Lord_Howe", "Africa/Casablanca", "America/Sao_Paulo", "Pacific/Apia", "Asia/Tehran",
+		"Europe/Dublin", "Pacific/Chatham", "America/Nuuk", "Asia/Gaza", "Antarctica/Troll", "EST5EDT",
+		"Etc/GMT+9"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		struct zone *z;
 		struct err err = ERR_INIT;
@@ -53,8 +41,7 @@ static void test_same_as_libc(void **state)
 		for (int k = 0; k < 20000; k++, at += 3600 * (rand() % 240) + rand() % 3600) {
 			int want = libc_offset(at);
 			if (zone_offset(z, at) != want)
-				fail_msg("%s at %lld: %d, not %d", names[i], (long long)at,
-					 zone_offset(z, at), want);
+				fail_msg("%s at %lld: %d, not %d", names[i], (long long)at, zone_offset(z, at), want);
 		}
 		zone_free(&z);
 	}
@@ -92,16 +79,8 @@ static void test_gap_and_overlap(void **state)
 static void test_bad_names(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"",
-					    "/etc/passwd",
-					    "../../../etc/passwd",
-					    "Asia/../../x",
-					    "Nowhere/Land",
-					    "Europe",
-					    "Asia/Karachi ",
-					    ".hidden",
-					    "tzdata.zi",
-					    "a\nb"};
+	static const char *const names[] = {"", "/etc/passwd", "../../../etc/passwd", "Asia/../../x", "Nowhere/Land",
+		"Europe", "Asia/Karachi ", ".hidden", "tzdata.zi", "a\nb"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		struct zone *z;
 		struct err err = ERR_INIT;
@@ -134,16 +113,9 @@ static void test_damage(void **state)
 			zone_free(&z);
 		}
 	}
-	static const char *const footers[] = {"\nEST5EDT,M3.2.0,M11.1.0\n",
-					      "\nEST5EDT,M13.2.0,M11.1.0\n",
-					      "\n<\n",
-					      "\nAAA\n",
-					      "\nAAA5B\n",
-					      "\nAAA5BBB,J366,J0\n",
-					      "\nAAA5BBB,365/167,0/-167\n",
-					      "\nAAA999999999999\n",
-					      "\n",
-					      "\nAAA5BBB\n"};
+	static const char *const footers[] = {"\nEST5EDT,M3.2.0,M11.1.0\n", "\nEST5EDT,M13.2.0,M11.1.0\n", "\n<\n",
+		"\nAAA\n", "\nAAA5B\n", "\nAAA5BBB,J366,J0\n", "\nAAA5BBB,365/167,0/-167\n", "\nAAA999999999999\n",
+		"\n", "\nAAA5BBB\n"};
 	static const int ok[] = {1, 0, 0, 0, 0, 0, 1, 0, 1, 0};
 	unsigned char head[44] = "TZif2", type[6] = {0};
 	head[39] = 1; /* one type */

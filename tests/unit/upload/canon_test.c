@@ -34,78 +34,71 @@ static const struct {
 } cases[] = {
 	{true, "itself", PLAIN, PLAIN},
 	{true, "an encoded subject", HEAD "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n",
-	 HEAD "Subject: =?iso-8859-1?B?R3L832U=?=\r\n\r\nhello\r\n"},
+		HEAD "Subject: =?iso-8859-1?B?R3L832U=?=\r\n\r\nhello\r\n"},
 	{true, "a subject in two words",
-	 HEAD "Subject: =?utf-8?q?Gr=C3=BC?=\r\n =?utf-8?q?=C3=9Fe_an_alle?=\r\n\r\nhello\r\n",
-	 HEAD "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe_an_alle?=\r\n\r\nhello\r\n"},
+		HEAD "Subject: =?utf-8?q?Gr=C3=BC?=\r\n =?utf-8?q?=C3=9Fe_an_alle?=\r\n\r\nhello\r\n",
+		HEAD "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe_an_alle?=\r\n\r\nhello\r\n"},
 	{true, "a folded subject", HEAD "Subject: one\r\n two\tthree\r\n\r\nhello\r\n",
-	 HEAD "Subject: one two three\r\n\r\nhello\r\n"},
+		HEAD "Subject: one two three\r\n\r\nhello\r\n"},
 	{true, "raw 8-bit and encoded",
-	 HEAD "Subject: Gr\xc3\xbc\xc3\x9f"
-	      "e\r\n\r\nhello\r\n",
-	 HEAD "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n"},
-	{true, "another zone, same instant",
-	 "From: a@b.example\r\nDate: Mon, 1 Jul 2002 10:00:00 +0200\r\n\r\nx",
-	 "From: a@b.example\r\nDate: 1 Jul 2002 08:00:00 GMT\r\n\r\nx"},
+		HEAD "Subject: Gr\xc3\xbc\xc3\x9f"
+		     "e\r\n\r\nhello\r\n",
+		HEAD "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n"},
+	{true, "another zone, same instant", "From: a@b.example\r\nDate: Mon, 1 Jul 2002 10:00:00 +0200\r\n\r\nx",
+		"From: a@b.example\r\nDate: 1 Jul 2002 08:00:00 GMT\r\n\r\nx"},
 	{true, "the address in other dress", "From: \"A\" <a@B.example>\r\n\r\nx",
-	 "From: =?utf-8?q?A?= <a@b.example>\r\n\r\nx"},
+		"From: =?utf-8?q?A?= <a@b.example>\r\n\r\nx"},
 	{true, "a Message-ID and a trace added", PLAIN,
-	 "Received: by x; 1 Jul 2002\r\nMessage-ID: <made@server>\r\nX-Ms: y\r\n" PLAIN},
+		"Received: by x; 1 Jul 2002\r\nMessage-ID: <made@server>\r\nX-Ms: y\r\n" PLAIN},
 	{true, "Bcc dropped", "Bcc: z@z.example\r\n" PLAIN, PLAIN},
-	{true, "transfer encodings",
-	 HEAD "Subject: x\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8NCg==\r\n",
-	 HEAD "Subject: x\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nhel=6Co\r\n"},
+	{true, "transfer encodings", HEAD "Subject: x\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8NCg==\r\n",
+		HEAD "Subject: x\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nhel=6Co\r\n"},
 	{true, "charsets",
-	 HEAD "Content-Type: text/plain; charset=iso-8859-1\r\n\r\nGr\xfc\xdf"
-	      "e\r\n",
-	 HEAD "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
-	      "8bit\r\n\r\nGr\xc3\xbc\xc3\x9f"
-	      "e\r\n"},
+		HEAD "Content-Type: text/plain; charset=iso-8859-1\r\n\r\nGr\xfc\xdf"
+		     "e\r\n",
+		HEAD "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
+		     "8bit\r\n\r\nGr\xc3\xbc\xc3\x9f"
+		     "e\r\n"},
 	{true, "blanks and lines at ends", HEAD "\r\none  \r\ntwo\t\r\n\r\n\r\n", HEAD "\r\none\r\ntwo"},
 	{true, "line ends", HEAD "\r\none\r\ntwo\r\n",
-	 "From: A <a@b.example>\nTo: c@d.example\nDate: 1 Jul 2002 08:00:00 GMT\n\none\ntwo\n"},
+		"From: A <a@b.example>\nTo: c@d.example\nDate: 1 Jul 2002 08:00:00 GMT\n\none\ntwo\n"},
 	{true, "another boundary",
-	 HEAD "Content-Type: multipart/mixed; "
-	      "boundary=a\r\n\r\npre\r\n--a\r\n\r\none\r\n--a\r\n\r\ntwo\r\n--a--\r\n",
-	 HEAD "Content-Type: multipart/mixed; "
-	      "boundary=\"bb\"\r\n\r\n--bb\r\n\r\none\r\n--bb\r\n\r\ntwo\r\n--bb--\r\nepi\r\n"},
+		HEAD "Content-Type: multipart/mixed; "
+		     "boundary=a\r\n\r\npre\r\n--a\r\n\r\none\r\n--a\r\n\r\ntwo\r\n--a--\r\n",
+		HEAD "Content-Type: multipart/mixed; "
+		     "boundary=\"bb\"\r\n\r\n--bb\r\n\r\none\r\n--bb\r\n\r\ntwo\r\n--bb--\r\nepi\r\n"},
 	{true, "a wrapper with one child",
-	 HEAD "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nContent-Type: "
-	      "text/plain\r\n\r\none\r\n--a--\r\n",
-	 HEAD "Content-Type: text/plain\r\n\r\none\r\n"},
+		HEAD "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nContent-Type: "
+		     "text/plain\r\n\r\none\r\n--a--\r\n",
+		HEAD "Content-Type: text/plain\r\n\r\none\r\n"},
 	{true, "a file name's form",
-	 HEAD "Content-Type: image/png; name=\"=?utf-8?q?=C3=BC.png?=\"\r\nContent-Transfer-Encoding: "
-	      "base64\r\n\r\nAAAA\r\n",
-	 HEAD "Content-Type: IMAGE/PNG\r\nContent-Disposition: attachment; filename*=utf-8''%C3%BC.png\r\n"
-	      "Content-Transfer-Encoding: base64\r\n\r\nAA\r\nAA\r\n"},
+		HEAD "Content-Type: image/png; name=\"=?utf-8?q?=C3=BC.png?=\"\r\nContent-Transfer-Encoding: "
+		     "base64\r\n\r\nAAAA\r\n",
+		HEAD "Content-Type: IMAGE/PNG\r\nContent-Disposition: attachment; filename*=utf-8''%C3%BC.png\r\n"
+		     "Content-Transfer-Encoding: base64\r\n\r\nAA\r\nAA\r\n"},
 	{false, "another text", PLAIN, HEAD "Subject: x\r\n\r\nhellp\r\n"},
 	{false, "another subject", PLAIN, HEAD "Subject: y\r\n\r\nhello\r\n"},
-	{false, "another instant", "Date: 1 Jul 2002 08:00:00 GMT\r\n\r\nx",
-	 "Date: 1 Jul 2002 08:00:01 GMT\r\n\r\nx"},
+	{false, "another instant", "Date: 1 Jul 2002 08:00:00 GMT\r\n\r\nx", "Date: 1 Jul 2002 08:00:01 GMT\r\n\r\nx"},
 	{false, "another recipient", "To: a@b\r\n\r\nx", "To: a@c\r\n\r\nx"},
 	{false, "To and Cc", "To: a@b\r\n\r\nx", "Cc: a@b\r\n\r\nx"},
 	{false, "a blank inside a line", HEAD "\r\na b\r\n", HEAD "\r\na  b\r\n"},
 	{false, "another attachment",
-	 HEAD "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n",
-	 HEAD "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAB\r\n"},
+		HEAD "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n",
+		HEAD "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAB\r\n"},
 	{false, "line ends in binary",
-	 HEAD "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nDQo=\r\n",
-	 HEAD "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nCg==\r\n"},
+		HEAD "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nDQo=\r\n",
+		HEAD "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nCg==\r\n"},
 	{false, "a part more",
-	 HEAD
-	 "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\none\r\n--a\r\n\r\ntwo\r\n--a--\r\n",
-	 HEAD "Content-Type: multipart/mixed; "
-	      "boundary=a\r\n\r\n--a\r\n\r\none\r\n--a\r\n\r\ntwo\r\n--a\r\n\r\ntwo\r\n--a--\r\n"},
+		HEAD "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\none\r\n--a\r\n\r\ntwo\r\n--a--\r\n",
+		HEAD "Content-Type: multipart/mixed; "
+		     "boundary=a\r\n\r\n--a\r\n\r\none\r\n--a\r\n\r\ntwo\r\n--a\r\n\r\ntwo\r\n--a--\r\n"},
 	{false, "the order of parts",
-	 HEAD
-	 "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\none\r\n--a\r\n\r\ntwo\r\n--a--\r\n",
-	 HEAD
-	 "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\ntwo\r\n--a\r\n\r\none\r\n--a--\r\n"},
+		HEAD "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\none\r\n--a\r\n\r\ntwo\r\n--a--\r\n",
+		HEAD "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\ntwo\r\n--a\r\n\r\none\r\n--a--\r\n"},
 	{false, "another inner message", HEAD "Content-Type: message/rfc822\r\n\r\nSubject: i\r\n\r\nx\r\n",
-	 HEAD "Content-Type: message/rfc822\r\n\r\nSubject: j\r\n\r\nx\r\n"},
-	{false, "a multipart without any delimiter",
-	 HEAD "Content-Type: multipart/mixed; boundary=a\r\n\r\none\r\n",
-	 HEAD "Content-Type: multipart/mixed; boundary=a\r\n\r\ntwo\r\n"},
+		HEAD "Content-Type: message/rfc822\r\n\r\nSubject: j\r\n\r\nx\r\n"},
+	{false, "a multipart without any delimiter", HEAD "Content-Type: multipart/mixed; boundary=a\r\n\r\none\r\n",
+		HEAD "Content-Type: multipart/mixed; boundary=a\r\n\r\ntwo\r\n"},
 	{false, "two that are empty but for a body", "\r\na", "\r\nb"},
 };
 
@@ -117,8 +110,7 @@ static void test_cases(void **state)
 		digest_of(cases[i].a, strlen(cases[i].a), a);
 		digest_of(cases[i].b, strlen(cases[i].b), b);
 		if (!memcmp(a, b, sizeof(a)) != cases[i].same)
-			fail_msg("%s: %s", cases[i].what,
-				 cases[i].same ? "differ" : "are taken for the same");
+			fail_msg("%s: %s", cases[i].what, cases[i].same ? "differ" : "are taken for the same");
 	}
 }
 
@@ -132,8 +124,7 @@ static char *hostile(int kind, size_t n, char last, size_t *len)
 	for (size_t i = 0; i < n; i++) {
 		switch (kind) {
 		case 0:
-			p += snprintf(p, 80, "Content-Type: multipart/x; boundary=%zu\r\n\r\n--%zu\r\n", i,
-				      i);
+			p += snprintf(p, 80, "Content-Type: multipart/x; boundary=%zu\r\n\r\n--%zu\r\n", i, i);
 			break;
 		case 1:
 			p += snprintf(p, 80, "Content-Type: message/rfc822\r\n\r\n");

@@ -77,39 +77,22 @@ static void test_request(void **state)
 		struct request r;
 		const char *line, *holds, *lacks;
 	} cases[] = {
-		{{.method = "GET", .url = url},
-		 "GET /a/b?authtoken=hidden HTTP/1.1\r\n",
-		 "client-request-id: ",
-		 "Authorization"},
-		{{.method = "GET", .url = url, .bearer = bearer},
-		 "GET ",
-		 "Authorization: Bearer t0ken\r\n",
-		 "Content-Length"},
-		{{.method = "POST", .url = url, .content_type = "text/plain", .body = "hello", .body_len = 5},
-		 "POST ",
-		 "Content-Type: text/plain\r\n",
-		 "Authorization"},
-		{{.method = "POST", .url = url, .bearer = bearer},
-		 "POST ",
-		 "Content-Length: 0\r\n",
-		 "Content-Type"},
+		{{.method = "GET", .url = url}, "GET /a/b?authtoken=hidden HTTP/1.1\r\n",
+			"client-request-id: ", "Authorization"},
+		{{.method = "GET", .url = url, .bearer = bearer}, "GET ", "Authorization: Bearer t0ken\r\n",
+			"Content-Length"},
+		{{.method = "POST", .url = url, .content_type = "text/plain", .body = "hello", .body_len = 5}, "POST ",
+			"Content-Type: text/plain\r\n", "Authorization"},
+		{{.method = "POST", .url = url, .bearer = bearer}, "POST ", "Content-Length: 0\r\n", "Content-Type"},
 		{{.method = "PATCH",
-		  .url = url,
-		  .headers = headers,
-		  .content_type = "application/json",
-		  .body = "{}",
-		  .body_len = 2},
-		 "PATCH ",
-		 "Prefer: IdType=\"ImmutableId\"\r\n",
-		 "Expect"},
-		{{.method = "PUT",
-		  .url = url,
-		  .content_type = "application/octet-stream",
-		  .body = "",
-		  .body_len = 0},
-		 "PUT ",
-		 "Content-Length: 0\r\n",
-		 "Transfer-Encoding"},
+			 .url = url,
+			 .headers = headers,
+			 .content_type = "application/json",
+			 .body = "{}",
+			 .body_len = 2},
+			"PATCH ", "Prefer: IdType=\"ImmutableId\"\r\n", "Expect"},
+		{{.method = "PUT", .url = url, .content_type = "application/octet-stream", .body = "", .body_len = 0},
+			"PUT ", "Content-Length: 0\r\n", "Transfer-Encoding"},
 		{{.method = "DELETE", .url = url}, "DELETE ", "User-Agent: nightferry", "Content-Length"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -150,21 +133,19 @@ static void test_spool(void **state)
 		struct spool *body = filled(sizes[i]);
 		for (int base64 = 0; base64 < 2; base64++) {
 			struct request r = {.method = "POST",
-					    .url = s.url,
-					    .content_type = "text/plain",
-					    .spool = body,
-					    .base64 = base64};
+				.url = s.url,
+				.content_type = "text/plain",
+				.spool = body,
+				.base64 = base64};
 			struct response out;
 			struct err e = ERR_INIT;
 			assert_int_equal(http_send(h, &r, a_permit(), &out, &e), 0);
 			uint64_t length = base64 ? (sizes[i] + 2) / 3 * 4 : sizes[i];
 			assert_int_equal(last.body_len, length);
 			assert_int_equal(out.sent_bytes, length);
-			unsigned char *want = calloc(1, (size_t)length + 4),
-				      *raw = calloc(1, (size_t)sizes[i] + 1);
+			unsigned char *want = calloc(1, (size_t)length + 4), *raw = calloc(1, (size_t)sizes[i] + 1);
 			size_t got, have = 0;
-			while (spool_read(body, have, raw + have, (size_t)sizes[i] - have, &got, &e) == 0 &&
-			       got > 0)
+			while (spool_read(body, have, raw + have, (size_t)sizes[i] - have, &got, &e) == 0 && got > 0)
 				have += got;
 			if (base64)
 				EVP_EncodeBlock(want, raw, (int)sizes[i]);
@@ -198,11 +179,8 @@ static void test_no_second_copy(void **state)
 		start(&s, drop_second);
 		struct http *h = client(&s, NULL);
 		struct spool *body = filled(sizes[i]);
-		struct request r = {.method = "POST",
-				    .url = s.url,
-				    .content_type = "text/plain",
-				    .spool = body,
-				    .base64 = true};
+		struct request r = {
+			.method = "POST", .url = s.url, .content_type = "text/plain", .spool = body, .base64 = true};
 		struct response out;
 		struct err e = ERR_INIT;
 		assert_int_equal(http_send(h, &r, a_permit(), &out, &e), 0);
@@ -249,11 +227,8 @@ static void test_lost_in_the_middle(void **state)
 	s.stop_reading = 1000000;
 	struct http *h = client(&s, NULL);
 	char *big = calloc(1, 30000000);
-	struct request r = {.method = "POST",
-			    .url = s.url,
-			    .content_type = "text/plain",
-			    .body = big,
-			    .body_len = 30000000};
+	struct request r = {
+		.method = "POST", .url = s.url, .content_type = "text/plain", .body = big, .body_len = 30000000};
 	struct response out;
 	struct err e = ERR_INIT;
 	assert_int_equal(http_send(h, &r, a_permit(), &out, &e), -1);
@@ -280,8 +255,7 @@ static void test_stop(void **state)
 	start(&s, hang);
 	s.arg = stop;
 	struct http *h = client(&s, stop);
-	struct request r = {
-		.method = "POST", .url = s.url, .content_type = "text/plain", .body = "x", .body_len = 1};
+	struct request r = {.method = "POST", .url = s.url, .content_type = "text/plain", .body = "x", .body_len = 1};
 	struct response out;
 	struct err e = ERR_INIT;
 	int64_t begun = clock_mono_ms();
@@ -310,8 +284,7 @@ static void test_silence(void **state)
 	struct err e = ERR_INIT;
 	struct http_conf conf = {.ca_file = s.ca_path, .silence_ms = 1000};
 	assert_int_equal(http_new(&h, &conf, NULL, &e), 0);
-	struct request r = {
-		.method = "POST", .url = s.url, .content_type = "text/plain", .body = "x", .body_len = 1};
+	struct request r = {.method = "POST", .url = s.url, .content_type = "text/plain", .body = "x", .body_len = 1};
 	struct response out;
 	assert_int_equal(http_send(h, &r, a_permit(), &out, &e), -1);
 	assert_int_equal(e.kind, ERR_LOST);
@@ -336,8 +309,8 @@ static struct reply answer_big(struct tls_server *s, const struct seen *r)
 			"HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
 			THEN_CLOSE};
 	if (strstr(r->head, "/early"))
-		return (struct reply){"HTTP/1.1 429 Too Many\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n",
-				      THEN_CLOSE};
+		return (struct reply){
+			"HTTP/1.1 429 Too Many\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n", THEN_CLOSE};
 	if (strstr(r->head, "/garbage"))
 		return (struct reply){"* OK IMAP4 ready\r\n", THEN_CLOSE};
 	return (struct reply){big_answer, THEN_CLOSE};
@@ -352,8 +325,10 @@ static void test_answers(void **state)
 		int status;
 		int64_t retry;
 	} cases[] = {
-		{"/body", ERR_PROTOCOL, 0, -1},    {"/headers", ERR_PROTOCOL, 0, -1},
-		{"/redirect", ERR_NONE, 302, -1},  {"/early", ERR_NONE, 429, 0},
+		{"/body", ERR_PROTOCOL, 0, -1},
+		{"/headers", ERR_PROTOCOL, 0, -1},
+		{"/redirect", ERR_NONE, 302, -1},
+		{"/early", ERR_NONE, 429, 0},
 		{"/garbage", ERR_PROTOCOL, 0, -1},
 	};
 	struct tls_server s;
@@ -369,18 +344,18 @@ static void test_answers(void **state)
 		char url[200];
 		snprintf(url, sizeof(url), "%s%s", s.url, cases[i].path);
 		struct request r = {.method = "POST",
-				    .url = url,
-				    .content_type = "text/plain",
-				    .body = "x",
-				    .body_len = 1,
-				    .answer_cap = 10000};
+			.url = url,
+			.content_type = "text/plain",
+			.body = "x",
+			.body_len = 1,
+			.answer_cap = 10000};
 		struct response out;
 		struct err e = ERR_INIT;
 		int rc = http_send(h, &r, a_permit(), &out, &e);
 		if (rc != (cases[i].kind == ERR_NONE ? 0 : -1) || e.kind != cases[i].kind ||
-		    out.status != cases[i].status || out.retry_after_ms != cases[i].retry)
+			out.status != cases[i].status || out.retry_after_ms != cases[i].retry)
 			fail_msg("%s: %d %s %d %lld %s", cases[i].path, rc, err_kind_name(e.kind), out.status,
-				 (long long)out.retry_after_ms, e.text);
+				(long long)out.retry_after_ms, e.text);
 		assert_true(out.body.len <= 10000);
 		response_done(&out);
 	}
@@ -395,8 +370,7 @@ static void expect_kind(const struct tls_server *s, const char *ca, const char *
 {
 	struct http *h = NULL;
 	struct http_conf conf = {.ca_file = ca ? ca : s->ca_path, .connect_ms = 5000};
-	struct request r = {
-		.method = "POST", .url = url, .content_type = "text/plain", .body = "x", .body_len = 1};
+	struct request r = {.method = "POST", .url = url, .content_type = "text/plain", .body = "x", .body_len = 1};
 	struct response out;
 	struct err e = ERR_INIT;
 	assert_int_equal(http_new(&h, &conf, NULL, &e), 0);

@@ -44,7 +44,7 @@ static struct {
 static int a_connection;
 
 int conn_open(struct conn **out, const struct conn_conf *conf, struct stop *stop, enum conn_step *reached,
-	      struct conn_facts *facts, struct err *err)
+	struct conn_facts *facts, struct err *err)
 {
 	(void)stop, (void)reached, (void)facts;
 	world.opens++;
@@ -78,8 +78,7 @@ void conn_counts(const struct conn *c, uint64_t *received, uint64_t *sent)
 	*sent = (uint64_t)world.appended * 10;
 }
 
-int token_get(struct token *t, const struct secret *refused, struct stop *stop, struct secret **out,
-	      struct err *err)
+int token_get(struct token *t, const struct secret *refused, struct stop *stop, struct secret **out, struct err *err)
 {
 	(void)t, (void)stop, (void)err;
 	char text[16];
@@ -101,7 +100,7 @@ static int lose(size_t i, struct append_item *v, size_t n, struct err *err)
 }
 
 int append_mails(struct conn *c, const char *mailbox, struct append_item *v, size_t n, uint64_t window_bytes,
-		 size_t window_items, struct err *err)
+	size_t window_items, struct err *err)
 {
 	(void)c, (void)mailbox, (void)window_bytes, (void)window_items;
 	uint64_t bytes = 0;
@@ -124,13 +123,12 @@ int append_mails(struct conn *c, const char *mailbox, struct append_item *v, siz
 				world.mails[world.n_stored] = v[i].mail;
 				world.stored[world.n_stored] = (struct mailbox_entry){
 					.uid = 1000 + world.n_stored, .size = v[i].mail->print.size};
-				assert_int_equal(fingerprint_copy(&world.stored[world.n_stored++].print,
-								  &v[i].mail->print, err),
-						 0);
+				assert_int_equal(
+					fingerprint_copy(&world.stored[world.n_stored++].print, &v[i].mail->print, err),
+					0);
 			}
 			struct mailbox_entry *e = &world.stored[world.n_stored];
-			*e = (struct mailbox_entry){.uid = 1000 + world.n_stored++,
-						    .size = v[i].mail->print.size};
+			*e = (struct mailbox_entry){.uid = 1000 + world.n_stored++, .size = v[i].mail->print.size};
 			assert_int_equal(fingerprint_copy(&e->print, &v[i].mail->print, err), 0);
 			world.mails[world.n_stored - 1] = v[i].mail;
 			if (world.recodes) {
@@ -160,8 +158,8 @@ int append_mails(struct conn *c, const char *mailbox, struct append_item *v, siz
 	return 0;
 }
 
-int mailbox_select(struct conn *c, const char *encoded, uint32_t *uidvalidity, uint32_t *uidnext,
-		   uint32_t *exists, struct err *err)
+int mailbox_select(struct conn *c, const char *encoded, uint32_t *uidvalidity, uint32_t *uidnext, uint32_t *exists,
+	struct err *err)
 {
 	(void)c;
 	world.selects++;
@@ -180,8 +178,7 @@ int mailbox_create(struct conn *c, const char *encoded, struct err *err)
 	snprintf(world.created[world.n_created++], sizeof(world.created[0]), "%s", encoded);
 	return 0;
 }
-int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_t cap, size_t *n,
-		 struct err *err)
+int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_t cap, size_t *n, struct err *err)
 {
 	(void)c;
 	*n = 0;
@@ -194,8 +191,8 @@ int mailbox_list(struct conn *c, uint32_t from, struct mailbox_entry *out, size_
 	}
 	return 0;
 }
-int mailbox_read(struct conn *c, uint32_t uid, const char *spool_dir, struct spool **out,
-		 struct fingerprint *print, struct err *err)
+int mailbox_read(struct conn *c, uint32_t uid, const char *spool_dir, struct spool **out, struct fingerprint *print,
+	struct err *err)
 {
 	(void)c;
 	const struct mail *m = world.mails[uid - 1000];
@@ -242,10 +239,10 @@ int folder_list(struct conn *c, const char *root, struct folder_list *out, unsig
 		struct folder *f = &out->v[out->n];
 		char *name = strdup(world.listed[out->n][1]), *save = NULL, slash[2] = {'/', '\0'};
 		*f = (struct folder){.raw = strdup(world.listed[out->n][0]),
-				     .separator = world.separator,
-				     .can_select = true,
-				     .is_mail = true,
-				     .parts = calloc(8, sizeof(char *))};
+			.separator = world.separator,
+			.can_select = true,
+			.is_mail = true,
+			.parts = calloc(8, sizeof(char *))};
 		for (char *p = strtok_r(name, slash, &save); p; p = strtok_r(NULL, slash, &save))
 			f->parts[f->n_parts++] = strdup(p);
 		free(name);

@@ -19,8 +19,8 @@ static struct secret *pem_of(EVP_PKEY *key, X509 *x, bool encrypted)
 	if (x)
 		PEM_write_bio_X509(b, x);
 	else
-		PEM_write_bio_PrivateKey(b, key, encrypted ? EVP_aes_128_cbc() : NULL,
-					 encrypted ? pass : NULL, encrypted ? 1 : 0, NULL, NULL);
+		PEM_write_bio_PrivateKey(b, key, encrypted ? EVP_aes_128_cbc() : NULL, encrypted ? pass : NULL,
+			encrypted ? 1 : 0, NULL, NULL);
 	long n = BIO_get_mem_data(b, &data);
 	struct secret *s = secret_new(data, (size_t)n);
 	BIO_free(b);
@@ -35,8 +35,7 @@ static X509 *certificate(EVP_PKEY *key, int64_t until)
 	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
 	X509_time_adj(X509_getm_notBefore(x), (long)(until - 10 * 86400), &zero);
 	X509_time_adj(X509_getm_notAfter(x), (long)until, &zero);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const unsigned char *)"t",
-				   -1, -1, 0);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const unsigned char *)"t", -1, -1, 0);
 	X509_set_issuer_name(x, X509_get_subject_name(x));
 	X509_set_pubkey(x, key);
 	X509_sign(x, key, EVP_sha256());
@@ -79,8 +78,7 @@ static void test_assertion(void **state)
 	(void)state;
 	EVP_PKEY *key = EVP_RSA_gen(2048);
 	X509 *x = certificate(key, NOW + 86400);
-	struct secret *key_pem = pem_of(key, NULL, false), *x_pem = pem_of(NULL, x, false), *a = NULL,
-		      *b = NULL;
+	struct secret *key_pem = pem_of(key, NULL, false), *x_pem = pem_of(NULL, x, false), *a = NULL, *b = NULL;
 	struct jwt_key *k = NULL;
 	struct err e = ERR_INIT;
 	assert_int_equal(jwt_key_new(&k, x_pem, key_pem, NOW, &e), 0);
@@ -88,8 +86,7 @@ static void test_assertion(void **state)
 	assert_int_equal(jwt_assertion(k, "client\"1", "https://login/t/token", NOW, &b, &e), 0);
 	const char *text = secret_bytes(a), *dot = strchr(text, '.'), *dot2 = strchr(dot + 1, '.');
 	assert_null(strpbrk(text, "+/= \n"));
-	json_t *head = segment(text, (size_t)(dot - text)),
-	       *claims = segment(dot + 1, (size_t)(dot2 - dot - 1));
+	json_t *head = segment(text, (size_t)(dot - text)), *claims = segment(dot + 1, (size_t)(dot2 - dot - 1));
 	json_t *other = segment(strchr(secret_bytes(b), '.') + 1, (size_t)(dot2 - dot - 1));
 	assert_string_equal(text_of(head, "alg"), "PS256");
 	assert_string_equal(text_of(head, "typ"), "JWT");
@@ -115,8 +112,7 @@ static void test_assertion(void **state)
 	EVP_DigestVerifyInit(ctx, &options, EVP_sha256(), NULL, key);
 	EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING);
 	EVP_PKEY_CTX_set_rsa_pss_saltlen(options, 32);
-	assert_int_equal(
-		EVP_DigestVerify(ctx, signature, len, (const unsigned char *)text, (size_t)(dot2 - text)), 1);
+	assert_int_equal(EVP_DigestVerify(ctx, signature, len, (const unsigned char *)text, (size_t)(dot2 - text)), 1);
 	EVP_MD_CTX_free(ctx);
 	json_decref(head);
 	json_decref(claims);

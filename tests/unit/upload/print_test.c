@@ -12,9 +12,9 @@ struct values {
 static void key_of(const struct values *v, uint8_t out[PRINT_KEY_BYTES])
 {
 	struct fingerprint p = {.message_id = strdup(v->id),
-				.date = strdup(v->date),
-				.from = strdup(v->from),
-				.subject = strdup(v->subject)};
+		.date = strdup(v->date),
+		.from = strdup(v->from),
+		.subject = strdup(v->subject)};
 	print_key(&p, out);
 	fingerprint_done(&p);
 }
@@ -26,25 +26,18 @@ static const struct {
 } cases[] = {
 	{true, "empty", {"", "", "", ""}, {"", "", "", ""}},
 	{true, "id in other dress", {"<A@B.Example>", "", "", ""}, {" <A@b.example> ", "", "", ""}},
-	{true,
-	 "date in another zone",
-	 {"", "Mon, 1 Jul 2002 10:00:00 +0200", "", ""},
-	 {"", "1 Jul 2002 08:00:00 GMT", "", ""}},
-	{true,
-	 "date with a comment",
-	 {"", "Mon, 1 Jul 2002 10:00:00 +0200 (CEST)", "", ""},
-	 {"", "Mon,  1 Jul 2002 10:00:00 +0200", "", ""}},
-	{true,
-	 "from with a name",
-	 {"", "", "\"A B\" <a@b.example>", ""},
-	 {"", "", "=?utf-8?Q?A_B?= <a@B.EXAMPLE>", ""}},
+	{true, "date in another zone", {"", "Mon, 1 Jul 2002 10:00:00 +0200", "", ""},
+		{"", "1 Jul 2002 08:00:00 GMT", "", ""}},
+	{true, "date with a comment", {"", "Mon, 1 Jul 2002 10:00:00 +0200 (CEST)", "", ""},
+		{"", "Mon,  1 Jul 2002 10:00:00 +0200", "", ""}},
+	{true, "from with a name", {"", "", "\"A B\" <a@b.example>", ""},
+		{"", "", "=?utf-8?Q?A_B?= <a@B.EXAMPLE>", ""}},
 	{true, "subject folded", {"", "", "", "one  two"}, {"", "", "", "one two "}},
 	{true, "subject encoded", {"", "", "", "=?utf-8?b?w7w=?= x"}, {"", "", "", "=?iso-8859-1?q?=FC?= x"}},
 	{true, "subject raw", {"", "", "", "\xc3\xbc x"}, {"", "", "", "=?iso-8859-1?q?=FC?= x"}},
-	{true,
-	 "subject cut far behind",
-	 {"", "", "", "0123456789012345678901234567890123456789012345678901234567890123456789 this was cut"},
-	 {"", "", "", "0123456789012345678901234567890123456789012345678901234567890123456789 th"}},
+	{true, "subject cut far behind",
+		{"", "", "", "0123456789012345678901234567890123456789012345678901234567890123456789 this was cut"},
+		{"", "", "", "0123456789012345678901234567890123456789012345678901234567890123456789 th"}},
 	{false, "id", {"<a@b>", "", "", ""}, {"<a@c>", "", "", ""}},
 	{false, "case of the id's local part", {"<a@b>", "", "", ""}, {"<A@b>", "", "", ""}},
 	{false, "no id", {"<a@b>", "", "", ""}, {"", "", "", ""}},
@@ -63,8 +56,7 @@ static void test_cases(void **state)
 		key_of(&cases[i].a, a);
 		key_of(&cases[i].b, b);
 		if (!memcmp(a, b, sizeof(a)) != cases[i].same)
-			fail_msg("%s: %s", cases[i].what,
-				 cases[i].same ? "differ" : "are taken for the same");
+			fail_msg("%s: %s", cases[i].what, cases[i].same ? "differ" : "are taken for the same");
 	}
 }
 

@@ -30,16 +30,16 @@ static char *field(const char *text, const char *name)
 static void print_of(const char *text, bool with_content, struct fingerprint *p)
 {
 	*p = (struct fingerprint){.size = strlen(text),
-				  .message_id = field(text, "Message-ID"),
-				  .date = field(text, "Date"),
-				  .from = field(text, "From"),
-				  .subject = field(text, "Subject")};
+		.message_id = field(text, "Message-ID"),
+		.date = field(text, "Date"),
+		.from = field(text, "From"),
+		.subject = field(text, "Subject")};
 	if (with_content)
 		EVP_Digest(text, strlen(text), p->sha256, NULL, EVP_sha256(), NULL);
 }
 
-static int memory_list(struct target *t, const struct folder_ref *f, const char *cursor,
-		       struct remote_mail *out, size_t cap, size_t *n, struct err *err)
+static int memory_list(struct target *t, const struct folder_ref *f, const char *cursor, struct remote_mail *out,
+	size_t cap, size_t *n, struct err *err)
 {
 	struct memory_target *m = (struct memory_target *)t;
 	(void)f, (void)err;
@@ -55,7 +55,7 @@ static int memory_list(struct target *t, const struct folder_ref *f, const char 
 }
 
 static int memory_read(struct target *t, const struct folder_ref *f, const char *id, struct spool **out,
-		       struct fingerprint *print, struct err *err)
+	struct fingerprint *print, struct err *err)
 {
 	struct memory_target *m = (struct memory_target *)t;
 	(void)f;
@@ -76,8 +76,7 @@ static int memory_read(struct target *t, const struct folder_ref *f, const char 
 
 static const struct target_ops memory_ops = {.name = "mem", .list = memory_list, .read = memory_read};
 
-#define H(id, subject) \
-	"Message-ID: " id "\r\nDate: 1 Jul 2002 08:00:00 GMT\r\nFrom: a@b\r\nSubject: " subject "\r\n"
+#define H(id, subject) "Message-ID: " id "\r\nDate: 1 Jul 2002 08:00:00 GMT\r\nFrom: a@b\r\nSubject: " subject "\r\n"
 #define BARE(subject) "Date: 1 Jul 2002 08:00:00 GMT\r\nFrom: a@b\r\nSubject: " subject "\r\n"
 #define A H("<1@x>", "one") "\r\nbody a\r\n"
 #define A_ENCODED H("<1@x>", "=?utf-8?q?one?=") "Content-Transfer-Encoding: base64\r\n\r\nYm9keSBhDQo=\r\n"
@@ -104,62 +103,28 @@ static const struct {
 	{"claimed", {A}, {{"5", A, 0}, {"6", A, 0}}, "0", {"5"}, {"6"}, 1, {"6"}},
 	{"all claimed", {A}, {{"5", A, 0}, {"6", A, 0}}, "0", {"5", "6"}, {NULL}, 0, {NULL}},
 	{"identical items, one there", {A, A}, {{"5", A, 0}}, "0", {0}, {"5", NULL}, 1, {"5", NULL}},
-	{"identical items, both there",
-	 {A, A},
-	 {{"5", A, 0}, {"6", A, 0}},
-	 "0",
-	 {0},
-	 {"5", "6"},
-	 2,
-	 {"5", "6"}},
-	{"identical items, more there",
-	 {A, A},
-	 {{"5", A, 0}, {"6", A, 0}, {"7", A, 0}},
-	 "0",
-	 {0},
-	 {"5", "6"},
-	 2,
-	 {"5", "6"}},
-	{"one header, two bodies",
-	 {A, A_OTHER_BODY},
-	 {{"5", A_OTHER_BODY, 0}, {"6", A, 0}},
-	 "0",
-	 {0},
-	 {"6", "5"},
-	 2,
-	 {"6", "5"}},
+	{"identical items, both there", {A, A}, {{"5", A, 0}, {"6", A, 0}}, "0", {0}, {"5", "6"}, 2, {"5", "6"}},
+	{"identical items, more there", {A, A}, {{"5", A, 0}, {"6", A, 0}, {"7", A, 0}}, "0", {0}, {"5", "6"}, 2,
+		{"5", "6"}},
+	{"one header, two bodies", {A, A_OTHER_BODY}, {{"5", A_OTHER_BODY, 0}, {"6", A, 0}}, "0", {0}, {"6", "5"}, 2,
+		{"6", "5"}},
 	{"one header, another body", {A}, {{"5", A_OTHER_BODY, 0}}, "0", {0}, {"?"}, 1, {NULL}},
 	{"encoded anew", {A}, {{"5", A_ENCODED, 0}}, "0", {0}, {"?"}, 1, {"5"}},
 	{"an exact copy is preferred", {A}, {{"5", A_ENCODED, 0}, {"6", A, 0}}, "0", {0}, {"6"}, 2, {"6"}},
-	{"one exact, one encoded",
-	 {A, A},
-	 {{"5", A_ENCODED, 0}, {"6", A, 0}},
-	 "0",
-	 {0},
-	 {"6", "?"},
-	 2,
-	 {"6", "5"}},
+	{"one exact, one encoded", {A, A}, {{"5", A_ENCODED, 0}, {"6", A, 0}}, "0", {0}, {"6", "?"}, 2, {"6", "5"}},
 	{"no Message-ID, kept so", {NO_ID}, {{"5", NO_ID, 0}}, "0", {0}, {"5"}, 1, {"5"}},
 	{"no Message-ID, one was made", {NO_ID}, {{"5", NO_ID_STORED, 0}}, "0", {0}, {"?"}, 1, {"5"}},
-	{"no Message-ID twice, one was made",
-	 {NO_ID, NO_ID},
-	 {{"5", NO_ID, 0}, {"6", NO_ID_STORED, 0}},
-	 "0",
-	 {0},
-	 {"5", "?"},
-	 2,
-	 {"5", "6"}},
+	{"no Message-ID twice, one was made", {NO_ID, NO_ID}, {{"5", NO_ID, 0}, {"6", NO_ID_STORED, 0}}, "0", {0},
+		{"5", "?"}, 2, {"5", "6"}},
 	{"gone while we look", {A}, {{"5", A, 1}, {"6", A, 0}}, "0", {0}, {"6"}, 2, {"6"}},
 };
 
 static void expect(const char *what, const char *text, const struct pending *p, const char *want)
 {
-	const char *got = p->outcome == SETTLE_FOUND         ? p->receipt.id
-			  : p->outcome == SETTLE_NEEDS_CANON ? "?"
-							     : NULL;
+	const char *got = p->outcome == SETTLE_FOUND ? p->receipt.id : p->outcome == SETTLE_NEEDS_CANON ? "?" : NULL;
 	if (!got != !want || (got && strcmp(got, want) != 0))
 		fail_msg("%s: \"%.20s\" came to %s instead of %s", what, text, got ? got : "absent",
-			 want ? want : "absent");
+			want ? want : "absent");
 	if (p->outcome == SETTLE_FOUND)
 		assert_string_equal(p->receipt.route, "mem");
 }
@@ -201,16 +166,14 @@ static void test_cases(void **state)
 			canon_of(cases[i].pending[k], canon[k]);
 			v[k].print = &prints[k];
 		}
-		assert_int_equal(
-			settle_pending(&m.base, &f, cases[i].mark, cases[i].claimed, claimed, v, n, &e), 0);
+		assert_int_equal(settle_pending(&m.base, &f, cases[i].mark, cases[i].claimed, claimed, v, n, &e), 0);
 		for (size_t k = 0; k < n; k++)
 			expect(cases[i].what, cases[i].pending[k], &v[k], cases[i].found[k]);
 		if (m.reads != cases[i].reads)
 			fail_msg("%s: %u messages read", cases[i].what, m.reads);
 		for (size_t k = 0; k < n; k++)
 			v[k].canon = canon[k];
-		assert_int_equal(
-			settle_pending(&m.base, &f, cases[i].mark, cases[i].claimed, claimed, v, n, &e), 0);
+		assert_int_equal(settle_pending(&m.base, &f, cases[i].mark, cases[i].claimed, claimed, v, n, &e), 0);
 		for (size_t k = 0; k < n; k++) {
 			expect(cases[i].what, cases[i].pending[k], &v[k], cases[i].found_canon[k]);
 			fingerprint_done(&prints[k]);

@@ -39,14 +39,13 @@ static void add_mails(unsigned n, size_t size, unsigned flags)
 		assert_int_equal(spool_new(&m->body, "/tmp", size, &e), 0);
 		for (size_t at = 0; at < size; at += 16)
 			assert_int_equal(
-				spool_write(m->body, "0123456789abcdef", size - at < 16 ? size - at : 16, &e),
-				0);
+				spool_write(m->body, "0123456789abcdef", size - at < 16 ? size - at : 16, &e), 0);
 		snprintf(text, sizeof(text), "<%u@x>", i);
 		m->print = (struct fingerprint){.size = size,
-						.message_id = strdup(text),
-						.date = strdup(""),
-						.from = strdup(""),
-						.subject = strdup("")};
+			.message_id = strdup(text),
+			.date = strdup(""),
+			.from = strdup(""),
+			.subject = strdup("")};
 		m->print.sha256[0] = (uint8_t)i;
 		m->print.sha256[1] = (uint8_t)(i >> 8);
 		items[i] = (struct put_item){.mail = m};
@@ -81,8 +80,8 @@ static int put(unsigned n, struct err *err)
 static void expect(unsigned i, enum put_result result, enum err_kind kind)
 {
 	if (items[i].result != result || items[i].err.kind != kind)
-		fail_msg("item %u: %d %s (%s)", i, items[i].result, err_kind_name(items[i].err.kind),
-			 items[i].err.text);
+		fail_msg(
+			"item %u: %d %s (%s)", i, items[i].result, err_kind_name(items[i].err.kind), items[i].err.text);
 }
 
 static void test_groups(void **state)
@@ -377,8 +376,7 @@ static void test_folders(void **state)
 	assert_int_equal(e.kind, ERR_FOLDER);
 	end(0);
 	static const char *fresh[][2] = {{"INBOX", "INBOX"}, {NULL, NULL}};
-	world.listed =
-		fresh; /* Courier: nothing tells that all folders live below INBOX until one is refused */
+	world.listed = fresh; /* Courier: nothing tells that all folders live below INBOX until one is refused */
 	world.separator = '.';
 	world.refuse_create = "Work";
 	begin(TARGET_IMAP);
@@ -422,11 +420,16 @@ int main(void)
 {
 	upload_init();
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_groups),        cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_throttled),     cmocka_unit_test(test_obstacles),
-		cmocka_unit_test(test_lost),          cmocka_unit_test(test_flagged),
-		cmocka_unit_test(test_long_keywords), cmocka_unit_test(test_no_appenduid),
-		cmocka_unit_test(test_sign_in),       cmocka_unit_test(test_folders),
+		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_throttled),
+		cmocka_unit_test(test_obstacles),
+		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_flagged),
+		cmocka_unit_test(test_long_keywords),
+		cmocka_unit_test(test_no_appenduid),
+		cmocka_unit_test(test_sign_in),
+		cmocka_unit_test(test_folders),
 		cmocka_unit_test(test_ids),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

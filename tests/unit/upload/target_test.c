@@ -44,9 +44,8 @@ static void test_check(void **state)
 		struct mail mail = {.announced = cases[i].size, .defects = cases[i].defects};
 		int rc = target_check(&target_imap_ops, &conf, &mail, &e);
 		if (rc != (cases[i].expect == ERR_NONE ? 0 : -1) || e.kind != cases[i].expect ||
-		    !strstr(e.hint, cases[i].hint))
-			fail_msg("%s: %d %s, %s, %s", cases[i].what, rc, err_kind_name(e.kind), e.text,
-				 e.hint);
+			!strstr(e.hint, cases[i].hint))
+			fail_msg("%s: %d %s, %s, %s", cases[i].what, rc, err_kind_name(e.kind), e.text, e.hint);
 	}
 }
 

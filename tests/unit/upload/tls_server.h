@@ -57,8 +57,7 @@ static inline X509 *tls_certificate(EVP_PKEY *key, const char *san)
 	ASN1_INTEGER_set(X509_get_serialNumber(x), 7);
 	X509_gmtime_adj(X509_getm_notBefore(x), -3600);
 	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"nightferry test", -1, -1,
-				   0);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"nightferry test", -1, -1, 0);
 	X509_set_issuer_name(x, name);
 	X509_set_pubkey(x, key);
 	static const int kinds[] = {NID_subject_alt_name, NID_basic_constraints};
@@ -89,8 +88,7 @@ static inline bool tls_read_request(struct tls_server *s, SSL *ssl, struct seen 
 	r->body_len = cl ? strtoull(cl + 17, NULL, 10) : 0;
 	r->body = calloc(1, r->body_len + 1);
 	for (size_t got = 0; got < r->body_len;) {
-		int n = SSL_read(ssl, r->body + got,
-				 (int)(r->body_len - got < 16384 ? r->body_len - got : 16384));
+		int n = SSL_read(ssl, r->body + got, (int)(r->body_len - got < 16384 ? r->body_len - got : 16384));
 		if (n <= 0)
 			return false;
 		got += (size_t)n;

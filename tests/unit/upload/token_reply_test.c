@@ -17,22 +17,20 @@ static const struct {
 	int64_t life_ms;
 	const char *text, *hint; /* that the error holds */
 } cases[] = {
-	{200, "{\"token_type\":\"Bearer\",\"expires_in\":3599,\"access_token\":\"tok\"}", -1, ERR_NONE,
-	 3599000, NULL, NULL},
-	{200, "{\"token_type\":\"bearer\",\"expires_in\":\"60\",\"access_token\":\"tok\"}", -1, ERR_NONE,
-	 60000, NULL, NULL},
+	{200, "{\"token_type\":\"Bearer\",\"expires_in\":3599,\"access_token\":\"tok\"}", -1, ERR_NONE, 3599000, NULL,
+		NULL},
+	{200, "{\"token_type\":\"bearer\",\"expires_in\":\"60\",\"access_token\":\"tok\"}", -1, ERR_NONE, 60000, NULL,
+		NULL},
 	{200, "{\"expires_in\":999999999999,\"access_token\":\"tok\"}", -1, ERR_NONE, 86400000, NULL, NULL},
 	{200, "{\"expires_in\":0,\"access_token\":\"tok\"}", -1, ERR_PROTOCOL, 0, "no life", NULL},
 	{200, "{\"expires_in\":-5,\"access_token\":\"tok\"}", -1, ERR_PROTOCOL, 0, "no life", NULL},
 	{200, "{\"access_token\":\"tok\"}", -1, ERR_PROTOCOL, 0, "no life", NULL},
 	{200, "{\"expires_in\":3599}", -1, ERR_PROTOCOL, 0, "no usable token", NULL},
 	{200, "{\"expires_in\":3599,\"access_token\":\"\"}", -1, ERR_PROTOCOL, 0, "no usable token", NULL},
-	{200, "{\"expires_in\":3599,\"access_token\":\"a\\r\\nX: y\"}", -1, ERR_PROTOCOL, 0,
-	 "no usable token", NULL},
-	{200, "{\"expires_in\":3599,\"access_token\":\"a\\u0001\"}", -1, ERR_PROTOCOL, 0, "no usable token",
-	 NULL},
+	{200, "{\"expires_in\":3599,\"access_token\":\"a\\r\\nX: y\"}", -1, ERR_PROTOCOL, 0, "no usable token", NULL},
+	{200, "{\"expires_in\":3599,\"access_token\":\"a\\u0001\"}", -1, ERR_PROTOCOL, 0, "no usable token", NULL},
 	{200, "{\"token_type\":\"mac\",\"expires_in\":3599,\"access_token\":\"tok\"}", -1, ERR_PROTOCOL, 0,
-	 "not a bearer", NULL},
+		"not a bearer", NULL},
 	{200, "<html>", -1, ERR_PROTOCOL, 0, "not one of a token endpoint", NULL},
 	{200, "[]", -1, ERR_PROTOCOL, 0, "not one of a token endpoint", NULL},
 	{200, "", -1, ERR_PROTOCOL, 0, "not one of a token endpoint", NULL},
@@ -47,8 +45,8 @@ static const struct {
 	{401, ERROR_JSON(7000112), -1, ERR_CREDENTIALS, 0, "AADSTS7000112", "disabled"},
 	{400, ERROR_JSON(123456), -1, ERR_CREDENTIALS, 0, "AADSTS123456", ""},
 	{400, ERROR_JSON(90033), -1, ERR_BUSY, 0, "AADSTS90033", NULL},
-	{400, "{\"error\":\"invalid_client\",\"error_description\":\"AADSTS7000215: x\"}", -1,
-	 ERR_CREDENTIALS, 0, "AADSTS7000215", "Secret"},
+	{400, "{\"error\":\"invalid_client\",\"error_description\":\"AADSTS7000215: x\"}", -1, ERR_CREDENTIALS, 0,
+		"AADSTS7000215", "Secret"},
 	{400, "{\"error\":\"temporarily_unavailable\"}", 5000, ERR_BUSY, 0, "temporarily", NULL},
 	{400, "{\"error\":5}", -1, ERR_PROTOCOL, 0, "status 400", NULL},
 	{429, "", 30000, ERR_THROTTLED, 0, "throttles", NULL},
@@ -65,7 +63,7 @@ static void test_cases(void **state)
 		struct secret *token = NULL;
 		int64_t life;
 		int rc = token_reply_read(cases[i].status, cases[i].body, strlen(cases[i].body),
-					  cases[i].retry_after_ms, &token, &life, &e);
+			cases[i].retry_after_ms, &token, &life, &e);
 		print_message("%zu: %s | %s | %s\n", i, e.text, e.server, e.hint);
 		assert_int_equal(rc, cases[i].kind == ERR_NONE ? 0 : -1);
 		assert_int_equal(e.kind, cases[i].kind);

@@ -35,11 +35,9 @@ static struct reply tokens(struct tls_server *s, const struct seen *r)
 	}
 	if (sc->life_s == 0)
 		return (struct reply){sc->answer, THEN_CLOSE};
-	snprintf(json, sizeof(json),
-		 "{\"token_type\":\"Bearer\",\"expires_in\":%d,\"access_token\":\"token-%u\"}", sc->life_s,
-		 r->number);
-	snprintf(sc->text, sizeof(sc->text), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(json),
-		 json);
+	snprintf(json, sizeof(json), "{\"token_type\":\"Bearer\",\"expires_in\":%d,\"access_token\":\"token-%u\"}",
+		sc->life_s, r->number);
+	snprintf(sc->text, sizeof(sc->text), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(json), json);
 	return (struct reply){sc->text, THEN_CLOSE};
 }
 
@@ -52,11 +50,11 @@ static void begin(struct tls_server *s, struct script *sc, struct token **t)
 	tls_server_start(s, "IP:127.0.0.1");
 	struct secret *secret = secret_new(SECRET, strlen(SECRET));
 	struct token_conf conf = {.login_url = s->url,
-				  .tenant = "contoso.example",
-				  .client_id = "app-1",
-				  .scope = "https://x/.default",
-				  .client_secret = secret,
-				  .ca_file = s->ca_path};
+		.tenant = "contoso.example",
+		.client_id = "app-1",
+		.scope = "https://x/.default",
+		.client_secret = secret,
+		.ca_file = s->ca_path};
 	assert_int_equal(token_new(t, &conf, &e), 0);
 	secret_free(&secret);
 }
@@ -81,8 +79,8 @@ static void test_request_and_cache(void **state)
 	assert_int_equal(token_expires_at(t), 0);
 	for (int i = 0; i < 3; i++)
 		expect_token(t, NULL, "token-1");
-	assert_non_null(strstr(
-		sc.body, "client_id=app-1&scope=https%3A%2F%2Fx%2F.default&grant_type=client_credentials"));
+	assert_non_null(
+		strstr(sc.body, "client_id=app-1&scope=https%3A%2F%2Fx%2F.default&grant_type=client_credentials"));
 	assert_non_null(strstr(sc.body, SECRET_ENCODED));
 	int64_t left = token_expires_at(t) - clock_wall_s();
 	assert_true(left > 3590 && left <= 3600);
@@ -153,10 +151,9 @@ static void test_errors(void **state)
 {
 	(void)state;
 	struct tls_server s;
-	struct script sc = {
-		.answer = "HTTP/1.1 401 Unauthorized\r\nContent-Type: "
-			  "application/json\r\n\r\n{\"error\":\"invalid_client\","
-			  "\"error_description\":\"AADSTS7000215: Invalid client secret provided.\"}"};
+	struct script sc = {.answer = "HTTP/1.1 401 Unauthorized\r\nContent-Type: "
+				      "application/json\r\n\r\n{\"error\":\"invalid_client\","
+				      "\"error_description\":\"AADSTS7000215: Invalid client secret provided.\"}"};
 	struct token *t = NULL;
 	struct err e = ERR_INIT;
 	struct secret *got = NULL;
@@ -208,19 +205,23 @@ static void test_conf(void **state)
 		const char *login, *tenant, *client, *scope;
 		bool has_secret;
 	} bad[] = {
-		{NULL, "a/../b", "c", "s", true},  {NULL, "a?b", "c", "s", true},
-		{NULL, "", "c", "s", true},        {NULL, NULL, "c", "s", true},
-		{NULL, "t", "c&d", "s", true},     {NULL, "t", "c", NULL, true},
-		{"http://x", "t", "c", "s", true}, {NULL, "t", "c", "s", false},
+		{NULL, "a/../b", "c", "s", true},
+		{NULL, "a?b", "c", "s", true},
+		{NULL, "", "c", "s", true},
+		{NULL, NULL, "c", "s", true},
+		{NULL, "t", "c&d", "s", true},
+		{NULL, "t", "c", NULL, true},
+		{"http://x", "t", "c", "s", true},
+		{NULL, "t", "c", "s", false},
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct token *t = NULL;
 		struct err e = ERR_INIT;
 		struct token_conf conf = {.login_url = bad[i].login,
-					  .tenant = bad[i].tenant,
-					  .client_id = bad[i].client,
-					  .scope = bad[i].scope,
-					  .client_secret = bad[i].has_secret ? secret : NULL};
+			.tenant = bad[i].tenant,
+			.client_id = bad[i].client,
+			.scope = bad[i].scope,
+			.client_secret = bad[i].has_secret ? secret : NULL};
 		assert_int_equal(token_new(&t, &conf, &e), -1);
 		assert_int_equal(e.kind, ERR_USAGE);
 		assert_null(t);
