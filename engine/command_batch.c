@@ -9,24 +9,24 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define OPTIONS                                                                                                     \
-	{.name = "max-concurrent",                                                                                  \
-		.arg = "N",                                                                                         \
-		.help = "mailboxes at once (default 2, until a pilot is clean)",                                    \
-		.group = "How"},                                                                                    \
-		{.name = "uploads",                                                                                 \
-			.arg = "N",                                                                                 \
-			.help = "connections that write into one mailbox, 1 to 4 (default 1)"},                     \
-		{.name = "rate", .arg = "BYTES/s", .help = "most octets a second for one mailbox"},                 \
-		{.name = "existing",                                                                                \
-			.arg = "adopt|copy|refuse",                                                                 \
-			.help = "mail that is at the destination already: take over what is the same "              \
-				"(default), copy all the same, or refuse the folder"},                              \
+#define OPTIONS \
+	{.name = "max-concurrent", \
+		.arg = "N", \
+		.help = "mailboxes at once (default 2, until a pilot is clean)", \
+		.group = "How"}, \
+		{.name = "uploads", \
+			.arg = "N", \
+			.help = "connections that write into one mailbox, 1 to 4 (default 1)"}, \
+		{.name = "rate", .arg = "BYTES/s", .help = "most octets a second for one mailbox"}, \
+		{.name = "existing", \
+			.arg = "adopt|copy|refuse", \
+			.help = "mail that is at the destination already: take over what is the same " \
+				"(default), copy all the same, or refuse the folder"}, \
 		{.name = "include", .arg = "PATTERNS", .help = "only these folders, such as \"INBOX,Projects/*\""}, \
-		{.name = "exclude", .arg = "PATTERNS", .help = "not these folders"},                                \
-		{.name = "copy-deleted", .help = "take messages marked \\Deleted too"},                             \
-	{                                                                                                           \
-		.name = "date-from-header", .help = "received date from the Date field, where the host lost it"     \
+		{.name = "exclude", .arg = "PATTERNS", .help = "not these folders"}, \
+		{.name = "copy-deleted", .help = "take messages marked \\Deleted too"}, \
+	{ \
+		.name = "date-from-header", .help = "received date from the Date field, where the host lost it" \
 	}
 
 static const struct option_spec create_specs[] = {

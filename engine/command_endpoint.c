@@ -9,51 +9,51 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTINGS                                                                                                    \
-	{.name = "host", .arg = "HOST", .help = "the IMAP server's name or address", .group = "Connection"},        \
-		{.name = "port", .arg = "N", .help = "else 993, or 143 with starttls and none"},                    \
-		{.name = "tls",                                                                                     \
-			.arg = "implicit|starttls|none",                                                            \
-			.help = "none sends passwords and mail in clear: only by your explicit word"},              \
-		{.name = "ca-file",                                                                                 \
-			.arg = "FILE",                                                                              \
-			.help = "certificate authorities in PEM to trust instead of the system's"},                 \
-		{.name = "accept-any-certificate",                                                                  \
-			.help = "do not verify the server's certificate; said at each use"},                        \
-		{.name = "provider",                                                                                \
-			.arg = "NAME",                                                                              \
+#define SETTINGS \
+	{.name = "host", .arg = "HOST", .help = "the IMAP server's name or address", .group = "Connection"}, \
+		{.name = "port", .arg = "N", .help = "else 993, or 143 with starttls and none"}, \
+		{.name = "tls", \
+			.arg = "implicit|starttls|none", \
+			.help = "none sends passwords and mail in clear: only by your explicit word"}, \
+		{.name = "ca-file", \
+			.arg = "FILE", \
+			.help = "certificate authorities in PEM to trust instead of the system's"}, \
+		{.name = "accept-any-certificate", \
+			.help = "do not verify the server's certificate; said at each use"}, \
+		{.name = "provider", \
+			.arg = "NAME", \
 			.help = "gmail, yahoo, yahoo-export, zoho, cpanel, courier or exchange: host, port, caps"}, \
-		{.name = "auth",                                                                                    \
-			.arg = "METHOD",                                                                            \
-			.help = "any (default), scram-sha-256, plain, login or xoauth2",                            \
-			.group = "Sign-in"},                                                                        \
-		{.name = "test-user", .arg = "USER", .help = "a mailbox that the test signs in to"},                \
-		{.name = "password-file",                                                                           \
-			.arg = "FILE",                                                                              \
-			.help = "password of the test user or administrator; - reads standard input"},              \
-		{.name = "admin-user",                                                                              \
-			.arg = "USER",                                                                              \
-			.help = "administrator who signs in for each mailbox (SASL authorization identity)"},       \
-		{.name = "login-template",                                                                          \
-			.arg = "TEXT",                                                                              \
-			.help = "sign-in name made of the user's, such as %u*admin"},                               \
-		{.name = "max-mailboxes",                                                                           \
-			.arg = "N",                                                                                 \
-			.help = "mailboxes moved at once from this host (default 20)",                              \
-			.group = "Limits"},                                                                         \
-		{.name = "max-connections", .arg = "N", .help = "connections to this host in total (default 20)"},  \
-		{.name = "rate", .arg = "BYTES/s", .help = "most octets a second from this host, such as 2MB/s"},   \
-		{.name = "daily-bytes",                                                                             \
-			.arg = "SIZE",                                                                              \
-			.help = "most octets a day from one mailbox (stored, not enforced yet)"},                   \
-		{.name = "timeout",                                                                                 \
-			.arg = "TIME",                                                                              \
-			.help = "give a connection up after so long without an answer (default 90s)"},              \
-		{.name = "retry-delay",                                                                             \
-			.arg = "TIME",                                                                              \
-			.help = "first pause before a try again, doubled each time (default 500ms)"},               \
-	{                                                                                                           \
-		.name = "skip-test", .help = "save without a test that passed; stays visible", .group = "Test"      \
+		{.name = "auth", \
+			.arg = "METHOD", \
+			.help = "any (default), scram-sha-256, plain, login or xoauth2", \
+			.group = "Sign-in"}, \
+		{.name = "test-user", .arg = "USER", .help = "a mailbox that the test signs in to"}, \
+		{.name = "password-file", \
+			.arg = "FILE", \
+			.help = "password of the test user or administrator; - reads standard input"}, \
+		{.name = "admin-user", \
+			.arg = "USER", \
+			.help = "administrator who signs in for each mailbox (SASL authorization identity)"}, \
+		{.name = "login-template", \
+			.arg = "TEXT", \
+			.help = "sign-in name made of the user's, such as %u*admin"}, \
+		{.name = "max-mailboxes", \
+			.arg = "N", \
+			.help = "mailboxes moved at once from this host (default 20)", \
+			.group = "Limits"}, \
+		{.name = "max-connections", .arg = "N", .help = "connections to this host in total (default 20)"}, \
+		{.name = "rate", .arg = "BYTES/s", .help = "most octets a second from this host, such as 2MB/s"}, \
+		{.name = "daily-bytes", \
+			.arg = "SIZE", \
+			.help = "most octets a day from one mailbox (stored, not enforced yet)"}, \
+		{.name = "timeout", \
+			.arg = "TIME", \
+			.help = "give a connection up after so long without an answer (default 90s)"}, \
+		{.name = "retry-delay", \
+			.arg = "TIME", \
+			.help = "first pause before a try again, doubled each time (default 500ms)"}, \
+	{ \
+		.name = "skip-test", .help = "save without a test that passed; stays visible", .group = "Test" \
 	}
 
 static const struct option_spec create_specs[] = {SETTINGS, {0}};

@@ -7,47 +7,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTINGS                                                                                                       \
-	{.name = "kind",                                                                                               \
-		.arg = "exchange|imap",                                                                                \
-		.help = "Exchange Online (default), or any IMAP host",                                                 \
-		.group = "Exchange Online"},                                                                           \
-		{.name = "tenant", .arg = "ID", .help = "tenant id or domain"},                                        \
-		{.name = "client-id", .arg = "ID", .help = "the Entra application"},                                   \
-		{.name = "client-secret-file", .arg = "FILE", .help = "its client secret; - reads standard input"},    \
-		{.name = "certificate", .arg = "FILE", .help = "or its certificate (PEM) ..."},                        \
-		{.name = "private-key", .arg = "FILE", .help = "... with the private key (PEM, not encrypted)"},       \
-		{.name = "cloud", .arg = "NAME", .help = "global (default), gov, dod or china"},                       \
-		{.name = "login-url", .arg = "URL", .help = "token service, where it is not the cloud's"},             \
-		{.name = "imap-host", .arg = "HOST", .help = "IMAP server, where it is not the cloud's"},              \
-		{.name = "imap-port", .arg = "N", .help = "else 993"},                                                 \
-		{.name = "host", .arg = "HOST", .help = "the IMAP host (--kind imap)", .group = "Any IMAP host"},      \
-		{.name = "port", .arg = "N", .help = "else 993, or 143 with starttls and none"},                       \
-		{.name = "tls", .arg = "implicit|starttls|none", .help = "none sends passwords and mail in clear"},    \
-		{.name = "auth", .arg = "METHOD", .help = "any (default), scram-sha-256, plain, login or xoauth2"},    \
+#define SETTINGS \
+	{.name = "kind", \
+		.arg = "exchange|imap", \
+		.help = "Exchange Online (default), or any IMAP host", \
+		.group = "Exchange Online"}, \
+		{.name = "tenant", .arg = "ID", .help = "tenant id or domain"}, \
+		{.name = "client-id", .arg = "ID", .help = "the Entra application"}, \
+		{.name = "client-secret-file", .arg = "FILE", .help = "its client secret; - reads standard input"}, \
+		{.name = "certificate", .arg = "FILE", .help = "or its certificate (PEM) ..."}, \
+		{.name = "private-key", .arg = "FILE", .help = "... with the private key (PEM, not encrypted)"}, \
+		{.name = "cloud", .arg = "NAME", .help = "global (default), gov, dod or china"}, \
+		{.name = "login-url", .arg = "URL", .help = "token service, where it is not the cloud's"}, \
+		{.name = "imap-host", .arg = "HOST", .help = "IMAP server, where it is not the cloud's"}, \
+		{.name = "imap-port", .arg = "N", .help = "else 993"}, \
+		{.name = "host", .arg = "HOST", .help = "the IMAP host (--kind imap)", .group = "Any IMAP host"}, \
+		{.name = "port", .arg = "N", .help = "else 993, or 143 with starttls and none"}, \
+		{.name = "tls", .arg = "implicit|starttls|none", .help = "none sends passwords and mail in clear"}, \
+		{.name = "auth", .arg = "METHOD", .help = "any (default), scram-sha-256, plain, login or xoauth2"}, \
 		{.name = "password-file", .arg = "FILE", .help = "password of all mailboxes or of the administrator"}, \
-		{.name = "login-template",                                                                             \
-			.arg = "TEXT",                                                                                 \
-			.help = "sign-in name made of the address, such as %u*admin"},                                 \
-		{.name = "ca-file",                                                                                    \
-			.arg = "FILE",                                                                                 \
-			.help = "certificate authorities in PEM to trust instead of the system's",                     \
-			.group = "Both"},                                                                              \
-		{.name = "accept-any-certificate",                                                                     \
-			.help = "do not verify the server's certificate; said at each use"},                           \
-		{.name = "test-user",                                                                                  \
-			.arg = "ADDRESS",                                                                              \
-			.help = "a pilot mailbox: the test puts a probe message there and removes it"},                \
-		{.name = "max-message-size",                                                                           \
-			.arg = "SIZE",                                                                                 \
-			.help = "largest message the mailboxes take (MaxReceiveSize; default 36MB for exchange)"},     \
-		{.name = "max-mailboxes", .arg = "N", .help = "mailboxes written to at once (default 50)"},            \
-		{.name = "rate", .arg = "BYTES/s", .help = "most octets a second into this target"},                   \
-		{.name = "settle-after",                                                                               \
-			.arg = "TIME",                                                                                 \
-			.help = "how long a message whose answer was lost may still appear (default: the route's)"},   \
-	{                                                                                                              \
-		.name = "skip-test", .help = "save without a test that passed; stays visible"                          \
+		{.name = "login-template", \
+			.arg = "TEXT", \
+			.help = "sign-in name made of the address, such as %u*admin"}, \
+		{.name = "ca-file", \
+			.arg = "FILE", \
+			.help = "certificate authorities in PEM to trust instead of the system's", \
+			.group = "Both"}, \
+		{.name = "accept-any-certificate", \
+			.help = "do not verify the server's certificate; said at each use"}, \
+		{.name = "test-user", \
+			.arg = "ADDRESS", \
+			.help = "a pilot mailbox: the test puts a probe message there and removes it"}, \
+		{.name = "max-message-size", \
+			.arg = "SIZE", \
+			.help = "largest message the mailboxes take (MaxReceiveSize; default 36MB for exchange)"}, \
+		{.name = "max-mailboxes", .arg = "N", .help = "mailboxes written to at once (default 50)"}, \
+		{.name = "rate", .arg = "BYTES/s", .help = "most octets a second into this target"}, \
+		{.name = "settle-after", \
+			.arg = "TIME", \
+			.help = "how long a message whose answer was lost may still appear (default: the route's)"}, \
+	{ \
+		.name = "skip-test", .help = "save without a test that passed; stays visible" \
 	}
 
 static const struct option_spec settings_specs[] = {SETTINGS, {0}};

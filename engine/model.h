@@ -67,11 +67,18 @@ struct target_row {
 	/* secrets: "client_secret", or "certificate" and "private_key"; "password" for TARGET_IMAP */
 };
 
-#define BATCH_STATES(X)                                                                                             \
-	X(CREATED, "Created")                                                                                       \
-	X(SYNCING, "Syncing")                                                                                       \
-	X(STOPPING, "Stopping") X(STOPPED, "Stopped") X(SYNCED, "Synced") X(SYNCED_WITH_ERRORS, "SyncedWithErrors") \
-		X(COMPLETING, "Completing") X(COMPLETED, "Completed") X(FAILED, "Failed")
+/* clang-format off */
+#define BATCH_STATES(X) \
+	X(CREATED, "Created") \
+	X(SYNCING, "Syncing") \
+	X(STOPPING, "Stopping") \
+	X(STOPPED, "Stopped") \
+	X(SYNCED, "Synced") \
+	X(SYNCED_WITH_ERRORS, "SyncedWithErrors") \
+	X(COMPLETING, "Completing") \
+	X(COMPLETED, "Completed") \
+	X(FAILED, "Failed")
+/* clang-format on */
 enum batch_state {
 #define X(k, n) BATCH_##k,
 	BATCH_STATES(X)
@@ -99,12 +106,19 @@ struct batch {
 	int64_t created_at, started_at, ended_at;
 };
 
-#define USER_STATES(X)                                                                         \
-	X(QUEUED, "Queued")                                                                    \
-	X(VALIDATING, "Validating")                                                            \
-	X(SYNCING, "Syncing") X(SYNCED, "Synced") X(INCREMENTAL_SYNCING, "IncrementalSyncing") \
-		X(COMPLETING, "Completing") X(COMPLETED, "Completed")                          \
-			X(COMPLETED_WITH_WARNINGS, "CompletedWithWarnings") X(STOPPED, "Stopped") X(FAILED, "Failed")
+/* clang-format off */
+#define USER_STATES(X) \
+	X(QUEUED, "Queued") \
+	X(VALIDATING, "Validating") \
+	X(SYNCING, "Syncing") \
+	X(SYNCED, "Synced") \
+	X(INCREMENTAL_SYNCING, "IncrementalSyncing") \
+	X(COMPLETING, "Completing") \
+	X(COMPLETED, "Completed") \
+	X(COMPLETED_WITH_WARNINGS, "CompletedWithWarnings") \
+	X(STOPPED, "Stopped") \
+	X(FAILED, "Failed")
+/* clang-format on */
 enum user_state {
 #define X(k, n) USER_##k,
 	USER_STATES(X)
@@ -139,13 +153,15 @@ struct user { /* a migration user: one source mailbox and its destination */
 				     /* secret: "password" */
 };
 
-#define ITEM_STATES(X)                                                                                             \
+/* clang-format off */
+#define ITEM_STATES(X) \
 	X(INTENDED, "intended") /* durable before the first octet left; in doubt after a crash or a lost answer */ \
-	X(PLACED, "placed")     /* receipt held; flags not finished */                                             \
-	X(DONE, "done")                                                                                            \
-	X(SKIPPED, "skipped") /* left out on purpose: \Deleted, filter */                                          \
-	X(REFUSED, "refused") /* will never be accepted as it is */                                                \
-	X(GONE, "gone")       /* expunged at the source before it was fetched */
+	X(PLACED, "placed") /* receipt held; flags not finished */ \
+	X(DONE, "done") \
+	X(SKIPPED, "skipped") /* left out on purpose: \Deleted, filter */ \
+	X(REFUSED, "refused") /* will never be accepted as it is */ \
+	X(GONE, "gone") /* expunged at the source before it was fetched */
+/* clang-format on */
 enum item_state {
 #define X(k, n) ITEM_##k,
 	ITEM_STATES(X)

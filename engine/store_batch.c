@@ -10,11 +10,11 @@
 #define BATCHES ((size_t)10000)
 #define BATCH_USERS 50000
 
-#define BATCH_COLUMNS                                                                                        \
-	"id, name, endpoint_id, target_id, pilot, without_pilot, state, max_mailboxes, uploads, "            \
-	"bytes_per_s, existing, "                                                                            \
+#define BATCH_COLUMNS \
+	"id, name, endpoint_id, target_id, pilot, without_pilot, state, max_mailboxes, uploads, " \
+	"bytes_per_s, existing, " \
 	"copy_deleted, date_from_header, folders_in, folders_out, skips_acknowledged, verdict, created_at, " \
-	"started_at, ended_at "                                                                              \
+	"started_at, ended_at " \
 	"FROM batch "
 
 static void read_row(struct query *q, struct batch *b)

@@ -163,36 +163,36 @@ static int look_leases(struct db *db, bool *any, bool *alone, struct err *err)
 	return rc < 0 ? -1 : 0;
 }
 
-#define HELD_WHERE(of)                                                                                    \
+#define HELD_WHERE(of) \
 	"(SELECT count(*) FROM work w JOIN user u ON u.id = w.user_id JOIN batch o ON o.id = u.batch_id " \
 	"WHERE w.held = 1 AND " of ")"
 /* Batches that run and have room, the one that was started first first; then, in each, its first user that is due. A limit of 0 is none. */
-#define DUE(crashes)                                                                                                   \
-	"SELECT (SELECT u.id FROM user u JOIN work w ON w.user_id = u.id WHERE u.batch_id = b.id AND "                 \
-	"u.want > 0 AND w.held = 0 "                                                                                   \
-	"AND u.retry_at <= ?2 AND u.crashes " crashes " ORDER BY u.line LIMIT 1) AS due "                              \
-	"FROM batch b JOIN endpoint e ON e.id = b.endpoint_id JOIN target t ON t.id = b.target_id "                    \
-	"WHERE b.state IN (?3, ?4) AND (?1 = 0 OR b.id = ?1) AND e.paused_at = 0 AND due IS NOT NULL "                 \
-	"AND (b.max_mailboxes = 0 OR b.max_mailboxes > " HELD_WHERE(                                                   \
-		"o.id = b.id") ") "                                                                                    \
-			       "AND (e.max_connections = 0 OR e.max_connections > " HELD_WHERE(                        \
-				       "o.endpoint_id = e.id") ") " /* a job has one connection to its source */       \
-							       "AND (e.max_mailboxes = 0 OR e.max_mailboxes "          \
-							       "> " HELD_WHERE(                                        \
-								       "o.endpoint_id = e.id") ") "                    \
+#define DUE(crashes) \
+	"SELECT (SELECT u.id FROM user u JOIN work w ON w.user_id = u.id WHERE u.batch_id = b.id AND " \
+	"u.want > 0 AND w.held = 0 " \
+	"AND u.retry_at <= ?2 AND u.crashes " crashes " ORDER BY u.line LIMIT 1) AS due " \
+	"FROM batch b JOIN endpoint e ON e.id = b.endpoint_id JOIN target t ON t.id = b.target_id " \
+	"WHERE b.state IN (?3, ?4) AND (?1 = 0 OR b.id = ?1) AND e.paused_at = 0 AND due IS NOT NULL " \
+	"AND (b.max_mailboxes = 0 OR b.max_mailboxes > " HELD_WHERE( \
+		"o.id = b.id") ") " \
+			       "AND (e.max_connections = 0 OR e.max_connections > " HELD_WHERE( \
+				       "o.endpoint_id = e.id") ") " /* a job has one connection to its source */ \
+							       "AND (e.max_mailboxes = 0 OR e.max_mailboxes " \
+							       "> " HELD_WHERE( \
+								       "o.endpoint_id = e.id") ") " \
 											       "AND (t.max_mailboxes " \
-											       "= 0 OR "               \
-											       "t.max_mailboxes "      \
-											       "> " HELD_WHERE(        \
-												       "o.target_id "  \
-												       "= t.id") ") "  \
+											       "= 0 OR " \
+											       "t.max_mailboxes " \
+											       "> " HELD_WHERE( \
+												       "o.target_id " \
+												       "= t.id") ") " \
 														 "ORD" \
 														 "ER " \
 														 "BY " \
-														 "b."  \
+														 "b." \
 														 "sta" \
 														 "rte" \
-														 "d_"  \
+														 "d_" \
 														 "at," \
 														 " b." \
 														 "id " \

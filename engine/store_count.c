@@ -36,10 +36,10 @@ void tally_add(struct tally *t, enum item_state state, enum item_how how, uint64
 	}
 }
 
-#define ADD_COUNTS                                                                                           \
+#define ADD_COUNTS \
 	"SET found = found + ?, copied = copied + ?, adopted = adopted + ?, skipped = skipped + ?, refused " \
-	"= refused + ?, "                                                                                    \
-	"gone = gone + ?, in_doubt = in_doubt + ?, found_bytes = found_bytes + ?, copied_bytes = "           \
+	"= refused + ?, " \
+	"gone = gone + ?, in_doubt = in_doubt + ?, found_bytes = found_bytes + ?, copied_bytes = " \
 	"copied_bytes + ? "
 
 static int write_folder(struct tally *t, struct db *db, struct err *err)

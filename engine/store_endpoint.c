@@ -7,11 +7,11 @@
 #define BREAKER_USERS 3 /* different users in a row whose sign-in was refused */
 #define ENDPOINTS ((size_t)10000)
 
-#define ENDPOINT_COLUMNS                                                                                    \
+#define ENDPOINT_COLUMNS \
 	"id, name, host, port, tls, ca_file, any_certificate, auth, admin_user, login_template, provider, " \
-	"max_mailboxes, "                                                                                   \
+	"max_mailboxes, " \
 	"max_connections, bytes_per_s, bytes_per_day, quirks, silence_ms, retry_ms, test_user, tested_at, " \
-	"test_passed, test_skipped, test_text, "                                                            \
+	"test_passed, test_skipped, test_text, " \
 	"created_at, paused_at, paused_text FROM endpoint "
 
 static void read_row(struct query *q, struct endpoint *e)

@@ -33,11 +33,11 @@ static int look_item(struct db *db, const struct item *v, struct known *k, struc
 }
 
 /* All but the key, in the order of ITEM_SET. Header values only where something may have to be found by them, or told to a person. */
-#define ITEM_SET                                                                                             \
-	"state = ?, how = ?, dest_folder_id = ?, flags_source = ?, flags_written = ?, size = ?, "            \
-	"received_at = ?, received_zone = ?, "                                                               \
+#define ITEM_SET \
+	"state = ?, how = ?, dest_folder_id = ?, flags_source = ?, flags_written = ?, size = ?, " \
+	"received_at = ?, received_zone = ?, " \
 	"received_known = ?, at = ?, sha256 = ?, key = ?, route = ?, dest_id = ?, message_id = ?, hdr_date " \
-	"= ?, hdr_from = ?, "                                                                                \
+	"= ?, hdr_from = ?, " \
 	"hdr_subject = ?, error_kind = ?, error = ? "
 static void put_item(struct query *q, const struct item *v, int64_t now)
 {

@@ -139,23 +139,23 @@ int secret_put_row(struct db *db, const struct vault *v, const char *owner, int6
 	const struct secret *secret, struct err *err);
 int secret_drop_rows(struct db *db, const char *owner, int64_t id, const char *name, struct err *err);
 /* store_user.c: the columns of USER_COLUMNS, in order. */
-#define USER_COLUMNS                                                                                         \
+#define USER_COLUMNS \
 	"u.id, u.batch_id, u.line, u.source_user, u.user_root, u.address, u.dest_id, u.state, u.synced_at, " \
-	"u.want, u.pass, "                                                                                   \
-	"w.held, u.error_kind, u.error, u.retry_at, u.tries, u.crashes, w.epoch, "                           \
-	"u.started_at, " COUNT_COLUMNS("w") ", w.folder "                                                    \
+	"u.want, u.pass, " \
+	"w.held, u.error_kind, u.error, u.retry_at, u.tries, u.crashes, w.epoch, " \
+	"u.started_at, " COUNT_COLUMNS("w") ", w.folder " \
 					    "FROM user u JOIN work w ON w.user_id = u.id"
-#define COUNT_COLUMNS(t)                                                                                      \
+#define COUNT_COLUMNS(t) \
 	t ".found, " t ".copied, " t ".adopted, " t ".skipped, " t ".refused, " t ".gone, " t ".in_doubt, " t \
 	  ".found_bytes, " t ".copied_bytes"
 void user_read(struct query *q, struct user *out);
 void counts_read(struct query *q, struct user_counts *out);
 /* store_look.c: the columns of ITEM_COLUMNS, in order. -1: ERR_MEMORY, *out is empty then. */
-#define ITEM_COLUMNS                                                                                         \
-	"i.generation_id, i.uid, i.state, i.how, i.dest_folder_id, i.size, i.flags_source, "                 \
-	"i.flags_written, i.received_at, "                                                                   \
+#define ITEM_COLUMNS \
+	"i.generation_id, i.uid, i.state, i.how, i.dest_folder_id, i.size, i.flags_source, " \
+	"i.flags_written, i.received_at, " \
 	"i.received_zone, i.received_known, i.sha256, i.message_id, i.hdr_date, i.hdr_from, i.hdr_subject, " \
-	"i.key, i.route, "                                                                                   \
+	"i.key, i.route, " \
 	"i.dest_id, i.at, i.error_kind, i.error FROM item i"
 int item_read(struct query *q, struct item *out, struct err *err);
 

@@ -5,11 +5,11 @@
 #define APPLICATION_ID 0x4e466672 /* "NFfr" */
 
 /* Counts are kept beside their owner and changed with each item, never counted. */
-#define COUNT_FIELDS                                                                                         \
-	"found INTEGER NOT NULL DEFAULT 0, copied INTEGER NOT NULL DEFAULT 0, adopted INTEGER NOT NULL "     \
-	"DEFAULT 0, "                                                                                        \
-	"skipped INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0, gone INTEGER NOT NULL "     \
-	"DEFAULT 0, "                                                                                        \
+#define COUNT_FIELDS \
+	"found INTEGER NOT NULL DEFAULT 0, copied INTEGER NOT NULL DEFAULT 0, adopted INTEGER NOT NULL " \
+	"DEFAULT 0, " \
+	"skipped INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0, gone INTEGER NOT NULL " \
+	"DEFAULT 0, " \
 	"in_doubt INTEGER NOT NULL DEFAULT 0, found_bytes INTEGER NOT NULL DEFAULT 0, copied_bytes INTEGER " \
 	"NOT NULL DEFAULT 0"
 

@@ -6,11 +6,11 @@
 
 #define TARGETS ((size_t)10000)
 
-#define TARGET_COLUMNS                                                                                   \
+#define TARGET_COLUMNS \
 	"id, name, kind, tenant, client_id, cloud, login_url, imap_host, imap_port, imap_tls, ca_file, " \
-	"any_certificate, auth, "                                                                        \
-	"login_template, routes, max_message_bytes, settle_after_ms, bytes_per_s, max_mailboxes, "       \
-	"test_user, tested_at, "                                                                         \
+	"any_certificate, auth, " \
+	"login_template, routes, max_message_bytes, settle_after_ms, bytes_per_s, max_mailboxes, " \
+	"test_user, tested_at, " \
 	"test_passed, test_skipped, test_text, created_at FROM target "
 
 static void read_row(struct query *q, struct target_row *t)

@@ -6,35 +6,35 @@
 #include <stdint.h>
 
 /* X(kind, name, action). The kind alone decides what happens next: this is the one table. */
-#define ERR_KINDS(X)                                                                                       \
-	X(NONE, "none", DRAIN)                                                                             \
-	X(USAGE, "usage", STOP_RUN)                   /* the command line or a given file is wrong */      \
-	X(NOT_FOUND, "not-found", STOP_RUN)           /* a named object is not in the state */             \
-	X(CONFLICT, "conflict", STOP_RUN)             /* exists already, is in use, a second engine */     \
-	X(DNS, "dns", RETRY)                          /* the name does not resolve */                      \
-	X(FIREWALL, "firewall", RETRY)                /* no TCP connection: refused, timed out */          \
-	X(TLS, "tls", RETRY)                          /* the handshake failed */                           \
-	X(CERTIFICATE, "certificate", STOP_MAILBOX)   /* chain, host name or date rejected */              \
-	X(CREDENTIALS, "credentials", PAUSE_ENDPOINT) /* sign-in refused; never retried by itself */       \
+#define ERR_KINDS(X) \
+	X(NONE, "none", DRAIN) \
+	X(USAGE, "usage", STOP_RUN)                   /* the command line or a given file is wrong */ \
+	X(NOT_FOUND, "not-found", STOP_RUN)           /* a named object is not in the state */ \
+	X(CONFLICT, "conflict", STOP_RUN)             /* exists already, is in use, a second engine */ \
+	X(DNS, "dns", RETRY)                          /* the name does not resolve */ \
+	X(FIREWALL, "firewall", RETRY)                /* no TCP connection: refused, timed out */ \
+	X(TLS, "tls", RETRY)                          /* the handshake failed */ \
+	X(CERTIFICATE, "certificate", STOP_MAILBOX)   /* chain, host name or date rejected */ \
+	X(CREDENTIALS, "credentials", PAUSE_ENDPOINT) /* sign-in refused; never retried by itself */ \
 	X(BANNED, "banned", PAUSE_ENDPOINT)           /* refused after failed sign-ins: have us allowed */ \
-	X(RIGHTS, "rights", STOP_MAILBOX)             /* signed in, but not allowed */                     \
-	X(LOST, "lost", RETRY)                        /* the connection broke or went silent */            \
-	X(BUSY, "busy", RETRY)                        /* the server asks to come again */                  \
-	X(THROTTLED, "throttled", WAIT)               /* a fence; never an item's failure */               \
-	X(PROTOCOL, "protocol", RETRY)                /* the server's answer makes no sense */             \
-	X(MESSAGE, "message", SKIP_MESSAGE)           /* this message cannot be read or taken */           \
-	X(TOO_BIG, "too-big", SKIP_MESSAGE)           /* larger than the destination takes */              \
-	X(GONE, "gone", SKIP_MESSAGE)                 /* expunged at the source since it was listed */     \
-	X(FOLDER, "folder", SKIP_FOLDER)              /* the folder cannot be opened, read or made */      \
-	X(CHANGED, "changed", SKIP_FOLDER)            /* UIDVALIDITY is another: a new generation */       \
-	X(QUOTA, "quota", STOP_MAILBOX)               /* the destination mailbox is full */                \
-	X(MAILBOX, "mailbox", STOP_MAILBOX)           /* the mailbox does not exist or is disabled */      \
-	X(DISK, "disk", STOP_RUN)                     /* no room or no right on the local disk */          \
-	X(STORE, "store", STOP_RUN)                   /* the state file cannot be used */                  \
-	X(VAULT, "vault", STOP_RUN)                   /* the vault's key is missing or wrong */            \
-	X(STOPPED, "stopped", DRAIN)                  /* somebody asked us to stop */                      \
-	X(DEFERRED, "deferred", DRAIN)                /* a window or a budget: later */                    \
-	X(MEMORY, "memory", STOP_MAILBOX)             /* a cap on memory was reached */                    \
+	X(RIGHTS, "rights", STOP_MAILBOX)             /* signed in, but not allowed */ \
+	X(LOST, "lost", RETRY)                        /* the connection broke or went silent */ \
+	X(BUSY, "busy", RETRY)                        /* the server asks to come again */ \
+	X(THROTTLED, "throttled", WAIT)               /* a fence; never an item's failure */ \
+	X(PROTOCOL, "protocol", RETRY)                /* the server's answer makes no sense */ \
+	X(MESSAGE, "message", SKIP_MESSAGE)           /* this message cannot be read or taken */ \
+	X(TOO_BIG, "too-big", SKIP_MESSAGE)           /* larger than the destination takes */ \
+	X(GONE, "gone", SKIP_MESSAGE)                 /* expunged at the source since it was listed */ \
+	X(FOLDER, "folder", SKIP_FOLDER)              /* the folder cannot be opened, read or made */ \
+	X(CHANGED, "changed", SKIP_FOLDER)            /* UIDVALIDITY is another: a new generation */ \
+	X(QUOTA, "quota", STOP_MAILBOX)               /* the destination mailbox is full */ \
+	X(MAILBOX, "mailbox", STOP_MAILBOX)           /* the mailbox does not exist or is disabled */ \
+	X(DISK, "disk", STOP_RUN)                     /* no room or no right on the local disk */ \
+	X(STORE, "store", STOP_RUN)                   /* the state file cannot be used */ \
+	X(VAULT, "vault", STOP_RUN)                   /* the vault's key is missing or wrong */ \
+	X(STOPPED, "stopped", DRAIN)                  /* somebody asked us to stop */ \
+	X(DEFERRED, "deferred", DRAIN)                /* a window or a budget: later */ \
+	X(MEMORY, "memory", STOP_MAILBOX)             /* a cap on memory was reached */ \
 	X(INTERNAL, "internal", STOP_MAILBOX)         /* a bug of ours */
 
 enum err_kind {

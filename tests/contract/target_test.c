@@ -42,14 +42,14 @@ static void close_target(struct target **t, struct gate **gate)
 	gate_free(gate);
 }
 
-#define CHECK(call)                                                                               \
-	do {                                                                                      \
-		struct err check_err = ERR_INIT;                                                  \
-		struct err *err = &check_err;                                                     \
-		if (call) {                                                                       \
-			char check_line[2000];                                                    \
+#define CHECK(call) \
+	do { \
+		struct err check_err = ERR_INIT; \
+		struct err *err = &check_err; \
+		if (call) { \
+			char check_line[2000]; \
 			fail_msg("%s: %s", #call, err_line(err, check_line, sizeof(check_line))); \
-		}                                                                                 \
+		} \
 	} while (0)
 
 static struct mail *mail_of(const char *text, size_t n, unsigned flags, const char *keywords, int64_t at)

@@ -11,11 +11,11 @@
 #define LIMIT_NEVER INT64_MAX
 
 /* What was exceeded; the name as in "Application is over its … limit." */
-#define LIMIT_KINDS(X)                       \
-	X(NONE, "")                          \
+#define LIMIT_KINDS(X) \
+	X(NONE, "") \
 	X(CONCURRENCY, "MailboxConcurrency") \
-	X(REQUESTS, "RequestRate")           \
-	X(BYTES, "IncomingByte"              \
+	X(REQUESTS, "RequestRate") \
+	X(BYTES, "IncomingByte" \
 		 "s")
 enum limit_kind {
 #define X(k, n) LIMIT_##k,

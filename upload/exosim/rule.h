@@ -11,53 +11,53 @@
 
 /* X(KEY, "name", kind, unkind, "grade", "what it is and where it comes from"). A T, I or ? rule is one line here, so that a live
    finding corrects one line. 0 of a limit: none. */
-#define SWITCHES(X)                                                                                                  \
-	X(TOKEN_LIFE_S, "token_life", 3599, 3599, "D", "seconds a token lives: expires_in 3599")                     \
-	X(ASSERTION_ONCE, "assertion_once", 0, 1, "?", "a client assertion's jti is taken only once")                \
-	X(SIZE_CAP, "size_cap", 36700160, 36700160, "D",                                                             \
-		"MaxReceiveSize of a mailbox in octets: 35 MB by default, 150 MB at most")                           \
-	X(LINE_MAX, "line_max", 10239, 10239, "T",                                                                   \
-		"longest line of a message in octets (imapsync's FAQ: 10,239; others 10,500)")                       \
-	X(COMMAND_MAX, "command_max", 10239, 10239, "T",                                                             \
-		"longest command line (nextcloud/mail issue 6038: a 40 kB UID set is Error 11)")                     \
-	X(NUL_REFUSED, "nul_refused", 1, 1, "I", "a NUL in the body is refused: RFC 3501's literal has none")        \
-	X(ERRORS_MAX, "errors_max", 10, 10, "S",                                                                     \
-		"NO and BAD answers in a session before BYE (imapsync's FAQ, MailKit's logs)")                       \
+#define SWITCHES(X) \
+	X(TOKEN_LIFE_S, "token_life", 3599, 3599, "D", "seconds a token lives: expires_in 3599") \
+	X(ASSERTION_ONCE, "assertion_once", 0, 1, "?", "a client assertion's jti is taken only once") \
+	X(SIZE_CAP, "size_cap", 36700160, 36700160, "D", \
+		"MaxReceiveSize of a mailbox in octets: 35 MB by default, 150 MB at most") \
+	X(LINE_MAX, "line_max", 10239, 10239, "T", \
+		"longest line of a message in octets (imapsync's FAQ: 10,239; others 10,500)") \
+	X(COMMAND_MAX, "command_max", 10239, 10239, "T", \
+		"longest command line (nextcloud/mail issue 6038: a 40 kB UID set is Error 11)") \
+	X(NUL_REFUSED, "nul_refused", 1, 1, "I", "a NUL in the body is refused: RFC 3501's literal has none") \
+	X(ERRORS_MAX, "errors_max", 10, 10, "S", \
+		"NO and BAD answers in a session before BYE (imapsync's FAQ, MailKit's logs)") \
 	X(SESSIONS_MAX, "sessions_max", 20, 8, "T", "sessions of one mailbox; more are signed in but not connected") \
-	X(IDLE_S, "idle_timeout", 1800, 1800, "D",                                                                   \
-		"seconds without a command before BYE: PopImap settings, AuthenticatedConnectionTimeout")            \
-	X(LOGIN_S, "login_timeout", 60, 60, "D", "the same before sign-in: PreAuthenticatedConnectionTimeout")       \
-	X(APPENDS_MAX, "appends_max", 0, 0, "?",                                                                     \
-		"APPENDs of an app in a mailbox within appends_window (imapsync's users run at 4/s)")                \
-	X(APPENDS_WINDOW_MS, "appends_window", 1000, 1000, "?", "milliseconds")                                      \
-	X(BYTES_MAX, "bytes_max", 0, 0, "?", "octets of APPENDs of an app in a mailbox within bytes_window")         \
-	X(BYTES_WINDOW_MS, "bytes_window", 300000, 300000, "?",                                                      \
-		"milliseconds; Graph's documented window, IMAP's is unknown")                                        \
-	X(BACKOFF_MS, "backoff", 0, 0, "?",                                                                          \
-		"milliseconds a limit asks for; 0: until the window is free again (seen: up to 299,961)")            \
-	X(THROTTLE_BAD, "throttle_bad", 0, 1, "S", "the throttle text comes as BAD instead of NO (both were seen)")  \
-	X(THROTTLE_CLOSES, "throttle_closes", 1, 1, "S", "the connection is closed after it")                        \
-	X(FENCE_HOLDS, "fence_holds", 1, 1, "T", "commands within the backoff time are throttled too")               \
-	X(SASL_CHALLENGE, "sasl_challenge", 1, 0, "?",                                                               \
-		"a refused token gets a base64 JSON challenge before NO (XOAUTH2's rule; logs show NO at once)")     \
-	X(NO_PERMISSION_CONNECTS, "no_permission_connects", 0, 1, "S",                                               \
-		"without permission: signs in, then 'not connected' (MailKit, email-oauth2-proxy)")                  \
-	X(UID_GIVEN, "appenduid", 1, 0, "T", "APPEND answers APPENDUID (UIDPLUS is announced either way)")           \
-	X(RECEIVED_KEPT, "received_kept", 1, 1, "D",                                                                 \
-		"the received date is APPEND's date-time; 0: the time of arrival")                                   \
-	X(FLAGGED_KEPT, "append_flagged_kept", 1, 0, "T",                                                            \
-		"\\Flagged given in APPEND stays; 0: as Outlook sees it on older builds, lost")                      \
-	X(SEEN_KEPT, "append_seen_kept", 1, 1, "I", "\\Seen given in APPEND stays")                                  \
+	X(IDLE_S, "idle_timeout", 1800, 1800, "D", \
+		"seconds without a command before BYE: PopImap settings, AuthenticatedConnectionTimeout") \
+	X(LOGIN_S, "login_timeout", 60, 60, "D", "the same before sign-in: PreAuthenticatedConnectionTimeout") \
+	X(APPENDS_MAX, "appends_max", 0, 0, "?", \
+		"APPENDs of an app in a mailbox within appends_window (imapsync's users run at 4/s)") \
+	X(APPENDS_WINDOW_MS, "appends_window", 1000, 1000, "?", "milliseconds") \
+	X(BYTES_MAX, "bytes_max", 0, 0, "?", "octets of APPENDs of an app in a mailbox within bytes_window") \
+	X(BYTES_WINDOW_MS, "bytes_window", 300000, 300000, "?", \
+		"milliseconds; Graph's documented window, IMAP's is unknown") \
+	X(BACKOFF_MS, "backoff", 0, 0, "?", \
+		"milliseconds a limit asks for; 0: until the window is free again (seen: up to 299,961)") \
+	X(THROTTLE_BAD, "throttle_bad", 0, 1, "S", "the throttle text comes as BAD instead of NO (both were seen)") \
+	X(THROTTLE_CLOSES, "throttle_closes", 1, 1, "S", "the connection is closed after it") \
+	X(FENCE_HOLDS, "fence_holds", 1, 1, "T", "commands within the backoff time are throttled too") \
+	X(SASL_CHALLENGE, "sasl_challenge", 1, 0, "?", \
+		"a refused token gets a base64 JSON challenge before NO (XOAUTH2's rule; logs show NO at once)") \
+	X(NO_PERMISSION_CONNECTS, "no_permission_connects", 0, 1, "S", \
+		"without permission: signs in, then 'not connected' (MailKit, email-oauth2-proxy)") \
+	X(UID_GIVEN, "appenduid", 1, 0, "T", "APPEND answers APPENDUID (UIDPLUS is announced either way)") \
+	X(RECEIVED_KEPT, "received_kept", 1, 1, "D", \
+		"the received date is APPEND's date-time; 0: the time of arrival") \
+	X(FLAGGED_KEPT, "append_flagged_kept", 1, 0, "T", \
+		"\\Flagged given in APPEND stays; 0: as Outlook sees it on older builds, lost") \
+	X(SEEN_KEPT, "append_seen_kept", 1, 1, "I", "\\Seen given in APPEND stays") \
 	X(KEYWORDS_KEPT, "keywords_kept", 1, 1, "T", "a keyword becomes a category and is shown as a keyword again") \
-	X(MIME_RECODED, "mime_recoded", 0, 1, "T",                                                                   \
-		"headers are refolded and text parts re-encoded: octets and size differ from what came")             \
-	X(MESSAGE_ID_ADDED, "message_id_added", 0, 1, "I", "a message without Message-ID gets one")                  \
-	X(SPECIAL_USE_SHOWN, "special_use_shown", 0, 0, "T",                                                         \
-		"LIST shows special-use attributes although SPECIAL-USE is not announced")                           \
-	X(NONMAIL_FOLDERS, "nonmail_folders", 1, 1, "S", "LIST shows Calendar, Contacts, … (libremail issue 105)")   \
-	X(NAMES_TRIMMED, "names_trimmed", 1, 1, "T", "blanks around a folder's name are dropped")                    \
-	X(NAME_MAX, "name_max", 255, 255, "T", "octets of one level of a folder's name, in UTF-8")                   \
-	X(DEPTH_MAX, "depth_max", 300, 300, "T", "levels of folders")                                                \
+	X(MIME_RECODED, "mime_recoded", 0, 1, "T", \
+		"headers are refolded and text parts re-encoded: octets and size differ from what came") \
+	X(MESSAGE_ID_ADDED, "message_id_added", 0, 1, "I", "a message without Message-ID gets one") \
+	X(SPECIAL_USE_SHOWN, "special_use_shown", 0, 0, "T", \
+		"LIST shows special-use attributes although SPECIAL-USE is not announced") \
+	X(NONMAIL_FOLDERS, "nonmail_folders", 1, 1, "S", "LIST shows Calendar, Contacts, … (libremail issue 105)") \
+	X(NAMES_TRIMMED, "names_trimmed", 1, 1, "T", "blanks around a folder's name are dropped") \
+	X(NAME_MAX, "name_max", 255, 255, "T", "octets of one level of a folder's name, in UTF-8") \
+	X(DEPTH_MAX, "depth_max", 300, 300, "T", "levels of folders") \
 	X(KEYWORDS_OPEN, "keywords_open", 0, 0, "S", "PERMANENTFLAGS holds \\*")
 
 enum rule_switch {
@@ -92,9 +92,9 @@ int profile_set_text(struct profile *p, const char *text, struct err *err);
 	"* OK The Microsoft Exchange IMAP4 service is ready. [%s]\r\n" /* S: all logs; base64 of UTF-16 host name */
 #define SAY_CAPABILITY "IMAP4 IMAP4rev1 AUTH=XOAUTH2 "                 /* S: imapflow issue 392, 2026 */
 #define SAY_CAPABILITY_BEFORE "LOGINDISABLED SASL-IR UIDPLUS ID UNSELECT CHILDREN IDLE NAMESPACE LITERAL+"
-#define SAY_CAPABILITY_AFTER                                                                \
+#define SAY_CAPABILITY_AFTER \
 	"SASL-IR UIDPLUS MOVE ID UNSELECT CLIENTACCESSRULES CLIENTNETWORKPRESENCELOCATION " \
-	"BACKENDAUTHENTICATE CHILDREN IDLE NAMESPACE "                                      \
+	"BACKENDAUTHENTICATE CHILDREN IDLE NAMESPACE " \
 	"LITERAL+"
 #define SAY_ID \
 	"* ID (\"name\" \"Microsoft.Exchange.Imap4.Imap4Server\" \"version\" \"15.20\")\r\n" /* S: imapflow issue 392 */
@@ -117,48 +117,48 @@ int profile_set_text(struct profile *p, const char *text, struct err *err);
 #define SAY_FLAGS "\\Seen \\Answered \\Flagged \\Deleted \\Draft $MDNSent"                 /* S: imapclient issue 385 */
 
 /* What the token endpoint says: X(KEY, code, HTTP status, "error", "text", grade). Texts: Microsoft's reference of AADSTS codes and logs. */
-#define TOKEN_ERRORS(X)                                                                                                \
-	X(MISSING, 900144, 400, "invalid_request", "The request body must contain the following parameter: '%s'.",     \
-		"S")                                                                                                   \
-	X(MALFORMED, 9002313, 400, "invalid_request", "Invalid request. Request is malformed or invalid.", "S")        \
-	X(TENANT, 90002, 400, "invalid_request",                                                                       \
-		"Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into "       \
-		"the correct cloud.",                                                                                  \
-		"S")                                                                                                   \
-	X(GRANT, 70003, 400, "unsupported_grant_type", "The app requested an unsupported grant type '%s'.", "S")       \
+#define TOKEN_ERRORS(X) \
+	X(MISSING, 900144, 400, "invalid_request", "The request body must contain the following parameter: '%s'.", \
+		"S") \
+	X(MALFORMED, 9002313, 400, "invalid_request", "Invalid request. Request is malformed or invalid.", "S") \
+	X(TENANT, 90002, 400, "invalid_request", \
+		"Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into " \
+		"the correct cloud.", \
+		"S") \
+	X(GRANT, 70003, 400, "unsupported_grant_type", "The app requested an unsupported grant type '%s'.", "S") \
 	X(APP, 700016, 400, "unauthorized_client", "Application with identifier '%s' was not found in the directory.", \
-		"S")                                                                                                   \
-	X(SECRET, 7000215, 401, "invalid_client",                                                                      \
-		"Invalid client secret provided. Ensure the secret being sent in the request is the client "           \
-		"secret value, not the client secret ID, for a secret added to app '%s'.",                             \
-		"S")                                                                                                   \
-	X(SECRET_OLD, 7000222, 401, "invalid_client", "The provided client secret keys for app '%s' are expired.",     \
-		"S")                                                                                                   \
-	X(NO_SECRET, 7000216, 401, "invalid_client",                                                                   \
-		"'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant "     \
-		"type.",                                                                                               \
-		"S")                                                                                                   \
-	X(JWT, 50027, 401, "invalid_client", "JWT token is invalid or malformed: %s.", "D")                            \
-	X(KEY, 700027, 401, "invalid_client",                                                                          \
-		"The certificate with identifier used to sign the client assertion is not registered on "              \
-		"application. [Reason - %s]",                                                                          \
-		"S")                                                                                                   \
-	X(JWT_TIME, 700024, 401, "invalid_client", "Client assertion is not within its valid time range. %s", "S")     \
-	X(JWT_APP, 700021, 401, "invalid_client",                                                                      \
-		"Client assertion application identifier doesn't match 'client_id' parameter.", "S")                   \
+		"S") \
+	X(SECRET, 7000215, 401, "invalid_client", \
+		"Invalid client secret provided. Ensure the secret being sent in the request is the client " \
+		"secret value, not the client secret ID, for a secret added to app '%s'.", \
+		"S") \
+	X(SECRET_OLD, 7000222, 401, "invalid_client", "The provided client secret keys for app '%s' are expired.", \
+		"S") \
+	X(NO_SECRET, 7000216, 401, "invalid_client", \
+		"'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant " \
+		"type.", \
+		"S") \
+	X(JWT, 50027, 401, "invalid_client", "JWT token is invalid or malformed: %s.", "D") \
+	X(KEY, 700027, 401, "invalid_client", \
+		"The certificate with identifier used to sign the client assertion is not registered on " \
+		"application. [Reason - %s]", \
+		"S") \
+	X(JWT_TIME, 700024, 401, "invalid_client", "Client assertion is not within its valid time range. %s", "S") \
+	X(JWT_APP, 700021, 401, "invalid_client", \
+		"Client assertion application identifier doesn't match 'client_id' parameter.", "S") \
 	X(JWT_AUDIENCE, 700023, 401, "invalid_client", "Client assertion audience claim does not match Realm issuer.", \
-		"S")                                                                                                   \
-	X(JWT_AGAIN, 50013, 401, "invalid_client", "Assertion failed signature validation. [Reason - %s]", "?")        \
-	X(SCOPE, 70011, 400, "invalid_scope",                                                                          \
-		"The provided request must include a 'scope' input parameter. The provided value for the input "       \
-		"parameter 'scope' is not valid. The scope %s is not valid.",                                          \
-		"S")                                                                                                   \
-	X(SCOPE_DEFAULT, 1002012, 400, "invalid_scope",                                                                \
-		"The provided value for scope %s is not valid. Client credential flows must have a scope value "       \
-		"with /.default suffixed to the resource identifier (application ID URI).",                            \
-		"S")                                                                                                   \
-	X(RESOURCE, 500011, 400, "invalid_resource", "The resource principal named %s was not found in the tenant.",   \
-		"S")                                                                                                   \
+		"S") \
+	X(JWT_AGAIN, 50013, 401, "invalid_client", "Assertion failed signature validation. [Reason - %s]", "?") \
+	X(SCOPE, 70011, 400, "invalid_scope", \
+		"The provided request must include a 'scope' input parameter. The provided value for the input " \
+		"parameter 'scope' is not valid. The scope %s is not valid.", \
+		"S") \
+	X(SCOPE_DEFAULT, 1002012, 400, "invalid_scope", \
+		"The provided value for scope %s is not valid. Client credential flows must have a scope value " \
+		"with /.default suffixed to the resource identifier (application ID URI).", \
+		"S") \
+	X(RESOURCE, 500011, 400, "invalid_resource", "The resource principal named %s was not found in the tenant.", \
+		"S") \
 	X(BUSY, 90033, 503, "temporarily_unavailable", "A transient error has occurred. Please try again.", "D")
 
 enum token_error {

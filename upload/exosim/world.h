@@ -23,23 +23,23 @@ struct app {
 };
 
 /* X(name): what is counted for a mailbox and in total */
-#define COUNTERS(X)        \
-	X(signins)         \
+#define COUNTERS(X) \
+	X(signins) \
 	X(signins_refused) \
-	X(sessions)        \
-	X(sessions_peak)   \
-	X(commands)        \
-	X(errors)          \
-	X(appended)        \
-	X(appended_bytes)  \
-	X(append_flagged)  \
-	X(store_flagged)   \
-	X(refused)         \
-	X(throttled)       \
-	X(while_fenced)    \
-	X(dropped)         \
-	X(in_flight)       \
-	X(in_flight_peak)  \
+	X(sessions) \
+	X(sessions_peak) \
+	X(commands) \
+	X(errors) \
+	X(appended) \
+	X(appended_bytes) \
+	X(append_flagged) \
+	X(store_flagged) \
+	X(refused) \
+	X(throttled) \
+	X(while_fenced) \
+	X(dropped) \
+	X(in_flight) \
+	X(in_flight_peak) \
 	X(late_pending)
 
 struct counters {
@@ -94,11 +94,11 @@ void mailbox_fence(struct mailbox *m, const struct app *app, int64_t until_ms);
 int64_t mailbox_fence_left(struct mailbox *m, const struct app *app, int64_t now_ms);
 /* Room in the quota for so much more? */
 bool mailbox_has_room(struct mailbox *m, uint64_t bytes);
-#define MAILBOX_COUNT(m, field, delta)                 \
-	do {                                           \
-		pthread_mutex_lock(&(m)->lock);        \
+#define MAILBOX_COUNT(m, field, delta) \
+	do { \
+		pthread_mutex_lock(&(m)->lock); \
 		(m)->count.field += (uint64_t)(delta); \
-		pthread_mutex_unlock(&(m)->lock);      \
+		pthread_mutex_unlock(&(m)->lock); \
 	} while (0)
 void mailbox_flight(struct mailbox *m, int delta); /* APPENDs read and not answered */
 

@@ -13,18 +13,18 @@
 
 #include <cmocka.h>
 
-#define OK(call)                                                                          \
-	do {                                                                              \
-		if ((call) != 0)                                                          \
+#define OK(call) \
+	do { \
+		if ((call) != 0) \
 			fail_msg("%s: %s: %s", #call, err_kind_name(err.kind), err.text); \
 	} while (0)
-#define FAILS(call, k)                                                                    \
-	do {                                                                              \
-		err = ERR_INIT;                                                           \
-		assert_int_equal((call), -1);                                             \
-		if (err.kind != (k))                                                      \
+#define FAILS(call, k) \
+	do { \
+		err = ERR_INIT; \
+		assert_int_equal((call), -1); \
+		if (err.kind != (k)) \
 			fail_msg("%s: %s: %s", #call, err_kind_name(err.kind), err.text); \
-		err_clear(&err);                                                          \
+		err_clear(&err); \
 	} while (0)
 
 struct scratch {

@@ -89,8 +89,8 @@ static void test_list(void **state)
 
 static void test_fetch(void **state)
 {
-#define DATE(in, out)                                                                                                \
-	{                                                                                                            \
+#define DATE(in, out) \
+	{ \
 		"* 1 FETCH (UID 3 INTERNALDATE " in " FLAGS ())", false, "* 1 FETCH (UID 3 " out " FLAGS ())", false \
 	}
 	static const struct mended cases[] = {

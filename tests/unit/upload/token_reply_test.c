@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#define ERROR_JSON(code)                                                     \
+#define ERROR_JSON(code) \
 	"{\"error\":\"invalid_client\",\"error_description\":\"AADSTS" #code \
 	": words.\\r\\nTrace ID: t\",\"error_codes\":[" #code "]}"
 
