@@ -58,19 +58,20 @@ void putter_release(struct job *j, struct parcel **p)
 static struct parcel *keep_unsettled(struct putter *p, struct parcel *run, const bool *settled)
 {
 	struct parcel *rest = NULL, **end = &rest;
-	size_t i = 0;
+	size_t i = 0, done = 0;
 	while (run) {
 		struct parcel *next = run->next;
 		run->next = NULL;
 		if (settled[i++]) {
 			putter_release(p->j, &run);
-			parcel_queue_done_with(p->j->queue, 1);
+			done++;
 		} else {
 			*end = run;
 			end = &run->next;
 		}
 		run = next;
 	}
+	parcel_queue_done_with(p->j->queue, done); /* once: it wakes the others */
 	return rest;
 }
 
