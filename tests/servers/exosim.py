@@ -67,10 +67,14 @@ class Exosim:
             text = answer.read()
         return json.loads(text) if text else None
 
-    def token(self):
+    @property
+    def graph_url(self):
+        return f"https://localhost:{self.https}"
+
+    def token(self, resource="https://outlook.office365.com"):
         """An access token as nightferry would get it."""
         body = (f"grant_type=client_credentials&client_id={CLIENT}&client_secret={urllib.parse.quote(SECRET)}"
-                "&scope=https%3A%2F%2Foutlook.office365.com%2F.default").encode()
+                f"&scope={urllib.parse.quote(resource, safe='')}%2F.default").encode()
         context = ssl.create_default_context(cafile=self.ca)
         with urllib.request.urlopen(f"{self.login_url}/{TENANT}/oauth2/v2.0/token", body, 10, context=context) as answer:
             return json.loads(answer.read())["access_token"]
