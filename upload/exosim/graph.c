@@ -6,6 +6,7 @@
 #include "engine/base/log.h"
 #include "upload/exosim/graph_fault.h"
 #include "upload/exosim/graph_limit.h"
+#include "upload/exosim/graph_trace.h"
 #include "upload/exosim/jwt.h"
 #include "upload/exosim/login.h"
 
@@ -300,6 +301,7 @@ static void handle(void *ctx, const struct http_request *in, struct http_reply *
 		MAILBOX_COUNT(g->box, graph_errors, 1);
 	if (g->box && out->drop)
 		MAILBOX_COUNT(g->box, graph_dropped, 1);
+	graph_trace_write(g->x->trace, in, out, g->has_fault ? fault_name(g->fault.kind) : NULL);
 	log_line(LOG_DEBUG, "graph %s %s: %u", in->method, in->path, out->status);
 	/* Before the answer leaves: a client that has it may send its next at once. */
 	leave(g);

@@ -4,6 +4,7 @@
 #include "upload/exosim/config.h"
 #include "upload/exosim/front.h"
 #include "upload/exosim/graph.h"
+#include "upload/exosim/graph_trace.h"
 #include "upload/exosim/late.h"
 #include "upload/exosim/recode.h"
 
@@ -64,6 +65,7 @@ out:
 
 static void done(struct exosim *x)
 {
+	graph_trace_close(&x->trace);
 	wire_tls_free(&x->tls);
 	grants_free(&x->grants);
 	faults_free(&x->faults);
