@@ -1,5 +1,5 @@
 # nightferry. `make demo` shows it working, `make check` passes all tests; both install what is missing (tests/deps.sh).
-# Layers, lowest first: engine/base throttle imap upload engine. Each is an archive; a layer links only with those below it.
+# Layers, lowest first: engine/base throttle imap upload engine/store engine engine/command. Each is an archive; a layer links only with those below it.
 # Variants have a build folder each: B=build/asan SAN=-fsanitize=address,undefined, B=build/clang CC=clang, ...
 
 SHELL := /bin/bash
@@ -37,13 +37,15 @@ LDFLAGS_ALL = $(or $(SAN),-pie -Wl$(,)-z$(,)relro$(,)-z$(,)now) -pthread $(LDFLA
 LIBS := -lsqlite3 -lcurl -ljansson $(GMIME_LIBS) $(ETPAN_LIB) -lsasl2 -llockfile -lssl -lcrypto -lm
 
 # One noun a file: a folder's .c files are its layer. A program's main.c is linked by itself.
-LAYERS := engine upload imap throttle base
+LAYERS := command engine store upload imap throttle base
 src = $(filter-out %/main.c,$(sort $(wildcard $(1)/*.c)))
 base_SRC := $(call src,engine/base)
 throttle_SRC := $(call src,throttle)
 imap_SRC := $(call src,imap)
 upload_SRC := $(call src,upload)
+store_SRC := $(call src,engine/store)
 engine_SRC := $(call src,engine)
+command_SRC := $(call src,engine/command)
 exosim_SRC := $(sort $(wildcard upload/exosim/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 archives = $(foreach l,$(1),$(B)/lib$(l).a)
@@ -53,7 +55,9 @@ below_throttle := throttle base
 below_imap := imap throttle base
 below_upload := upload imap throttle base
 below_exosim := exosim upload imap throttle base
-below_engine := engine upload imap throttle base
+below_store := store upload imap throttle base
+below_engine := engine $(below_store)
+below_command := command $(below_engine)
 
 .PHONY: all deps demo check format lint unit fuzz-replay contract system crash check-san clang fuzz bench bench-throttle install clean distclean
 .DEFAULT_GOAL := all
@@ -85,7 +89,7 @@ $(B)/obj/%.o: %.c
 	$(if $(Q),@echo "  CC $@")
 	$(Q)$(CC) $(call gnu,$<) $(CFLAGS_ALL) -c -o $@ $<
 
-$(B)/nightferry: $(B)/obj/engine/main.o $(call archives,$(LAYERS))
+$(B)/nightferry: $(B)/obj/engine/command/main.o $(call archives,$(LAYERS))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 $(B)/exosim: $(call archives,$(below_exosim))
@@ -207,7 +211,7 @@ $(B)/bench/throttle: $(call obj,$(wildcard tests/bench/throttle*.c) upload/exosi
 install: all
 	install -D -m 755 $(B)/nightferry $(DESTDIR)$(PREFIX)/bin/nightferry
 	install -D -m 755 $(B)/exosim $(DESTDIR)$(PREFIX)/bin/exosim
-	install -D -m 644 engine/nightferry.1 $(DESTDIR)$(PREFIX)/share/man/man1/nightferry.1
+	install -D -m 644 engine/command/nightferry.1 $(DESTDIR)$(PREFIX)/share/man/man1/nightferry.1
 	install -D -m 644 upload/exosim/exosim.1 $(DESTDIR)$(PREFIX)/share/man/man1/exosim.1
 
 clean: # what was downloaded stays: `make all` after it needs no network

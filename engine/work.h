@@ -3,7 +3,7 @@
 #define NF_ENGINE_WORK_H
 
 #include "engine/base/budget.h"
-#include "engine/store.h"
+#include "engine/store/store.h"
 #include "upload/token.h"
 
 #include <pthread.h>
