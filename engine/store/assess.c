@@ -30,10 +30,13 @@ void assessment_add(
 	a->problems += w == FINDING_PROBLEM;
 	a->left_out += w == FINDING_LEFT_OUT;
 	a->notes += w == FINDING_NOTE;
-	if (!a->findings)
-		a->findings = calloc(FINDINGS, sizeof(*a->findings));
-	if (!a->findings || a->n_findings == FINDINGS)
+	if (a->n_findings == FINDINGS)
 		return;
+	struct finding *v =
+		realloc(a->findings, (a->n_findings + 1) * sizeof(*v)); /* few, and of many mailboxes at once */
+	if (!v)
+		return;
+	a->findings = v;
 	struct finding *f = &a->findings[a->n_findings++];
 	f->weight = w;
 	snprintf(f->kind, sizeof(f->kind), "%s", kind);
@@ -241,7 +244,7 @@ static int put_forecasts(struct db *db, const struct outlook_args *a, struct err
 	for (size_t i = 0; i < a->n; i++) {
 		const struct assessment *x = &a->v[i];
 		struct query q;
-		if (!x->at)
+		if (!x->at || !x->ends_at)
 			continue;
 		query_begin(&q, db,
 			"UPDATE assessment SET begins_at = ?, ends_at = ?, active_s = ?, bind = ? WHERE user_id = ?");

@@ -57,7 +57,7 @@ struct outlook {    /* of the whole batch */
 	char *nights; /* owned: JSON, the rows */
 };
 void outlook_done(struct outlook *o);
-/* The outlook, and begins_at, ends_at, active_s and bind of each of v. */
+/* The outlook, and begins_at, ends_at, active_s and bind of each of v that has an ends_at; the others keep what was forecast before. */
 int store_outlook_put(struct store *s, int64_t batch_id, const struct outlook *o, const struct assessment *v, size_t n,
 	struct err *err);
 int store_outlook_get(struct store *s, int64_t batch_id, struct outlook *out, struct err *err);
