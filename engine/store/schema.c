@@ -147,6 +147,44 @@ static const char version_1[] =
 	"CREATE INDEX audit_object ON audit(object);";
 _Static_assert(ITEM_INTENDED == 0 && ITEM_SKIPPED == 3 && ITEM_GONE == 5, "the indexes name them");
 
+/* Windows and what the engine makes of them, daily budgets, what was learned of servers, and what a mailbox does now. Texts of several
+   lines have a line a window or date. */
+static const char version_night[] =
+	"CREATE TABLE night ("
+	" batch_id INTEGER PRIMARY KEY REFERENCES batch(id) ON DELETE CASCADE, windows TEXT NOT NULL, blackouts "
+	"TEXT NOT NULL,"
+	" zone TEXT NOT NULL, start_after INTEGER NOT NULL, until INTEGER NOT NULL, auto_ramp INTEGER NOT NULL) "
+	"STRICT;"
+
+	/* the engine's: closed until then (0: open), so many mailboxes at once now (0: as set), and why */
+	"CREATE TABLE pace ("
+	" batch_id INTEGER PRIMARY KEY REFERENCES batch(id) ON DELETE CASCADE, open_at INTEGER NOT NULL, mailboxes "
+	"INTEGER NOT NULL,"
+	" advice INTEGER NOT NULL, text TEXT NOT NULL) STRICT;"
+
+	"CREATE TABLE day_rule ("
+	" endpoint_id INTEGER PRIMARY KEY REFERENCES endpoint(id) ON DELETE CASCADE, of_host INTEGER NOT NULL, zone "
+	"TEXT NOT NULL) STRICT;"
+	/* mailbox '': the host as a whole */
+	"CREATE TABLE spent ("
+	" endpoint_id INTEGER NOT NULL REFERENCES endpoint(id) ON DELETE CASCADE, mailbox TEXT NOT NULL, day INTEGER "
+	"NOT NULL,"
+	" bytes INTEGER NOT NULL, PRIMARY KEY (endpoint_id, mailbox)) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE learned ("
+	" scope TEXT PRIMARY KEY, requests INTEGER NOT NULL, bytes INTEGER NOT NULL, in_flight INTEGER NOT NULL, at "
+	"INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE live ("
+	" user_id INTEGER PRIMARY KEY REFERENCES user(id) ON DELETE CASCADE, at INTEGER NOT NULL, bytes_per_s INTEGER "
+	"NOT NULL,"
+	" limit_per_s INTEGER NOT NULL, requests INTEGER NOT NULL, requests_limit INTEGER NOT NULL, in_flight "
+	"INTEGER NOT NULL,"
+	" in_flight_limit INTEGER NOT NULL, binding INTEGER NOT NULL, detail TEXT NOT NULL, fenced_until INTEGER "
+	"NOT NULL,"
+	" fence_words TEXT NOT NULL, fenced_ms INTEGER NOT NULL, refused INTEGER NOT NULL, deferrals INTEGER NOT "
+	"NULL) STRICT;";
+
 /* What was found before a batch began, the forecast made then, and what the first pass of each mailbox took. */
 static const char version_assess[] =
 	"CREATE TABLE assessment ("
@@ -181,7 +219,7 @@ static const char version_assess[] =
 	"DEFAULT 0,"
 	" bytes INTEGER NOT NULL DEFAULT 0, jobs INTEGER NOT NULL DEFAULT 0) STRICT;";
 
-static const char *const migrations[] = {version_1, version_assess};
+static const char *const migrations[] = {version_1, version_night, version_assess};
 #define VERSION ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))
 
 static int fail_foreign(const char *path, struct err *err)
