@@ -198,7 +198,41 @@ static const char version_night[] =
 	" fence_words TEXT NOT NULL, fenced_ms INTEGER NOT NULL, refused INTEGER NOT NULL, deferrals INTEGER NOT "
 	"NULL) STRICT;";
 
-static const char *const migrations[] = {version_1, version_proof, version_night};
+/* What was found before a batch began, the forecast made then, and what the first pass of each mailbox took. */
+static const char version_assess[] =
+	"CREATE TABLE assessment ("
+	" user_id INTEGER PRIMARY KEY REFERENCES user(id) ON DELETE CASCADE, at INTEGER NOT NULL, error_kind INTEGER "
+	"NOT NULL,"
+	" error TEXT NOT NULL, folders INTEGER NOT NULL, folders_moved INTEGER NOT NULL, messages INTEGER NOT NULL,"
+	" bytes INTEGER NOT NULL, largest INTEGER NOT NULL, deleted INTEGER NOT NULL, drafts INTEGER NOT NULL,"
+	" too_big INTEGER NOT NULL, too_big_bytes INTEGER NOT NULL, problems INTEGER NOT NULL, left_out INTEGER NOT "
+	"NULL,"
+	" notes INTEGER NOT NULL, begins_at INTEGER NOT NULL DEFAULT 0, ends_at INTEGER NOT NULL DEFAULT 0,"
+	" active_s INTEGER NOT NULL DEFAULT 0, bind TEXT NOT NULL DEFAULT '') STRICT;"
+
+	"CREATE TABLE finding ("
+	" user_id INTEGER NOT NULL REFERENCES user(id) ON DELETE CASCADE, n INTEGER NOT NULL, weight INTEGER NOT NULL,"
+	" kind TEXT NOT NULL, text TEXT NOT NULL, remedy TEXT NOT NULL, PRIMARY KEY (user_id, n)) STRICT, WITHOUT "
+	"ROWID;"
+
+	"CREATE TABLE outlook ("
+	" batch_id INTEGER PRIMARY KEY REFERENCES batch(id) ON DELETE CASCADE, at INTEGER NOT NULL, begins_at INTEGER "
+	"NOT NULL,"
+	" ends_at INTEGER NOT NULL, open_s INTEGER NOT NULL, bytes INTEGER NOT NULL, messages INTEGER NOT NULL,"
+	" mailboxes INTEGER NOT NULL, at_once INTEGER NOT NULL, bind TEXT NOT NULL, basis TEXT NOT NULL, nights TEXT "
+	"NOT NULL) STRICT;"
+
+	/* held_at: a job is at work since; left_at, left_kind: when and why the last one ended; ended_at: the first pass is done */
+	"CREATE TABLE effort ("
+	" user_id INTEGER PRIMARY KEY REFERENCES user(id) ON DELETE CASCADE, begun_at INTEGER NOT NULL,"
+	" ended_at INTEGER NOT NULL DEFAULT 0, held_at INTEGER NOT NULL DEFAULT 0, left_at INTEGER NOT NULL DEFAULT 0,"
+	" left_kind INTEGER NOT NULL DEFAULT 0, active_s INTEGER NOT NULL DEFAULT 0, fenced_s INTEGER NOT NULL DEFAULT "
+	"0,"
+	" deferred_s INTEGER NOT NULL DEFAULT 0, failed_s INTEGER NOT NULL DEFAULT 0, messages INTEGER NOT NULL "
+	"DEFAULT 0,"
+	" bytes INTEGER NOT NULL DEFAULT 0, jobs INTEGER NOT NULL DEFAULT 0) STRICT;";
+
+static const char *const migrations[] = {version_1, version_proof, version_night, version_assess};
 #define VERSION ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))
 
 static int fail_foreign(const char *path, struct err *err)
