@@ -99,6 +99,7 @@ def test_stop_from_another_terminal(nightferry, dovecot, exosim_for):
     _, _, exosim = world(nightferry, dovecot, exosim_for, ("alice", "bob"))
     engine = nightferry.start("run")
     watch.worker(engine)
+    watch.wait_for(lambda: nightferry.run("batch", "status", "pilot", "--json").json()["engine_runs"])
     assert "takes it up" in nightferry.run("batch", "start", "pilot").out
     watch.wait_for(lambda: watch.appended(exosim) > 20)
     # one mailbox first, then the whole batch
