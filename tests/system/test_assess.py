@@ -35,7 +35,8 @@ def touch_all(server, users):
         c.close()
 
 
-WELL_KNOWN = {"Sent Items", "Drafts", "Deleted Items", "Junk Email", "Archive", "Outbox"}
+WELL_KNOWN = {"Sent Items", "Drafts", "Deleted Items", "Junk Email", "Archive", "Outbox", "Calendar", "Contacts", "Conversation History", "Journal", "Notes",
+              "Tasks", "RSS Feeds", "Sync Issues"}
 
 
 def assess(nf, *args, batch="wave", code=0):
