@@ -78,6 +78,7 @@ int job_source(struct job *j, struct err *err)
 			return 0;
 		}
 		err_wrap(err, "source %s", j->source_login.endpoint.name);
+		limit_source_refused(j, err);
 		if (err->kind == ERR_CREDENTIALS || err->kind == ERR_BANNED)
 			note_sign_in(j, false, err);
 		enum err_action act = err_action(err->kind);
@@ -262,10 +263,12 @@ static int start_putters(struct job *j, struct err *err)
 	unsigned want = j->batch.uploads ? j->batch.uploads : 1;
 	if (want > JOB_UPLOADS)
 		want = JOB_UPLOADS;
+	parcel_queue_set_takers(j->queue, want);
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 1024 * 1024); /* libetpan puts 64 KiB on the stack (spec/imap.md 1) */
-	for (j->n_putters = 0; j->n_putters < want; j->n_putters++)
+	/* All of them: those beyond `want` sleep until a person asks for more. */
+	for (j->n_putters = 0; j->n_putters < JOB_UPLOADS; j->n_putters++)
 		if (pthread_create(&j->putters[j->n_putters], &attr, putter_main, j))
 			break;
 	pthread_attr_destroy(&attr);
@@ -289,7 +292,10 @@ static int prepare(struct job *j, struct err *err)
 	if (!(j->target_gate = limit_gate(j, j->ops->name)))
 		return err_set(err, ERR_MEMORY, "no memory for the throttle");
 	j->queue = parcel_queue_new(QUEUE_BYTES, j->stop);
-	return j->queue ? 0 : err_set(err, ERR_MEMORY, "no memory for the queue");
+	if (!j->queue)
+		return err_set(err, ERR_MEMORY, "no memory for the queue");
+	live_attach(j->live, &j->limits, j->queue);
+	return 0;
 }
 
 /* Resolved once to what the destination itself calls the mailbox. Over IMAP that is the address. */
@@ -351,6 +357,8 @@ static void finish(struct job *j, int rc, struct err *err)
 		rc = -1;
 		*err = flushed ? late : trouble;
 	}
+	if (rc && (err->kind == ERR_STOPPED || err->kind == ERR_DEFERRED))
+		live_take_parting(j->live, err);
 	failpoint_hit(FP_USER_BEFORE_FINISH);
 	enum user_state state = j->user.completing ? USER_COMPLETED : USER_SYNCED;
 	int64_t retry_at = 0;
@@ -358,6 +366,9 @@ static void finish(struct job *j, int rc, struct err *err)
 		/* The person stopped this user; or the engine stops, and the next one goes on with it. */
 		state = stop_is_asked(j->work->stop) ? USER_QUEUED : USER_STOPPED;
 		rc = 0;
+	} else if (rc && err->kind == ERR_DEFERRED) {
+		state = USER_QUEUED;
+		retry_at = err->retry_after_ms > 0 ? clock_wall_s() + (err->retry_after_ms + 999) / 1000 : 0;
 	} else if (rc && ends_run(err->kind)) {
 		state = USER_QUEUED; /* nothing is wrong with this mailbox: it goes on when the machine is well again */
 		work_fail(j->work, err);
@@ -387,6 +398,7 @@ static void finish(struct job *j, int rc, struct err *err)
 
 static void job_done(struct job *j)
 {
+	live_detach(j->live);
 	job_drop_source(j);
 	job_drop_target(j);
 	gate_free(&j->target_gate);
@@ -407,7 +419,7 @@ static void job_done(struct job *j)
 	pthread_mutex_destroy(&j->lock);
 }
 
-void job_run(struct work *work, const struct user *user, struct stop *stop)
+void job_run(struct work *work, const struct user *user, struct stop *stop, struct live *live)
 {
 	struct job *j = calloc(1, sizeof *j);
 	if (!j) {
@@ -425,6 +437,7 @@ void job_run(struct work *work, const struct user *user, struct stop *stop)
 	j->folder_error = ERR_INIT;
 	j->begun_ms = clock_mono_ms();
 	j->stop = stop;
+	j->live = live;
 	pthread_mutex_init(&j->lock, NULL);
 	struct err err = ERR_INIT;
 	int rc = (j->stop = stop_new(stop)) ? move(j, &err)

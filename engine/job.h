@@ -10,6 +10,7 @@
 #define NF_ENGINE_JOB_H
 
 #include "engine/limit.h"
+#include "engine/live.h"
 #include "engine/login.h"
 #include "engine/parcel.h"
 #include "engine/work.h"
@@ -58,6 +59,7 @@ struct job {
 	struct conn *source;   /* owned; NULL between connections */
 	struct target *target; /* owned; the job thread's own, for folders, lists and reading back */
 	const struct target_ops *ops;
+	struct live *live; /* borrowed: the loop's */
 	struct limits limits;
 	struct gate *target_gate; /* owned; the job thread's own */
 	struct folder_list list;
@@ -78,8 +80,9 @@ struct job {
 	struct err fatal; /* guarded by lock: what ends the mailbox; kind NONE: nothing yet */
 };
 
-/* Runs a claimed user to the end of its pass and writes its state. Never fails by itself. stop: the run's or batch's token. */
-void job_run(struct work *work, const struct user *user, struct stop *stop);
+/* Runs a claimed user to the end of its pass and writes its state. Never fails by itself. stop: the run's or batch's token. live: what the
+   loop says to it and sees of it; outlives the call. */
+void job_run(struct work *work, const struct user *user, struct stop *stop, struct live *live);
 
 /* --- between the files of the job --- */
 /* The first error that ends the mailbox wins; wakes everything of the job. Any thread. */

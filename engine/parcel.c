@@ -3,6 +3,7 @@
 #include "engine/parcel.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -11,10 +12,13 @@
 
 struct parcel_queue {
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
+	pthread_cond_t changed,
+		seats;               /* seats: for takers beyond those that may have a run; messages do not wake them */
 	struct parcel *first, *last; /* guarded by lock, as all below */
 	uint64_t bytes, cap;
 	size_t queued, taken;
+	unsigned takers, busy;    /* at most; now */
+	unsigned putting, taking; /* that wait for room, for a run */
 	bool closed;
 	struct stop *stop; /* borrowed */
 };
@@ -29,8 +33,10 @@ struct parcel_queue *parcel_queue_new(uint64_t cap_bytes, struct stop *stop)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_cond_init(&q->changed, &attr);
+	pthread_cond_init(&q->seats, NULL);
 	pthread_condattr_destroy(&attr);
 	q->cap = cap_bytes;
+	q->takers = UINT_MAX;
 	q->stop = stop;
 	return q;
 }
@@ -65,8 +71,10 @@ int parcel_queue_put(struct parcel_queue *q, struct parcel **list, struct err *e
 	if (!n)
 		return 0;
 	pthread_mutex_lock(&q->lock);
+	q->putting++;
 	while (q->queued && q->bytes + bytes > q->cap && !stop_is_asked(q->stop))
 		wait_locked(q);
+	q->putting--;
 	if (stop_is_asked(q->stop)) {
 		pthread_mutex_unlock(&q->lock);
 		return err_set(err, ERR_STOPPED, "stopped while messages waited to be put");
@@ -84,13 +92,34 @@ int parcel_queue_put(struct parcel_queue *q, struct parcel **list, struct err *e
 	return 0;
 }
 
-struct parcel *parcel_queue_take(struct parcel_queue *q, size_t max_items, uint64_t max_bytes)
+/* True: there is a run, and a seat for it. A taker without a seat sleeps until more are allowed: the last one that has a seat keeps it. */
+static bool wait_for_run_locked(struct parcel_queue *q)
+{
+	while (!stop_is_asked(q->stop)) {
+		bool may = q->busy < q->takers;
+		if (may && q->first)
+			return true;
+		if (q->closed)
+			return false;
+		if (!may) {
+			pthread_cond_wait(&q->seats, &q->lock);
+			continue;
+		}
+		q->taking++;
+		wait_locked(q);
+		q->taking--;
+	}
+	return false;
+}
+
+struct parcel *parcel_queue_take(struct parcel_queue *q, bool *busy, size_t max_items, uint64_t max_bytes)
 {
 	pthread_mutex_lock(&q->lock);
-	while (!q->first && !q->closed && !stop_is_asked(q->stop))
-		wait_locked(q);
-	struct parcel *run = stop_is_asked(q->stop) ? NULL : q->first;
+	q->busy -= *busy;
+	struct parcel *run = wait_for_run_locked(q) ? q->first : NULL;
+	*busy = run != NULL;
 	if (run) {
+		q->busy++;
 		struct parcel *end = run;
 		size_t n = 1;
 		uint64_t bytes = weight(run);
@@ -111,6 +140,22 @@ struct parcel *parcel_queue_take(struct parcel_queue *q, size_t max_items, uint6
 	}
 	pthread_mutex_unlock(&q->lock);
 	return run;
+}
+
+void parcel_queue_set_takers(struct parcel_queue *q, unsigned n)
+{
+	pthread_mutex_lock(&q->lock);
+	q->takers = n ? n : 1;
+	pthread_cond_broadcast(&q->seats);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void parcel_queue_look(struct parcel_queue *q, struct parcel_view *out)
+{
+	pthread_mutex_lock(&q->lock);
+	*out = (struct parcel_view){
+		.full = q->putting > 0, .empty = q->taking > 0 && !q->first, .bytes = q->bytes, .cap = q->cap};
+	pthread_mutex_unlock(&q->lock);
 }
 
 void parcel_queue_done_with(struct parcel_queue *q, size_t n)
@@ -136,6 +181,7 @@ void parcel_queue_close(struct parcel_queue *q)
 	pthread_mutex_lock(&q->lock);
 	q->closed = true;
 	pthread_cond_broadcast(&q->changed);
+	pthread_cond_broadcast(&q->seats);
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -155,6 +201,7 @@ void parcel_queue_free(struct parcel_queue **q)
 	if (!*q)
 		return;
 	pthread_cond_destroy(&(*q)->changed);
+	pthread_cond_destroy(&(*q)->seats);
 	pthread_mutex_destroy(&(*q)->lock);
 	free(*q);
 	*q = NULL;

@@ -22,8 +22,17 @@ struct parcel_queue;
 struct parcel_queue *parcel_queue_new(uint64_t cap_bytes, struct stop *stop);
 /* Consumes the list. Blocks while the queue is full (one list always fits an empty queue). ERR_STOPPED: not taken, the list is still yours. */
 int parcel_queue_put(struct parcel_queue *q, struct parcel **list, struct err *err);
-/* A run of parcels of one folder, at most max_items and about max_bytes; NULL when the queue is closed and empty, or at stop. */
-struct parcel *parcel_queue_take(struct parcel_queue *q, size_t max_items, uint64_t max_bytes);
+/* A run of parcels of one folder, at most max_items and about max_bytes; NULL when the queue is closed and empty, or at stop. *busy is the
+   taker's own, false at first: has it a run now? */
+struct parcel *parcel_queue_take(struct parcel_queue *q, bool *busy, size_t max_items, uint64_t max_bytes);
+/* So many takers may have a run at once; the others wait in parcel_queue_take. Takes effect as runs end. At first any number. */
+void parcel_queue_set_takers(struct parcel_queue *q, unsigned n);
+struct parcel_view {
+	bool full;  /* somebody waits to put */
+	bool empty; /* a taker that may have a run waits for one */
+	uint64_t bytes, cap;
+};
+void parcel_queue_look(struct parcel_queue *q, struct parcel_view *out);
 /* What was taken is done with: parcel_queue_drain waits until nothing is queued or taken. */
 void parcel_queue_done_with(struct parcel_queue *q, size_t n);
 int parcel_queue_drain(struct parcel_queue *q, struct err *err);

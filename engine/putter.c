@@ -386,7 +386,8 @@ void *putter_main(void *arg)
 		job_fail(j, &err);
 	} else {
 		struct parcel *run;
-		while ((run = parcel_queue_take(j->queue, RUN_ITEMS, RUN_BYTES)))
+		bool busy = false;
+		while ((run = parcel_queue_take(j->queue, &busy, RUN_ITEMS, RUN_BYTES)))
 			put_run(&p, run);
 	}
 	if (p.target)

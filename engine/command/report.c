@@ -1,4 +1,5 @@
 /* nightferry batch report and verify. */
+#include "engine/command/bind.h"
 #include "engine/command/cli.h"
 
 #include "engine/base/clock.h"
@@ -113,6 +114,24 @@ static int report_notes(struct report *r, const struct user *u, json_t *list, st
 	return rc;
 }
 
+/* How often it was made to wait. */
+static int report_throttling(struct report *r, const struct user *u, json_t *out, struct err *err)
+{
+	struct live_row row;
+	char text[160];
+	if (store_live_get(r->c->store, u->id, &row, err))
+		return -1;
+	json_object_set_new(out, "throttling",
+		json_pack("{s:i,s:I,s:i}", "refused_requests", (int)row.refused, "fenced_ms", (json_int_t)row.fenced_ms,
+			"deferrals", (int)row.deferrals));
+	if (!bind_history(&row, text, sizeof text)[0])
+		return 0;
+	const char *fields[] = {u->source_user, "throttling", text};
+	if (!r->c->json)
+		printf("    note: %s\n", text);
+	return r->notes ? csv_file_row(r->notes, fields, 3, err) : 0;
+}
+
 /* What a mailbox's row begins with, then forecast and fact. */
 static int write_user(struct report *r, const char *const *fields, size_t n, const struct outcome *o, struct err *err)
 {
@@ -145,7 +164,8 @@ static int report_user(struct report *r, const struct user *u, const struct outc
 	json_object_set_new(j, "items", items);
 	json_object_set_new(j, "notes", notes);
 	json_array_append_new(r->out_users, j);
-	return report_items(r, u, items, err) || report_notes(r, u, notes, err) ? -1 : 0;
+	return report_items(r, u, items, err) || report_notes(r, u, notes, err) || report_throttling(r, u, j, err) ? -1
+														   : 0;
 }
 
 static int open_report(struct report *r, const char *dir, struct err *err)
