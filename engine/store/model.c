@@ -53,6 +53,16 @@ const char *item_state_name(enum item_state s)
 	return NAME_OF(names, s);
 }
 
+const char *binding_name(enum binding b)
+{
+	static const char *const names[] = {
+#define X(k, n) n,
+		BINDINGS(X)
+#undef X
+	};
+	return NAME_OF(names, b);
+}
+
 static const char *const tls_modes[] = {[TLS_IMPLICIT] = "implicit", [TLS_STARTTLS] = "starttls", [TLS_NONE] = "none"};
 static const char *const auth_methods[] = {[AUTH_ANY] = "any",
 	[AUTH_SCRAM_SHA_256] = "scram-sha-256",
@@ -87,4 +97,27 @@ const char *auth_method_name(enum auth_method m)
 int auth_method_parse(const char *s)
 {
 	return find_name(auth_methods, sizeof(auth_methods) / sizeof(auth_methods[0]), s);
+}
+
+bool routes_at(const char *routes, size_t i, char *out, size_t size)
+{
+	for (; i > 0 && *routes; i--) {
+		routes += strcspn(routes, ",");
+		routes += *routes == ',';
+	}
+	size_t n = strcspn(routes, ",");
+	if (n == 0 || n >= size)
+		return false;
+	memcpy(out, routes, n);
+	out[n] = 0;
+	return true;
+}
+
+bool routes_have(const char *routes, const char *name)
+{
+	char one[16];
+	for (size_t i = 0; routes_at(routes, i, one, sizeof(one)); i++)
+		if (!strcmp(one, name))
+			return true;
+	return false;
 }
