@@ -80,8 +80,11 @@ struct target_ops {
 	/* The route's list has no order that a mark could cut: old are the ids that were there at first touch, and whoever settles keeps them. */
 	bool marks_by_ids;
 	bool gives_date; /* put states the received date; where it cannot, what arrives is for upload/prove to find out */
+	unsigned
+		flags_kept; /* enum mail_flag: those the route carries; the others are lost there, and get_flags and list never show them */
 	int (*open)(struct target **, const struct target_conf *, struct gate *, struct stop *, struct err *);
-	/* How names must be made for this destination (imap/map): exchange and separator are set; well_known is left alone. */
+	/* How names must be made for this destination (imap/map): exchange and separator are set; well_known where the route knows what this
+	   mailbox calls its own folders (it then points into the target), else it is left alone. */
 	int (*rules)(struct target *, struct map_rules *, struct err *);
 	/* Finds or creates, parents too. ERR_FOLDER: cannot be. */
 	int (*folder)(struct target *, const char *path, struct folder_ref *, struct err *);

@@ -428,6 +428,7 @@ const struct target_ops target_imap_ops = {
 	.max_batch = 256,
 	.settle_after_ms = 30000,
 	.gives_date = true,
+	.flags_kept = MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED | MAIL_DRAFT,
 	.open = imap_open,
 	.rules = target_imap_rules,
 	.folder = target_imap_folder,
