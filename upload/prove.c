@@ -302,7 +302,9 @@ static const char *blame_of(const struct prove *p, const struct err *err, const 
 			return "consent";
 		return p->conf->conf->kind == TARGET_EXCHANGE ? "rights, IMAP disabled or mailbox" : "credentials";
 	case ACT_RETRY:
-		return err->kind == ERR_PROTOCOL ? "route" : "network";
+		if (err->kind == ERR_BUSY && strstr(err->server, "not connected")) /* spec, section 2 */
+			return p->lacks ? "consent" : "rights, IMAP disabled or mailbox";
+		return err->kind == ERR_PROTOCOL ? "route" : err->kind == ERR_BUSY ? "the service is busy" : "network";
 	case ACT_WAIT:
 		return "throttling";
 	case ACT_STOP_RUN:
@@ -377,12 +379,13 @@ bool prove_next(struct prove *p, struct prove_line *out)
 		out->outcome = skipped ? PROVE_SKIPPED : s->run(p, out);
 		if (skipped || s->run != prove_size || p->sizes_done)
 			p->step++;
-		if (p->step == STEPS)
-			sum_up(p);
 		if (out->outcome == PROVE_SILENT)
 			continue;
-		if (skipped)
-			snprintf(out->text, sizeof(out->text), "not reached");
+		if (skipped) /* one line for all of them */
+			snprintf(out->text, sizeof(out->text), "not reached%s",
+				p->dead ? ", nor what comes after it" : "");
+		if (skipped && p->dead)
+			p->step = STEPS - 1;
 		if (out->outcome == PROVE_FAILED) {
 			explain(p, out);
 			if (p->facts.passed)
@@ -392,6 +395,7 @@ bool prove_next(struct prove *p, struct prove_line *out)
 		}
 		return true;
 	}
+	sum_up(p);
 	return false;
 }
 

@@ -63,6 +63,21 @@ static const char *size_text(uint64_t n, char out[32])
 	return out;
 }
 
+/* The last line: what all the tries come to. */
+static enum prove_outcome found_limit(struct prove *p, struct prove_line *line)
+{
+	const struct prove_facts *f = &p->facts;
+	char good[32], bad[32];
+	if (!f->refused)
+		return PROVE_SILENT;
+	snprintf(line->text, sizeof(line->text), "the limit lies between %s and %s%s", size_text(f->largest, good),
+		size_text(f->refused, bad),
+		!strcmp(p->conf->ops->name, "imap") && p->conf->conf->kind == TARGET_EXCHANGE
+			? ": Set-Mailbox -MaxReceiveSize raises it (150 MB at most)"
+			: "");
+	return PROVE_NOTE;
+}
+
 enum prove_outcome prove_size(struct prove *p, struct prove_line *line)
 {
 	struct prove_facts *f = &p->facts;
@@ -73,7 +88,7 @@ enum prove_outcome prove_size(struct prove *p, struct prove_line *line)
 	if (p->conf->most_bytes < PROBE_LEAST_BYTES || next < PROBE_LEAST_BYTES ||
 		p->size_probes++ == MOST_SIZE_PROBES) {
 		p->sizes_done = true;
-		return PROVE_SILENT;
+		return found_limit(p, line);
 	}
 	if (try_size(p, next, &whole, &why, &err)) {
 		p->sizes_done = true;
@@ -88,7 +103,7 @@ enum prove_outcome prove_size(struct prove *p, struct prove_line *line)
 		return PROVE_OK;
 	}
 	f->refused = next;
-	snprintf(line->text, sizeof(line->text), "a message of %s does not (%" PRIu64 " octets): %.200s%s%.100s",
-		size_text(next, size), next, why.text, why.server[0] ? ": " : "", why.server);
-	return PROVE_NOTE;
+	snprintf(line->text, sizeof(line->text), "a message of %s does not (%" PRIu64 " octets): %.300s",
+		size_text(next, size), next, why.server[0] ? why.server : why.text);
+	return PROVE_OK;
 }

@@ -30,12 +30,14 @@ static void hint_rights(const struct target_imap *t, struct err *err)
 	if (t->conf->kind != TARGET_EXCHANGE || err->kind != ERR_CREDENTIALS)
 		return;
 	err_hint(err,
-		"the token is good, this mailbox does not take it: New-ServicePrincipal with the object id "
-		"of the *enterprise "
-		"application*, Add-MailboxPermission -Identity %s -User OBJECT-ID -AccessRights FullAccess, "
-		"IMAP enabled on the "
-		"mailbox, and admin consent for IMAP.AccessAsApp; rights take up to an hour",
-		t->conf->mailbox);
+		"the token is good, and the service does not say why this mailbox refuses it. In this order: "
+		"Get-Mailbox "
+		"%s (is it there?), Get-CASMailbox: ImapEnabled, Get-MailboxPermission: FullAccess for the service "
+		"principal, "
+		"whose ObjectId must be the *enterprise application's*; nightferry target setup %s prints the "
+		"commands; "
+		"rights take up to an hour",
+		t->conf->mailbox, t->conf->name);
 }
 
 static enum dimension dimension_named(const char *words)
