@@ -3,8 +3,8 @@
 #include "engine/base/clock.h"
 #include "engine/base/failpoint.h"
 #include "engine/base/log.h"
+#include "engine/wanted.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,11 +132,6 @@ void job_drop_target(struct job *j)
 		j->target->ops->close(&j->target);
 }
 
-struct gate *job_new_gate(struct job *j)
-{
-	return gate_new(j->mailbox_scope, j->stop);
-}
-
 int job_copy_ref(struct job *j, struct route_folder *f, struct folder_ref *out, struct err *err)
 {
 	pthread_mutex_lock(&j->lock);
@@ -154,28 +149,6 @@ int job_copy_ref(struct job *j, struct route_folder *f, struct folder_ref *out, 
 }
 
 /* --- the life of a job --------------------------------------------------------------------------- */
-
-static bool matches(const char *patterns, const struct route_folder *f)
-{
-	char copy[MODEL_TEXT], *save = NULL;
-	snprintf(copy, sizeof copy, "%s", patterns);
-	for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
-		while (*p == ' ')
-			p++;
-		if (!fnmatch(p, f->source->name, 0) || !fnmatch(p, f->mapping->path, 0))
-			return true;
-	}
-	return false;
-}
-
-static bool is_wanted(const struct job *j, const struct route_folder *f)
-{
-	if (f->mapping->skip)
-		return false;
-	if (j->batch.include[0] && !matches(j->batch.include, f))
-		return false;
-	return !(j->batch.exclude[0] && matches(j->batch.exclude, f));
-}
 
 static int note_mappings(struct job *j, struct err *err)
 {
@@ -245,7 +218,7 @@ static int walk_folders(struct job *j, struct err *err)
 		again = false;
 		for (size_t i = 0; i < j->list.n; i++) {
 			struct route_folder *f = &j->folders[i];
-			if (f->finished || f->failed || !is_wanted(j, f))
+			if (f->finished || f->failed || !wanted_folder(&j->batch, f->source, f->mapping))
 				continue;
 			if (job_is_over(j))
 				return err_set(err, ERR_STOPPED, "stopped");
@@ -299,33 +272,6 @@ static int start_putters(struct job *j, struct err *err)
 	return j->n_putters ? 0 : err_set(err, ERR_MEMORY, "no thread for the upload");
 }
 
-static int open_scopes(struct job *j, struct err *err)
-{
-	const struct endpoint *e = &j->source_login.endpoint;
-	const struct target_row *t = &j->target_login.row;
-	struct throttle *th = j->work->throttle;
-	char name[MODEL_TEXT + 32];
-	snprintf(name, sizeof name, "source %s", e->name);
-	struct scope_limits source = {.bytes_per_s = (double)e->bytes_per_s};
-	j->source_host_scope = scope_open(th, NULL, name, &source);
-	snprintf(name, sizeof name, "target %s", t->name);
-	struct scope_limits target = {.bytes_per_s = (double)t->bytes_per_s};
-	j->target_scope = scope_open(th, NULL, name, &target);
-	if (!j->source_host_scope || !j->target_scope)
-		return err_set(err, ERR_MEMORY, "no memory for the throttle");
-	snprintf(name, sizeof name, "mailbox %s", j->user.source_user);
-	struct scope_limits own = {.bytes_per_s = (double)j->batch.bytes_per_s};
-	j->source_scope = scope_open(th, j->source_host_scope, name, &own);
-	snprintf(name, sizeof name, "mailbox %s", j->user.address);
-	struct scope_limits none = {0};
-	j->mailbox_scope = scope_open(th, j->target_scope, name, &none);
-	if (!j->source_scope || !j->mailbox_scope)
-		return err_set(err, ERR_MEMORY, "no memory for the throttle");
-	j->source_gate = gate_new(j->source_scope, j->stop);
-	j->target_gate = gate_new(j->mailbox_scope, j->stop);
-	return j->source_gate && j->target_gate ? 0 : err_set(err, ERR_MEMORY, "no memory for the throttle");
-}
-
 static int prepare(struct job *j, struct err *err)
 {
 	struct store *s = j->work->store;
@@ -338,8 +284,10 @@ static int prepare(struct job *j, struct err *err)
 		target_login_init(&j->target_login, j->work, &t, j->user.address, j->user.id, err))
 		return -1;
 	j->ops = &target_imap_ops;
-	if (open_scopes(j, err))
+	if (limit_open(j, err))
 		return -1;
+	if (!(j->target_gate = limit_gate(j, j->ops->name)))
+		return err_set(err, ERR_MEMORY, "no memory for the throttle");
 	j->queue = parcel_queue_new(QUEUE_BYTES, j->stop);
 	return j->queue ? 0 : err_set(err, ERR_MEMORY, "no memory for the queue");
 }
@@ -441,12 +389,8 @@ static void job_done(struct job *j)
 {
 	job_drop_source(j);
 	job_drop_target(j);
-	gate_free(&j->source_gate);
 	gate_free(&j->target_gate);
-	scope_close(&j->source_scope);
-	scope_close(&j->mailbox_scope);
-	scope_close(&j->source_host_scope);
-	scope_close(&j->target_scope);
+	limit_close(j);
 	for (size_t i = 0; j->folders && i < j->list.n; i++) {
 		generation_done(&j->folders[i].generation);
 		dest_folder_done(&j->folders[i].dest);

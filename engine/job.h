@@ -9,6 +9,7 @@
 #ifndef NF_ENGINE_JOB_H
 #define NF_ENGINE_JOB_H
 
+#include "engine/limit.h"
 #include "engine/login.h"
 #include "engine/parcel.h"
 #include "engine/work.h"
@@ -57,8 +58,8 @@ struct job {
 	struct conn *source;   /* owned; NULL between connections */
 	struct target *target; /* owned; the job thread's own, for folders, lists and reading back */
 	const struct target_ops *ops;
-	struct scope *source_host_scope, *source_scope, *target_scope, *mailbox_scope; /* owned */
-	struct gate *source_gate, *target_gate;
+	struct limits limits;
+	struct gate *target_gate; /* owned; the job thread's own */
 	struct folder_list list;
 	struct mapping *mappings;     /* list.n of them */
 	struct route_folder *folders; /* list.n of them */
@@ -92,7 +93,6 @@ void job_drop_source(struct job *j);
 int job_target(struct job *j, struct err *err);
 void job_drop_target(struct job *j);
 int job_open_target(struct job *j, struct gate *gate, struct target **out, struct err *err); /* one try; any thread */
-struct gate *job_new_gate(struct job *j); /* into the target mailbox */
 /* A folder_ref that no other thread changes; folder_ref_done it. */
 int job_copy_ref(struct job *j, struct route_folder *f, struct folder_ref *out, struct err *err);
 

@@ -101,8 +101,10 @@ int pass_open(struct job *j, struct route_folder *f, struct pull **out, struct f
 {
 	if (job_source(j, err))
 		return -1;
-	struct pull_conf conf = {
-		.spool_dir = j->work->spool_dir, .memory = j->work->memory, .gate = j->source_gate, .stop = j->stop};
+	struct pull_conf conf = {.spool_dir = j->work->spool_dir,
+		.memory = j->work->memory,
+		.gate = j->limits.source_gate,
+		.stop = j->stop};
 	if (pull_open(out, j->source, f->source->raw, &conf, state, err))
 		return -1;
 	if (f->opened && state->uidvalidity == f->generation.uidvalidity)

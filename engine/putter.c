@@ -377,7 +377,7 @@ void *putter_main(void *arg)
 {
 	struct job *j = arg;
 	struct putter p = {.j = j,
-		.gate = job_new_gate(j),
+		.gate = limit_gate(j, j->ops->name),
 		.items = calloc(RUN_ITEMS, sizeof *p.items),
 		.records = calloc(RUN_ITEMS, sizeof *p.records)};
 	struct err err = ERR_INIT;

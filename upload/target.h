@@ -123,7 +123,7 @@ struct target {
 	const struct target_ops *ops;
 };
 
-extern const struct target_ops target_imap_ops;
+extern const struct target_ops target_imap_ops, target_graph_mime_ops;
 /* The table of routes, in order of preference; NULL-terminated. */
 const struct target_ops *const *target_routes(void);
 const struct target_ops *target_route(const char *name); /* NULL: unknown */
