@@ -47,6 +47,7 @@ struct target_row {
 	enum target_kind kind;
 	char tenant[MODEL_TEXT], client_id[MODEL_TEXT], cloud[32];
 	char login_url[MODEL_TEXT]; /* "": the cloud's */
+	char graph_url[MODEL_TEXT]; /* "": the cloud's; no slash at the end */
 	char imap_host[MODEL_TEXT];
 	unsigned imap_port;
 	enum tls_mode imap_tls;
@@ -65,6 +66,21 @@ struct target_row {
 	char test_text[MODEL_ERROR];
 	int64_t created_at;
 	/* secrets: "client_secret", or "certificate" and "private_key"; "password" for TARGET_IMAP */
+};
+
+struct proof { /* what the last `target test` saw one route of a target do */
+	int64_t target_id;
+	char route[8];
+	int64_t at;
+	bool passed;
+	char mailbox[MODEL_TEXT]; /* the pilot */
+	char text[MODEL_ERROR];   /* passed: what was found, for people; else the line that failed */
+	uint64_t largest;         /* largest message that arrived whole; 0: sizes were not tried */
+	uint64_t refused;         /* smallest that did not; 0: none of those tried */
+	bool date_kept, flags_kept, categories_kept;
+	bool content_kept;  /* octet for octet, not only in meaning */
+	int64_t suspect_at; /* 0: nothing has spoken against it since */
+	char suspect_text[MODEL_ERROR];
 };
 
 /* clang-format off */

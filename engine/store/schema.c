@@ -147,7 +147,20 @@ static const char version_1[] =
 	"CREATE INDEX audit_object ON audit(object);";
 _Static_assert(ITEM_INTENDED == 0 && ITEM_SKIPPED == 3 && ITEM_GONE == 5, "the indexes name them");
 
-static const char *const migrations[] = {version_1};
+/* What each route of a target was seen to do. The test before this version put one message with an old date by IMAP and read it back. */
+static const char version_2[] =
+	"ALTER TABLE target ADD COLUMN graph_url TEXT NOT NULL DEFAULT '';"
+	"CREATE TABLE proof ("
+	" target_id INTEGER NOT NULL REFERENCES target(id) ON DELETE CASCADE, route TEXT NOT NULL, at INTEGER NOT NULL,"
+	" passed INTEGER NOT NULL, mailbox TEXT NOT NULL, text TEXT NOT NULL, largest INTEGER NOT NULL,"
+	" refused INTEGER NOT NULL, date_kept INTEGER NOT NULL, flags_kept INTEGER NOT NULL,"
+	" categories_kept INTEGER NOT NULL, content_kept INTEGER NOT NULL, suspect_at INTEGER NOT NULL,"
+	" suspect_text TEXT NOT NULL, PRIMARY KEY (target_id, route)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO proof SELECT id, 'imap', tested_at, 1, test_user, 'by the one probe message of an older "
+	"nightferry', 0, 0,"
+	" 1, 1, 0, 1, 0, '' FROM target WHERE test_passed = 1;";
+
+static const char *const migrations[] = {version_1, version_2};
 #define VERSION ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))
 
 static int fail_foreign(const char *path, struct err *err)

@@ -54,6 +54,20 @@ int store_target_by_id(struct store *s, int64_t id, struct target_row *out, stru
 int store_target_list(struct store *s, struct target_row **out, size_t *n, struct err *err);
 int store_target_delete(struct store *s, int64_t id, struct err *err);
 
+/* --- proofs: what a route of a target was seen to do --- save replaces the route's last one, doubts and all. list: yours to free(). */
+int store_proof_save(struct store *s, const struct proof *p, struct err *err);
+int store_proof_list(struct store *s, int64_t target_id, struct proof **out, size_t *n, struct err *err);
+int store_proof_drop(
+	struct store *s, int64_t target_id, struct err *err); /* of all its routes: settings changed untested */
+/* May this route carry mail? Exchange: only after its proof passed; any other host: always. *max_bytes: the largest message that it is to
+   be given, as proved; 0: no bound was found, the target's settings rule. A suspect proof is usable until the next test says otherwise. */
+int store_proof_usable(
+	struct store *s, int64_t target_id, const char *route, bool *usable, uint64_t *max_bytes, struct err *err);
+/* What happened in a run speaks against a proof that passed (a dead route, a message refused as too big below `largest`): it is made again at
+   the next `batch start` or `target test`. The first suspicion is kept. text: what happened, for people. Durable; any thread. */
+int store_proof_suspect(
+	struct store *s, int64_t target_id, const char *route, const char *text, int64_t at, struct err *err);
+
 /* --- batches and users --- */
 /* Inserts batch and users in one transaction (passwords[i] may be NULL; they go to the vault). Two rows with one destination within the batch,
    or a destination that another unfinished batch has: ERR_CONFLICT naming both rows. */
