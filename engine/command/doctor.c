@@ -116,7 +116,7 @@ static void prove_one(struct doctor *d, const struct target_row *t, struct stop 
 							 : "its route was never proven: nightferry target test");
 		return;
 	}
-	bool ok = !work_init(&work, d->c->store, stop, &err) && !work_token(&work, t, &token, &err) &&
+	bool ok = !work_init(&work, d->c->store, stop, &err) && !work_token(&work, t, WORK_TOKEN_IMAP, &token, &err) &&
 		  (!token || !token_get(token, NULL, stop, &access, &err));
 	say(d, what, ok,
 		ok ? (token ? "a token is issued; the route was proven before" : "the route was proven before")

@@ -3,6 +3,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/login.h"
+#include "upload/cloud.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,13 @@
 		{.name = "client-secret-file", .arg = "FILE", .help = "its client secret; - reads standard input"}, \
 		{.name = "certificate", .arg = "FILE", .help = "or its certificate (PEM) ..."}, \
 		{.name = "private-key", .arg = "FILE", .help = "... with the private key (PEM, not encrypted)"}, \
-		{.name = "cloud", .arg = "NAME", .help = "global (default), gov, dod or china"}, \
+		{.name = "cloud", .arg = "NAME", .help = "global (default), usgov, dod or china"}, \
+		{.name = "routes", \
+			.arg = "LIST", \
+			.help = "imap, mime, or both in order of preference (default imap; mime is Graph's " \
+				"importMime)"}, \
 		{.name = "login-url", .arg = "URL", .help = "token service, where it is not the cloud's"}, \
+		{.name = "graph-url", .arg = "URL", .help = "Microsoft Graph, where it is not the cloud's"}, \
 		{.name = "imap-host", .arg = "HOST", .help = "IMAP server, where it is not the cloud's"}, \
 		{.name = "imap-port", .arg = "N", .help = "else 993"}, \
 		{.name = "host", .arg = "HOST", .help = "the IMAP host (--kind imap)", .group = "Any IMAP host"}, \
@@ -93,13 +99,68 @@ static int check_complete(const struct cli *c, const struct target_row *t, struc
 	return 0;
 }
 
+static int check_cloud(const struct target_row *t, struct err *err)
+{
+	size_t n, used = 0;
+	char names[128] = "";
+	const struct cloud *all = cloud_table(&n);
+	if (cloud_find(t->cloud[0] ? t->cloud : NULL))
+		return 0;
+	for (size_t i = 0; i < n && used < sizeof names; i++)
+		used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", all[i].name);
+	return err_set(err, ERR_USAGE, "there is no cloud \"%s\"; there are %s", t->cloud, names);
+}
+
+/* Each name once, and only where it exists. */
+static int check_routes(const struct target_row *t, struct err *err)
+{
+	const struct cloud *cloud = cloud_find(t->cloud[0] ? t->cloud : NULL);
+	char one[16], before[16];
+	size_t n = 0;
+	for (; routes_at(t->routes, n, one, sizeof one); n++) {
+		if (!strcmp(one, "mime") && t->kind == TARGET_IMAP)
+			return err_set(err, ERR_USAGE, "an IMAP host has the route imap only");
+		if (!strcmp(one, "mime") && !cloud->has_mime) {
+			err_set(err, ERR_USAGE, "the route mime does not exist in the cloud %s (%s)", cloud->name,
+				cloud->title);
+			err_hint(err, "Microsoft offers Graph's importMime in the worldwide cloud only: --routes imap");
+			return -1;
+		}
+		if (!target_route(one))
+			return err_set(
+				err, ERR_USAGE, "there is no route \"%s\"; --routes is imap, mime, or both", one);
+		for (size_t i = 0; i < n && routes_at(t->routes, i, before, sizeof before); i++)
+			if (!strcmp(before, one))
+				return err_set(err, ERR_USAGE, "--routes names %s twice", one);
+	}
+	size_t length = strlen(t->routes), commas = 0;
+	for (const char *p = t->routes; *p; p++)
+		commas += *p == ',';
+	return n > 0 && commas == n - 1 && t->routes[length - 1] != ',' && t->routes[0] != ','
+		       ? 0
+		       : err_set(err, ERR_USAGE, "--routes is imap, mime, or both with a comma between");
+}
+
+/* An address of a service, without a slash at its end. */
+static int read_graph_url(struct cli *c, struct target_row *t, struct err *err)
+{
+	if (cli_copy_option(c, "graph-url", t->graph_url, sizeof t->graph_url, err))
+		return -1;
+	for (size_t n = strlen(t->graph_url); n && t->graph_url[n - 1] == '/'; n--)
+		t->graph_url[n - 1] = 0;
+	if (t->graph_url[0] && strncmp(t->graph_url, "https://", 8))
+		return err_set(err, ERR_USAGE, "--graph-url begins with https://");
+	return 0;
+}
+
 static int read_settings(struct cli *c, struct target_row *t, struct err *err)
 {
 	const char *settle = option_get(&c->opt, "settle-after");
 	if (read_enums(c, t, err) || cli_copy_option(c, "tenant", t->tenant, sizeof t->tenant, err) ||
 		cli_copy_option(c, "client-id", t->client_id, sizeof t->client_id, err) ||
-		cli_copy_option(c, "cloud", t->cloud, sizeof t->cloud, err) ||
-		cli_copy_option(c, "login-url", t->login_url, sizeof t->login_url, err) ||
+		cli_copy_option(c, "cloud", t->cloud, sizeof t->cloud, err) || check_cloud(t, err) ||
+		cli_copy_option(c, "routes", t->routes, sizeof t->routes, err) || check_routes(t, err) ||
+		read_graph_url(c, t, err) || cli_copy_option(c, "login-url", t->login_url, sizeof t->login_url, err) ||
 		cli_copy_option(c, "imap-host", t->imap_host, sizeof t->imap_host, err) ||
 		cli_copy_option(c, "host", t->imap_host, sizeof t->imap_host, err) ||
 		cli_uint_option(c, "imap-port", 1, 65535, &t->imap_port, err) ||
@@ -200,7 +261,8 @@ static int test_target(
 	if (t->accept_any_certificate || t->imap_tls == TLS_NONE)
 		fprintf(stderr, "nightferry: warning: target %s is not protected against anybody in between\n",
 			t->name);
-	bool ok = !work_token(&work, t, &token, why) && (!token || !token_get(token, NULL, stop, &access, why));
+	bool ok = !work_token(&work, t, WORK_TOKEN_IMAP, &token, why) &&
+		  (!token || !token_get(token, NULL, stop, &access, why));
 	if (t->kind == TARGET_EXCHANGE)
 		add_line(c, lines, "token", ok ? NULL : why, "issued for this application");
 	if (ok && !(ok = !target_login_init(&login, &work, t, user, 0, why)))
@@ -342,14 +404,14 @@ static int run_test(struct cli *c, struct err *err)
 
 static json_t *target_json(const struct target_row *t)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:I,s:I,s:i,s:I,s:s,s:I,s:b,s:b,s:s}", "name",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:I,s:I,s:i,s:I,s:s,s:I,s:b,s:b,s:s}", "name",
 		t->name, "kind", t->kind == TARGET_IMAP ? "imap" : "exchange", "tenant", t->tenant, "client_id",
-		t->client_id, "cloud", t->cloud, "login_url", t->login_url, "imap_host", t->imap_host, "imap_port",
-		(int)t->imap_port, "ca_file", t->ca_file, "routes", t->routes, "max_message_bytes",
-		(json_int_t)t->max_message_bytes, "settle_after_ms", (json_int_t)t->settle_after_ms, "max_mailboxes",
-		(int)t->max_mailboxes, "bytes_per_s", (json_int_t)t->bytes_per_s, "test_user", t->test_user,
-		"tested_at", (json_int_t)t->tested_at, "test_passed", (int)t->test_passed, "test_skipped",
-		(int)t->test_skipped, "test_text", t->test_text);
+		t->client_id, "cloud", t->cloud, "login_url", t->login_url, "graph_url", t->graph_url, "imap_host",
+		t->imap_host, "imap_port", (int)t->imap_port, "ca_file", t->ca_file, "routes", t->routes,
+		"max_message_bytes", (json_int_t)t->max_message_bytes, "settle_after_ms",
+		(json_int_t)t->settle_after_ms, "max_mailboxes", (int)t->max_mailboxes, "bytes_per_s",
+		(json_int_t)t->bytes_per_s, "test_user", t->test_user, "tested_at", (json_int_t)t->tested_at,
+		"test_passed", (int)t->test_passed, "test_skipped", (int)t->test_skipped, "test_text", t->test_text);
 }
 
 static const char *test_state(const struct target_row *t)

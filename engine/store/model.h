@@ -68,6 +68,11 @@ struct target_row {
 	/* secrets: "client_secret", or "certificate" and "private_key"; "password" for TARGET_IMAP */
 };
 
+/* Is that name in a list such as target_row's routes? */
+bool routes_have(const char *routes, const char *name);
+/* The i-th name of the list, from 0, into out; false beyond the last. */
+bool routes_at(const char *routes, size_t i, char *out, size_t size);
+
 struct proof { /* what the last `target test` saw one route of a target do */
 	int64_t target_id;
 	char route[8];
