@@ -398,6 +398,7 @@ const struct target_ops target_imap_ops = {
 	.name = "imap",
 	.max_batch = 256,
 	.settle_after_ms = 30000,
+	.flags_kept = MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED | MAIL_DRAFT,
 	.open = imap_open,
 	.rules = target_imap_rules,
 	.folder = target_imap_folder,
@@ -406,6 +407,7 @@ const struct target_ops target_imap_ops = {
 	.read = imap_read,
 	.get_flags = imap_get_flags,
 	.set_flags = imap_set_flags,
+	.remove_probe = target_imap_remove_probe,
 	.prove = target_imap_prove,
 	.close = imap_close,
 };

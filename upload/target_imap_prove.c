@@ -118,8 +118,9 @@ out:
 	return rc;
 }
 
-static int remove_probe(struct target_imap *t, const struct folder_ref *f, const char *id, struct err *err)
+int target_imap_remove_probe(struct target *base, const struct folder_ref *f, const char *id, struct err *err)
 {
+	struct target_imap *t = target_imap_of(base);
 	struct imap_work w;
 	uint32_t uid = 0;
 	if (id[0] && target_imap_parse_id(f, id, &uid, err))
@@ -150,7 +151,7 @@ int target_imap_prove(struct target *base, struct err *err)
 		err_set(err, ERR_PROTOCOL, "the probe message was accepted and cannot be found");
 	else
 		rc = compare(t, &f, item.receipt.id, m, err);
-	if (remove_probe(t, &f, item.receipt.id, &cleanup))
+	if (target_imap_remove_probe(base, &f, item.receipt.id, &cleanup))
 		log_err(LOG_WARN, &cleanup, "the folder \"%s\" could not be removed", f.path);
 out:
 	folder_ref_done(&f);
