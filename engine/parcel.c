@@ -84,25 +84,37 @@ int parcel_queue_put(struct parcel_queue *q, struct parcel **list, struct err *e
 	return 0;
 }
 
-struct parcel *parcel_queue_take(struct parcel_queue *q, size_t max_items, uint64_t max_bytes)
+/* Where the first parcel for that route hangs; *at NULL: there is none. */
+static struct parcel **first_of_locked(struct parcel_queue *q, unsigned route)
 {
+	struct parcel **at = &q->first;
+	while (*at && (*at)->route != route)
+		at = &(*at)->next;
+	return at;
+}
+
+struct parcel *parcel_queue_take(struct parcel_queue *q, unsigned route, size_t max_items, uint64_t max_bytes)
+{
+	struct parcel **at;
 	pthread_mutex_lock(&q->lock);
-	while (!q->first && !q->closed && !stop_is_asked(q->stop))
+	/* What another route still holds may come here yet. */
+	while (!*(at = first_of_locked(q, route)) && !(q->closed && !q->queued && !q->taken) && !stop_is_asked(q->stop))
 		wait_locked(q);
-	struct parcel *run = stop_is_asked(q->stop) ? NULL : q->first;
+	struct parcel *run = stop_is_asked(q->stop) ? NULL : *at;
 	if (run) {
 		struct parcel *end = run;
 		size_t n = 1;
 		uint64_t bytes = weight(run);
-		while (end->next && end->next->folder == run->folder && n < max_items &&
+		while (end->next && end->next->folder == run->folder && end->next->route == route && n < max_items &&
 			bytes + weight(end->next) <= max_bytes) {
 			end = end->next;
 			bytes += weight(end);
 			n++;
 		}
-		q->first = end->next;
-		if (!q->first)
-			q->last = NULL;
+		*at = end->next;
+		if (q->last == end) /* the run was the tail: what is before it ends the queue now */
+			q->last =
+				at == &q->first ? NULL : (struct parcel *)((char *)at - offsetof(struct parcel, next));
 		end->next = NULL;
 		q->queued -= n;
 		q->taken += n;
@@ -111,6 +123,27 @@ struct parcel *parcel_queue_take(struct parcel_queue *q, size_t max_items, uint6
 	}
 	pthread_mutex_unlock(&q->lock);
 	return run;
+}
+
+void parcel_queue_return(struct parcel_queue *q, struct parcel **list)
+{
+	if (!*list)
+		return;
+	pthread_mutex_lock(&q->lock);
+	struct parcel *last = *list;
+	for (struct parcel *p = *list; p; p = p->next) {
+		q->taken--;
+		q->queued++;
+		q->bytes += weight(p);
+		last = p;
+	}
+	last->next = q->first;
+	if (!q->last)
+		q->last = last;
+	q->first = *list;
+	*list = NULL;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
 }
 
 void parcel_queue_done_with(struct parcel_queue *q, size_t n)
