@@ -434,6 +434,7 @@ const struct target_ops target_imap_ops = {
 	.open = imap_open,
 	.rules = target_imap_rules,
 	.folder = target_imap_folder,
+	.find = target_imap_find,
 	.put = target_imap_put,
 	.list = imap_list,
 	.read = imap_read,
