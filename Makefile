@@ -15,6 +15,7 @@ Q := $(if $(V),,@) # V=1 shows the commands
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 FUZZ_SECONDS ?= 60
+PYTEST_JOBS ?= 2
 NF_BIN ?= build/nightferry
 
 # libetpan: the system's where libetpan-dev is installed, else what tests/deps.sh unpacked.
@@ -144,8 +145,7 @@ $(B)/contract/%: $(B)/obj/tests/contract/%.o $(call archives,$(below_upload))
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
-pytest = NF_BUILD=$(B) $(PYTHON) -m pytest -c tests/pytest.ini --rootdir tests -p no:cacheprovider \
-	--results $(B)/results/$(1).json $(PYTEST_ARGS) $(2)
+pytest = NF_BUILD=$(B) $(PYTHON) tests/suite.py --results $(B)/results/$(1).json --jobs $(PYTEST_JOBS) $(PYTEST_ARGS) $(2)
 contract: all $(CONTRACT_BIN)
 	@$(call pytest,contract,tests/contract)
 system: all $(B)/fp/nightferry $(B)/fp/exosim

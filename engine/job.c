@@ -3,8 +3,8 @@
 #include "engine/base/clock.h"
 #include "engine/base/failpoint.h"
 #include "engine/base/log.h"
+#include "engine/wanted.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -143,28 +143,6 @@ void job_fail_folder(struct job *j, struct route_folder *f, const struct err *wh
 
 /* --- the life of a job --------------------------------------------------------------------------- */
 
-static bool matches(const char *patterns, const struct route_folder *f)
-{
-	char copy[MODEL_TEXT], *save = NULL;
-	snprintf(copy, sizeof copy, "%s", patterns);
-	for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
-		while (*p == ' ')
-			p++;
-		if (!fnmatch(p, f->source->name, 0) || !fnmatch(p, f->mapping->path, 0))
-			return true;
-	}
-	return false;
-}
-
-static bool is_wanted(const struct job *j, const struct route_folder *f)
-{
-	if (f->mapping->skip)
-		return false;
-	if (j->batch.include[0] && !matches(j->batch.include, f))
-		return false;
-	return !(j->batch.exclude[0] && matches(j->batch.exclude, f));
-}
-
 static int note_mappings(struct job *j, struct err *err)
 {
 	for (size_t i = 0; i < j->list.n; i++) {
@@ -233,7 +211,7 @@ static int walk_folders(struct job *j, struct err *err)
 		again = false;
 		for (size_t i = 0; i < j->list.n; i++) {
 			struct route_folder *f = &j->folders[i];
-			if (f->finished || f->failed || !is_wanted(j, f))
+			if (f->finished || f->failed || !wanted_folder(&j->batch, f->source, f->mapping))
 				continue;
 			if (job_is_over(j))
 				return err_set(err, ERR_STOPPED, "stopped");

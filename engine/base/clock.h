@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 int64_t clock_mono_ms(void); /* never goes back; for durations and deadlines */
-int64_t clock_wall_s(void);  /* UTC seconds since 1970; for what is stored and shown */
+/* UTC seconds since 1970; for what is stored and shown. With NF_FAILPOINTS shifted by the seconds in the file NIGHTFERRY_CLOCK. */
+int64_t clock_wall_s(void);
 /* RFC 3339 "2026-11-23T21:57:35Z"; returns out. size >= 21. */
 #define CLOCK_TEXT 24
 const char *clock_format(int64_t wall_s, char *out, size_t size);

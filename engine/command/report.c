@@ -2,16 +2,14 @@
 #include "engine/command/cli.h"
 
 #include "engine/base/clock.h"
-#include "engine/command/csv.h"
+#include "engine/command/csv_file.h"
 #include "engine/command/progress.h"
 #include "engine/verify.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define PAGE 200
 
@@ -34,31 +32,11 @@ struct report {
 	size_t shown;
 };
 
-static int write_row(FILE *f, const char *const *fields, size_t n, struct err *err)
-{
-	struct buf line;
-	buf_init(&line, 64 * 1024);
-	int rc = 0;
-	for (size_t i = 0; i < n && !rc; i++)
-		rc = csv_add_field(&line, fields[i] ? fields[i] : "", i == 0, err);
-	if (!rc && fprintf(f, "%s\r\n", buf_str(&line)) < 0)
-		rc = err_set(err, ERR_DISK, "the report cannot be written: %s", strerror(errno));
-	buf_done(&line);
-	return rc;
-}
-
 static FILE *open_csv(const char *dir, const char *name, const char *head, struct err *err)
 {
 	char path[MODEL_PATH + 32];
 	snprintf(path, sizeof path, "%s/%s", dir, name);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!f) {
-		err_set(err, ERR_DISK, "%s cannot be written: %s", path, strerror(errno));
-		return NULL;
-	}
-	fprintf(f, "\xEF\xBB\xBF%s\r\n", head);
-	return f;
+	return csv_file_open(path, head, err);
 }
 
 static int report_item(struct report *r, const struct user *u, const struct folder_row *f, const struct item *it,
@@ -74,7 +52,7 @@ static int report_item(struct report *r, const struct user *u, const struct fold
 	snprintf(size, sizeof size, "%llu", (unsigned long long)it->size);
 	const char *fields[] = {u->source_user, u->address, f ? f->name : "", uid, item_state_name(it->state), at, from,
 		subject, message_id, size, err_kind_name(it->error_kind), it->error};
-	if (r->items && write_row(r->items, fields, sizeof fields / sizeof fields[0], err))
+	if (r->items && csv_file_row(r->items, fields, sizeof fields / sizeof fields[0], err))
 		return -1;
 	json_array_append_new(
 		list, json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s}", "folder", f ? f->name : "", "uid",
@@ -127,7 +105,7 @@ static int report_notes(struct report *r, const struct user *u, json_t *list, st
 		if (!r->c->json)
 			printf("    note: %s\n", v[i].text);
 		if (r->notes)
-			rc = write_row(r->notes, fields, 3, err);
+			rc = csv_file_row(r->notes, fields, 3, err);
 	}
 	free(v);
 	return rc;
@@ -143,7 +121,7 @@ static int report_user(struct report *r, const struct user *u, struct err *err)
 		snprintf(n[i], sizeof n[i], "%llu", (unsigned long long)v[i]);
 	const char *fields[] = {u->source_user, u->address, user_state_name(u->state), n[0], n[1], n[2], n[3], n[4],
 		n[5], n[6], n[7], u->error_kind == ERR_NONE ? "" : err_kind_name(u->error_kind), u->error};
-	if (r->users && write_row(r->users, fields, sizeof fields / sizeof fields[0], err))
+	if (r->users && csv_file_row(r->users, fields, sizeof fields / sizeof fields[0], err))
 		return -1;
 	if (!r->c->json)
 		progress_print_user(u);
@@ -174,13 +152,6 @@ static int open_report(struct report *r, const char *dir, struct err *err)
 	return r->notes ? 0 : -1;
 }
 
-static int close_csv(FILE *f, struct err *err)
-{
-	if (f && fclose(f))
-		return err_set(err, ERR_DISK, "the report cannot be written: %s", strerror(errno));
-	return 0;
-}
-
 static int run_report(struct cli *c, struct err *err)
 {
 	struct batch b;
@@ -201,7 +172,7 @@ static int run_report(struct cli *c, struct err *err)
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = report_user(&r, &v[i], err);
 	free(v);
-	int closed = close_csv(r.users, err) | close_csv(r.items, err) | close_csv(r.notes, err);
+	int closed = csv_file_close(&r.users, err) | csv_file_close(&r.items, err) | csv_file_close(&r.notes, err);
 	if (rc || closed)
 		return -1;
 	if (!c->json && r.shown > 100)

@@ -4,6 +4,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/utf8.h"
+#include "engine/store/effort.h"
 #include "engine/store/verb.h"
 
 #define CRASHES_ALONE 2 /* from then on it runs alone */
@@ -102,7 +103,10 @@ static int free_lease(struct db *db, int64_t user_id, bool crashed, int64_t *bat
 		return -1;
 	query_begin(&q, db, "UPDATE work SET held = 0, epoch = epoch + 1, folder = '' WHERE user_id = ?");
 	put_int(&q, user_id);
-	return query_run(&q, err);
+	if (query_run(&q, err) < 0)
+		return -1;
+	/* It is not known when the engine died: the time until now counts as trouble, from the lease's begin on. */
+	return effort_lost(db, user_id, err);
 }
 
 static int begin_step(struct db *db, void *arg, struct err *err)
@@ -163,42 +167,23 @@ static int look_leases(struct db *db, bool *any, bool *alone, struct err *err)
 	return rc < 0 ? -1 : 0;
 }
 
+/* clang-format off */
 #define HELD_WHERE(of) \
-	"(SELECT count(*) FROM work w JOIN user u ON u.id = w.user_id JOIN batch o ON o.id = u.batch_id " \
-	"WHERE w.held = 1 AND " of ")"
-/* Batches that run and have room, the one that was started first first; then, in each, its first user that is due. A limit of 0 is none. */
+	"(SELECT count(*) FROM work w JOIN user u ON u.id = w.user_id JOIN batch o ON o.id = u.batch_id WHERE w.held = 1 AND " of ")"
+/* Batches that run, are open and have room; that which has least of them first, so that batches share a source, then the one that was
+   started first; then, in each, its first user that is due. A limit of 0 is none. A job has one connection to its source. */
 #define DUE(crashes) \
-	"SELECT (SELECT u.id FROM user u JOIN work w ON w.user_id = u.id WHERE u.batch_id = b.id AND " \
-	"u.want > 0 AND w.held = 0 " \
-	"AND u.retry_at <= ?2 AND u.crashes " crashes " ORDER BY u.line LIMIT 1) AS due " \
-	"FROM batch b JOIN endpoint e ON e.id = b.endpoint_id JOIN target t ON t.id = b.target_id " \
-	"WHERE b.state IN (?3, ?4) AND (?1 = 0 OR b.id = ?1) AND e.paused_at = 0 AND due IS NOT NULL " \
-	"AND (b.max_mailboxes = 0 OR b.max_mailboxes > " HELD_WHERE( \
-		"o.id = b.id") ") " \
-			       "AND (e.max_connections = 0 OR e.max_connections > " HELD_WHERE( \
-				       "o.endpoint_id = e.id") ") " /* a job has one connection to its source */ \
-							       "AND (e.max_mailboxes = 0 OR e.max_mailboxes " \
-							       "> " HELD_WHERE( \
-								       "o.endpoint_id = e.id") ") " \
-											       "AND (t.max_mailboxes " \
-											       "= 0 OR " \
-											       "t.max_mailboxes " \
-											       "> " HELD_WHERE( \
-												       "o.target_id " \
-												       "= t.id") ") " \
-														 "ORD" \
-														 "ER " \
-														 "BY " \
-														 "b." \
-														 "sta" \
-														 "rte" \
-														 "d_" \
-														 "at," \
-														 " b." \
-														 "id " \
-														 "LIM" \
-														 "IT " \
-														 "1"
+	"SELECT (SELECT u.id FROM user u JOIN work w ON w.user_id = u.id WHERE u.batch_id = b.id AND u.want > 0 AND w.held = 0 " \
+	"AND u.retry_at <= ?2 AND u.crashes " crashes " ORDER BY u.line LIMIT 1) AS due, " \
+	HELD_WHERE("o.id = b.id") " AS has, coalesce(p.mailboxes, 0) AS paced " \
+	"FROM batch b JOIN endpoint e ON e.id = b.endpoint_id JOIN target t ON t.id = b.target_id LEFT JOIN pace p ON p.batch_id = b.id " \
+	"WHERE b.state IN (?3, ?4) AND (?1 = 0 OR b.id = ?1) AND e.paused_at = 0 AND due IS NOT NULL AND coalesce(p.open_at, 0) <= ?2 " \
+	"AND (paced > 0 OR b.max_mailboxes = 0 OR b.max_mailboxes > has) AND (paced = 0 OR paced > has) " \
+	"AND (e.max_connections = 0 OR e.max_connections > " HELD_WHERE("o.endpoint_id = e.id") ") " \
+	"AND (e.max_mailboxes = 0 OR e.max_mailboxes > " HELD_WHERE("o.endpoint_id = e.id") ") " \
+	"AND (t.max_mailboxes = 0 OR t.max_mailboxes > " HELD_WHERE("o.target_id = t.id") ") " \
+	"ORDER BY has, b.started_at, b.id LIMIT 1"
+/* clang-format on */
 
 static int find_due(struct db *db, const struct claim_args *a, bool crashed, int64_t *user_id, struct err *err)
 {
@@ -244,13 +229,14 @@ static int take_lease(struct db *db, struct claim_args *a, int64_t user_id, stru
 	if (query_run(&q, err) < 0)
 		return -1;
 	query_begin(&q, db,
-		"UPDATE user SET pass = want, retry_at = 0, state = ?, started_at = CASE started_at WHEN "
-		"0 THEN ? ELSE started_at END "
-		"WHERE id = ?");
+		"UPDATE user SET pass = want, retry_at = 0, state = ?1, started_at = CASE started_at WHEN "
+		"0 THEN ?2 ELSE started_at END, error = CASE error_kind WHEN ?4 THEN '' ELSE error END, "
+		"error_kind = CASE error_kind WHEN ?4 THEN 0 ELSE error_kind END WHERE id = ?3");
 	put_uint(&q, USER_VALIDATING);
 	put_int(&q, a->now);
 	put_int(&q, user_id);
-	if (query_run(&q, err) < 0)
+	put_uint(&q, ERR_DEFERRED);
+	if (query_run(&q, err) < 0 || effort_begin(db, user_id, a->now, err) < 0)
 		return -1;
 	query_begin(&q, db, "SELECT " USER_COLUMNS " WHERE u.id = ?");
 	put_int(&q, user_id);
@@ -375,7 +361,7 @@ static int end_lease(struct db *db, const struct state_args *a, const struct lea
 	enum user_state state = next_state(a, l, &want);
 	bool well = a->state == USER_SYNCED || a->state == USER_COMPLETED || a->state == USER_COMPLETED_WITH_WARNINGS;
 	bool has_error = a->why && a->why->kind != ERR_NONE && a->why->kind != ERR_STOPPED;
-	bool failed = a->state == USER_FAILED || (a->state == USER_QUEUED && has_error);
+	bool failed = a->state == USER_FAILED || (a->state == USER_QUEUED && has_error && a->why->kind != ERR_DEFERRED);
 	unsigned tries = !failed ? 0 : l->moved > l->moved_at_claim ? 1 : l->tries + 1;
 	char line[MODEL_ERROR] = "";
 	if (has_error)
@@ -398,7 +384,8 @@ static int end_lease(struct db *db, const struct state_args *a, const struct lea
 		return -1;
 	query_begin(&q, db, "UPDATE work SET held = 0, folder = '' WHERE user_id = ?");
 	put_int(&q, a->user_id);
-	if (query_run(&q, err) < 0)
+	if (query_run(&q, err) < 0 ||
+		effort_end(db, a->user_id, clock_wall_s(), a->why ? a->why->kind : ERR_NONE, well, err) < 0)
 		return -1;
 	bool completed = state == USER_COMPLETED || state == USER_COMPLETED_WITH_WARNINGS;
 	if (completed && secret_drop_rows(db, "user", a->user_id, "", err) < 0)

@@ -254,6 +254,11 @@ static int replace_step(struct db *db, void *arg, struct err *err)
 	query_begin(&q, db, "UPDATE batch SET endpoint_id = ? WHERE endpoint_id = ?");
 	put_int(&q, a->new_id);
 	put_int(&q, a->old_id);
+	if (query_run(&q, err) < 0)
+		return -1;
+	query_begin(&q, db, "UPDATE OR REPLACE spent SET endpoint_id = ? WHERE endpoint_id = ?"); /* the day goes on */
+	put_int(&q, a->new_id);
+	put_int(&q, a->old_id);
 	if (query_run(&q, err) < 0 || delete_row(db, a->old_id, err) < 0)
 		return -1;
 	query_begin(&q, db, "UPDATE endpoint SET name = ? WHERE id = ?");

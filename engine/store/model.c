@@ -53,6 +53,16 @@ const char *item_state_name(enum item_state s)
 	return NAME_OF(names, s);
 }
 
+const char *binding_name(enum binding b)
+{
+	static const char *const names[] = {
+#define X(k, n) n,
+		BINDINGS(X)
+#undef X
+	};
+	return NAME_OF(names, b);
+}
+
 static const char *const tls_modes[] = {[TLS_IMPLICIT] = "implicit", [TLS_STARTTLS] = "starttls", [TLS_NONE] = "none"};
 static const char *const auth_methods[] = {[AUTH_ANY] = "any",
 	[AUTH_SCRAM_SHA_256] = "scram-sha-256",

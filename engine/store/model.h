@@ -246,6 +246,63 @@ struct item {
 	enum err_kind error_kind;
 	char error[MODEL_ERROR];
 };
+/* When a batch may run. The texts have a line a window or date. */
+#define NIGHT_TEXT 2048
+struct night {
+	char windows[NIGHT_TEXT], blackouts[NIGHT_TEXT]; /* "": always; none */
+	char zone[64];                                   /* "": none given */
+	int64_t start_after, until;                      /* wall; 0: no such bound */
+	bool auto_ramp;                                  /* more mailboxes at once by itself */
+};
+/* What the engine makes of it now. */
+struct pace {
+	int64_t open_at;    /* closed until then; 0: open; INT64_MAX: for good */
+	unsigned mailboxes; /* at once now; 0: as the batch says */
+	unsigned advice;    /* so many it would allow; 0: nothing to say */
+	char text[256];     /* why */
+};
+
+/* How an endpoint's daily bytes are counted. */
+struct day_rule {
+	bool of_host;  /* of the host as a whole; else of each mailbox */
+	char zone[64]; /* whose midnight; "": UTC */
+};
+
+/* clang-format off */
+#define BINDINGS(X) \
+	X(NOTHING, "nothing") /* it is at rest, or nothing holds it back */ \
+	X(SOURCE, "source") \
+	X(NETWORK, "network") /* the destination, or the line to it, takes no more */ \
+	X(TARGET_BYTES, "target bytes") \
+	X(TARGET_REQUESTS, "target requests") \
+	X(TARGET_CONCURRENCY, "target concurrency") \
+	X(RATE, "rate") /* that a person set */ \
+	X(WINDOW, "window") \
+	X(BUDGET, "budget") \
+	X(FENCE, "fence")
+/* clang-format on */
+enum binding {
+#define X(k, n) BIND_##k,
+	BINDINGS(X)
+#undef X
+		BINDINGS_END
+};
+const char *binding_name(enum binding b);
+
+/* What an active mailbox does now, and what holds it back. Rates are over the last ten seconds; a limit of 0 is none. */
+struct live_row {
+	int64_t at; /* wall; 0: never told */
+	uint64_t bytes_per_s, limit_per_s;
+	unsigned requests, requests_limit; /* a minute, at the destination */
+	unsigned in_flight, in_flight_limit;
+	enum binding binding;
+	char detail[320];     /* in words */
+	int64_t fenced_until; /* wall; 0: not fenced */
+	char fence_words[160];
+	uint64_t fenced_ms; /* in all, of this user */
+	unsigned refused, deferrals;
+};
+
 void item_done(struct item *i);
 void generation_done(struct generation *g);
 void dest_folder_done(struct dest_folder *f);

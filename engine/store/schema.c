@@ -148,7 +148,7 @@ static const char version_1[] =
 _Static_assert(ITEM_INTENDED == 0 && ITEM_SKIPPED == 3 && ITEM_GONE == 5, "the indexes name them");
 
 /* What each route of a target was seen to do. The test before this version put one message with an old date by IMAP and read it back. */
-static const char version_2[] =
+static const char version_proof[] =
 	"ALTER TABLE target ADD COLUMN graph_url TEXT NOT NULL DEFAULT '';"
 	"CREATE TABLE proof ("
 	" target_id INTEGER NOT NULL REFERENCES target(id) ON DELETE CASCADE, route TEXT NOT NULL, at INTEGER NOT NULL,"
@@ -160,9 +160,81 @@ static const char version_2[] =
 	"nightferry', 0, 0,"
 	" 1, 1, 0, 1, 0, '' FROM target WHERE test_passed = 1;";
 
+/* Windows and what the engine makes of them, daily budgets, what was learned of servers, and what a mailbox does now. Texts of several
+   lines have a line a window or date. */
+static const char version_night[] =
+	"CREATE TABLE night ("
+	" batch_id INTEGER PRIMARY KEY REFERENCES batch(id) ON DELETE CASCADE, windows TEXT NOT NULL, blackouts "
+	"TEXT NOT NULL,"
+	" zone TEXT NOT NULL, start_after INTEGER NOT NULL, until INTEGER NOT NULL, auto_ramp INTEGER NOT NULL) "
+	"STRICT;"
+
+	/* the engine's: closed until then (0: open), so many mailboxes at once now (0: as set), and why */
+	"CREATE TABLE pace ("
+	" batch_id INTEGER PRIMARY KEY REFERENCES batch(id) ON DELETE CASCADE, open_at INTEGER NOT NULL, mailboxes "
+	"INTEGER NOT NULL,"
+	" advice INTEGER NOT NULL, text TEXT NOT NULL) STRICT;"
+
+	"CREATE TABLE day_rule ("
+	" endpoint_id INTEGER PRIMARY KEY REFERENCES endpoint(id) ON DELETE CASCADE, of_host INTEGER NOT NULL, zone "
+	"TEXT NOT NULL) STRICT;"
+	/* mailbox '': the host as a whole */
+	"CREATE TABLE spent ("
+	" endpoint_id INTEGER NOT NULL REFERENCES endpoint(id) ON DELETE CASCADE, mailbox TEXT NOT NULL, day INTEGER "
+	"NOT NULL,"
+	" bytes INTEGER NOT NULL, PRIMARY KEY (endpoint_id, mailbox)) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE learned ("
+	" scope TEXT PRIMARY KEY, requests INTEGER NOT NULL, bytes INTEGER NOT NULL, in_flight INTEGER NOT NULL, at "
+	"INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE live ("
+	" user_id INTEGER PRIMARY KEY REFERENCES user(id) ON DELETE CASCADE, at INTEGER NOT NULL, bytes_per_s INTEGER "
+	"NOT NULL,"
+	" limit_per_s INTEGER NOT NULL, requests INTEGER NOT NULL, requests_limit INTEGER NOT NULL, in_flight "
+	"INTEGER NOT NULL,"
+	" in_flight_limit INTEGER NOT NULL, binding INTEGER NOT NULL, detail TEXT NOT NULL, fenced_until INTEGER "
+	"NOT NULL,"
+	" fence_words TEXT NOT NULL, fenced_ms INTEGER NOT NULL, refused INTEGER NOT NULL, deferrals INTEGER NOT "
+	"NULL) STRICT;";
+
+/* What was found before a batch began, the forecast made then, and what the first pass of each mailbox took. */
+static const char version_assess[] =
+	"CREATE TABLE assessment ("
+	" user_id INTEGER PRIMARY KEY REFERENCES user(id) ON DELETE CASCADE, at INTEGER NOT NULL, error_kind INTEGER "
+	"NOT NULL,"
+	" error TEXT NOT NULL, folders INTEGER NOT NULL, folders_moved INTEGER NOT NULL, messages INTEGER NOT NULL,"
+	" bytes INTEGER NOT NULL, largest INTEGER NOT NULL, deleted INTEGER NOT NULL, drafts INTEGER NOT NULL,"
+	" too_big INTEGER NOT NULL, too_big_bytes INTEGER NOT NULL, problems INTEGER NOT NULL, left_out INTEGER NOT "
+	"NULL,"
+	" notes INTEGER NOT NULL, begins_at INTEGER NOT NULL DEFAULT 0, ends_at INTEGER NOT NULL DEFAULT 0,"
+	" active_s INTEGER NOT NULL DEFAULT 0, bind TEXT NOT NULL DEFAULT '') STRICT;"
+
+	"CREATE TABLE finding ("
+	" user_id INTEGER NOT NULL REFERENCES user(id) ON DELETE CASCADE, n INTEGER NOT NULL, weight INTEGER NOT NULL,"
+	" kind TEXT NOT NULL, text TEXT NOT NULL, remedy TEXT NOT NULL, PRIMARY KEY (user_id, n)) STRICT, WITHOUT "
+	"ROWID;"
+
+	"CREATE TABLE outlook ("
+	" batch_id INTEGER PRIMARY KEY REFERENCES batch(id) ON DELETE CASCADE, at INTEGER NOT NULL, begins_at INTEGER "
+	"NOT NULL,"
+	" ends_at INTEGER NOT NULL, open_s INTEGER NOT NULL, bytes INTEGER NOT NULL, messages INTEGER NOT NULL,"
+	" mailboxes INTEGER NOT NULL, at_once INTEGER NOT NULL, bind TEXT NOT NULL, basis TEXT NOT NULL, nights TEXT "
+	"NOT NULL) STRICT;"
+
+	/* held_at: a job is at work since; left_at, left_kind: when and why the last one ended; ended_at: the first pass is done */
+	"CREATE TABLE effort ("
+	" user_id INTEGER PRIMARY KEY REFERENCES user(id) ON DELETE CASCADE, begun_at INTEGER NOT NULL,"
+	" ended_at INTEGER NOT NULL DEFAULT 0, held_at INTEGER NOT NULL DEFAULT 0, left_at INTEGER NOT NULL DEFAULT 0,"
+	" left_kind INTEGER NOT NULL DEFAULT 0, active_s INTEGER NOT NULL DEFAULT 0, fenced_s INTEGER NOT NULL DEFAULT "
+	"0,"
+	" deferred_s INTEGER NOT NULL DEFAULT 0, failed_s INTEGER NOT NULL DEFAULT 0, messages INTEGER NOT NULL "
+	"DEFAULT 0,"
+	" bytes INTEGER NOT NULL DEFAULT 0, jobs INTEGER NOT NULL DEFAULT 0) STRICT;";
+
 /* What is new in a destination folder is a matter of each route (engine/doubt.c). Until here there was the route imap alone, and what was taken
    over lay before its mark. */
-static const char routes_version[] =
+static const char version_routes[] =
 	"ALTER TABLE user ADD COLUMN dest_address TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE item ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE existing ADD COLUMN route TEXT NOT NULL DEFAULT 'imap';"
@@ -186,7 +258,7 @@ static const char routes_version[] =
 	"i.route;";
 _Static_assert(HOW_ADOPTED == 1 && ITEM_PLACED == 1 && ITEM_DONE == 2, "said in SQL");
 
-static const char *const migrations[] = {version_1, version_2, routes_version};
+static const char *const migrations[] = {version_1, version_proof, version_night, version_assess, version_routes};
 #define VERSION ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))
 
 static int fail_foreign(const char *path, struct err *err)

@@ -239,6 +239,32 @@ int store_note(struct store *s, int64_t user_id, const char *kind, const char *t
 int store_notes(struct store *s, int64_t user_id, struct note **out, size_t *n, struct err *err); /* free() */
 int store_verdict(struct store *s, int64_t batch_id, const char *verdict, struct err *err);
 
+/* --- windows, budgets, what was learned, what goes on --- */
+int store_night_save(struct store *s, int64_t batch_id, const struct night *n, struct err *err);
+int store_night_get(struct store *s, int64_t batch_id, struct night *out, struct err *err); /* zeroed: none was saved */
+int store_pace_save(struct store *s, int64_t batch_id, const struct pace *p, struct err *err);
+int store_pace_get(struct store *s, int64_t batch_id, struct pace *out, struct err *err); /* zeroed likewise */
+int store_day_rule_save(struct store *s, int64_t endpoint_id, const struct day_rule *r, struct err *err);
+/* *known false: none was saved. */
+int store_day_rule_get(struct store *s, int64_t endpoint_id, struct day_rule *out, bool *known, struct err *err);
+struct zone;
+/* Books want bytes of the day's limit if they are left (or if they are more than a whole day's and nothing was spent yet), durable when it
+   returns: then *parked_until is 0, else the wall time of the next day. mailbox "": the host as a whole. A negative want gives back. */
+int store_spent_take(struct store *s, int64_t endpoint_id, const char *mailbox, const struct zone *zone, uint64_t limit,
+	int64_t want, int64_t now, int64_t *parked_until, struct err *err);
+int store_spent_get(struct store *s, int64_t endpoint_id, const char *mailbox, const struct zone *zone, int64_t now,
+	uint64_t *bytes, struct err *err); /* of today */
+/* Users that a budget of the endpoint parked may go on: its limit is another. */
+int store_deferred_release(struct store *s, int64_t endpoint_id, struct err *err);
+struct scope_learned;
+int store_learned_save(struct store *s, const char *scope, const struct scope_learned *l, int64_t at,
+	struct err *err); /* queued; forgets what is older than a week */
+/* *age_s < 0: nothing is known. */
+int store_learned_get(
+	struct store *s, const char *scope, int64_t now, struct scope_learned *out, int64_t *age_s, struct err *err);
+int store_live_save(struct store *s, int64_t user_id, const struct live_row *row, struct err *err); /* queued */
+int store_live_get(struct store *s, int64_t user_id, struct live_row *out, struct err *err);        /* zeroed: none */
+
 /* --- audit --- who is the login name of the process */
 int store_audit(struct store *s, const char *action, const char *object, const char *detail, struct err *err);
 struct audit_row {
