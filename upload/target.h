@@ -79,6 +79,7 @@ struct target_ops {
 	int64_t settle_after_ms; /* how long after it was sent the far side may still be committing; the table's default */
 	/* The route's list has no order that a mark could cut: old are the ids that were there at first touch, and whoever settles keeps them. */
 	bool marks_by_ids;
+	bool gives_date; /* put states the received date; where it cannot, what arrives is for upload/prove to find out */
 	unsigned
 		flags_kept; /* enum mail_flag: those the route carries; the others are lost there, and get_flags and list never show them */
 	int (*open)(struct target **, const struct target_conf *, struct gate *, struct stop *, struct err *);
@@ -108,10 +109,12 @@ struct target_ops {
 	int (*get_flags)(struct target *, const struct folder_ref *, const char *id, unsigned *flags, struct err *);
 	/* Writes flags (Seen, Answered, Flagged) so that they equal `flags`, and verifies. ERR_MESSAGE: they did not stay. */
 	int (*set_flags)(struct target *, const struct folder_ref *, const char *id, unsigned flags, struct err *);
-	/* After a probe: removes one message ("": none) and its folder, so that nothing is left of them. */
+	/* Keywords or categories, separated by blanks, cut to size. NULL: the route cannot read them. ERR_GONE. */
+	int (*get_keywords)(
+		struct target *, const struct folder_ref *, const char *id, char *out, size_t size, struct err *);
+	/* For upload/prove, in its own folder only: removes the message `id` ("": none), then the folder if nothing is left in it. What is not
+	   there is removed. */
 	int (*remove_probe)(struct target *, const struct folder_ref *, const char *id, struct err *);
-	/* Puts a probe message with an old date into a folder of its own, reads it back, removes both. */
-	int (*prove)(struct target *, struct err *);
 	void (*close)(struct target **);
 };
 
@@ -120,7 +123,7 @@ struct target {
 	const struct target_ops *ops;
 };
 
-extern const struct target_ops target_imap_ops;
+extern const struct target_ops target_imap_ops, target_graph_mime_ops;
 /* The table of routes, in order of preference; NULL-terminated. */
 const struct target_ops *const *target_routes(void);
 const struct target_ops *target_route(const char *name); /* NULL: unknown */

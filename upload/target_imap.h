@@ -72,7 +72,5 @@ int target_imap_find(struct target *t, const char *path, struct folder_ref *out,
 void target_imap_forget(struct target_imap *t, const char *path); /* a folder that was removed */
 void target_imap_forget_all(struct target_imap *t);
 int target_imap_put(struct target *t, const struct folder_ref *f, struct put_item *v, size_t n, struct err *err);
-int target_imap_remove_probe(struct target *t, const struct folder_ref *f, const char *id, struct err *err);
-int target_imap_prove(struct target *t, struct err *err);
 
 #endif

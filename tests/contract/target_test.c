@@ -1,5 +1,6 @@
 /* What every upload route promises, tried on a real server. tests/contract/test_target.py starts the servers and tells by environment
    variables where they are. A route that comes later runs the same suite. */
+#include "upload/prove.h"
 #include "upload/settle.h"
 #include "upload/target.h"
 #include "upload/token.h"
@@ -323,8 +324,32 @@ static void test_prove(void **state)
 	(void)state;
 	struct gate *gate;
 	struct target *t = open_target(&gate, NULL);
-	CHECK(ops->prove(t, err));
-	CHECK(ops->prove(t, err));
+	struct folder_ref f = {0};
+	static const char left[] =
+		"Subject: nightferry probe left\r\nMessage-ID: <left@probe.nightferry.invalid>\r\n\r\nx\r\n";
+	struct mail *m = mail_of(left, sizeof(left) - 1, 0, "", 1000000000);
+	struct put_item item = {.mail = m};
+	CHECK(ops->folder(t, "nightferry probe", &f, err)); /* as a test that was killed leaves it */
+	CHECK(ops->put(t, &f, &item, 1, err));
+	folder_ref_done(&f);
+	mail_free(&m);
+	for (int i = 0; i < 2; i++) {
+		struct prove_conf pc = {.ops = ops, .conf = &conf, .gate = gate, .most_bytes = 70000};
+		struct prove *p;
+		struct prove_line line;
+		CHECK(prove_new(&p, &pc, err));
+		while (prove_next(p, &line)) {
+			printf("%d %s: %s%s\n", (int)line.outcome, line.step, line.text, line.err.text);
+			assert_int_not_equal(line.outcome, PROVE_FAILED);
+			if (!strcmp(line.step, "folder"))
+				assert_int_equal(strstr(line.text, "interrupted") != NULL, i == 0);
+			if (!strcmp(line.step, "clean-up"))
+				assert_int_equal(line.outcome, PROVE_OK);
+		}
+		assert_true(prove_facts(p)->passed && prove_facts(p)->date_kept == ops->gives_date);
+		assert_int_equal(prove_facts(p)->largest, 70000);
+		prove_free(&p);
+	}
 	close_target(&t, &gate);
 }
 
