@@ -110,6 +110,7 @@ static int mime_open(
 	t->base.ops = &target_graph_mime_ops;
 	t->conf = conf;
 	t->stop = stop;
+	t->look_pause_ms = 5000;
 	/* An id of the mailbox import API is no user of Graph's. */
 	bool has_id = conf->user_id && *conf->user_id && strncmp(conf->user_id, "MBX:", 4) != 0;
 	t->graph_conf = (struct graph_conf){.url = conf->graph_url,
