@@ -211,7 +211,7 @@ static int fetch_booked(struct walk *w, const struct pull_meta *v, size_t n, str
 		struct day_booking booking;
 		uint64_t bytes;
 		size_t k = chunk(v, n, &bytes);
-		while (budget_day_take(s, j->batch.endpoint_id, j->user.source_user, bytes, &booking, err)) {
+		while (budget_day_take(s, j->batch.endpoint_id, j->user.source_user, bytes, k == 1, &booking, err)) {
 			if (err->kind != ERR_DEFERRED)
 				return -1;
 			if (k == 1) {
