@@ -378,6 +378,30 @@ static json_t *finding_json(const struct finding *f)
 		f->text, "remedy", f->remedy);
 }
 
+static json_t *findings_json(const struct finding *f, size_t n)
+{
+	json_t *v = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(v, finding_json(&f[i]));
+	return v;
+}
+
+int assess_view_findings(struct cli *c, const struct user *u, struct err *err)
+{
+	struct finding *f = NULL;
+	size_t n = 0;
+	if (store_findings(c->store, u->id, &f, &n, err))
+		return -1;
+	for (size_t i = 0; i < n && !c->json; i++) {
+		printf("assessed: %s: %s\n", finding_weight_name(f[i].weight), f[i].text);
+		if (f[i].remedy[0])
+			printf("    -> %s\n", f[i].remedy);
+	}
+	json_object_set_new(c->out, "assessed", findings_json(f, n));
+	free(f);
+	return 0;
+}
+
 static json_t *mailbox_json(const struct assess_view *x, size_t i, struct err *err)
 {
 	const struct assessment *a = &x->v[i];
@@ -385,9 +409,7 @@ static json_t *mailbox_json(const struct assess_view *x, size_t i, struct err *e
 	size_t n = 0;
 	if (store_findings(x->c->store, a->user_id, &f, &n, err))
 		return NULL;
-	json_t *findings = json_array();
-	for (size_t k = 0; k < n; k++)
-		json_array_append_new(findings, finding_json(&f[k]));
+	json_t *findings = findings_json(f, n);
 	free(f);
 	json_t *j = json_pack("{s:s,s:s,s:I,s:s,s:s,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "source_user",
 		x->users[i].source_user, "address", x->users[i].address, "assessed_at", (json_int_t)a->at, "error_kind",

@@ -28,6 +28,8 @@ struct assess_view { /* all borrowed */
 int assess_view_print(const struct assess_view *x, struct err *err);
 json_t *assess_view_json(const struct assess_view *x, struct err *err);
 int assess_view_csv(const struct assess_view *x, const char *path, struct err *err);
+/* What was found about one mailbox: lines for people, "assessed" in c->out. */
+int assess_view_findings(struct cli *c, const struct user *u, struct err *err);
 
 /* JSON of what is stored with the outlook. */
 json_t *assess_basis_json(const struct basis *b);
