@@ -277,7 +277,7 @@ def test_windows_and_budgets_are_reckoned_with(nightferry, dovecot):
     ferry.add_endpoint(nightferry, source, "alice", extra=("--daily-bytes", "2MB"))
     ferry.add_imap_target(nightferry, target, "a@x.example")
     ferry.add_batch(nightferry, [("alice", "pw-alice", "a@x.example"), ("bob", "pw-bob", "b@x.example")], name="wave", target="other",
-                    extra=("--window", "daily 20:00-21:00", "--time-zone", "Asia/Karachi"))
+                    extra=("--window", "daily 20:00-21:00", "--time-zone", "Asia/Karachi", "--start-after", "2090-06-01T00:00Z"))
     out = assess(nightferry)
     nights = out["forecast"]["nights"]
     # five megabytes of each, two a day, an hour a day: three nights, each an hour from eight in Karachi
@@ -286,7 +286,7 @@ def test_windows_and_budgets_are_reckoned_with(nightferry, dovecot):
     assert all(n["bytes"] <= 4_000_001 for n in nights)
     assert "daily budget" in out["forecast"]["binds"] and "daily-budget" in kinds(out, "alice")
     text = nightferry.run("batch", "assess", "wave", "--stored").out
-    assert "night by night, in Asia/Karachi" in text and "20:00 to 21:00" in text and "2 done: alice, bob" in text
+    assert "night by night, in Asia/Karachi" in text and "Thu 2090-06-01 20:00-21:00" in text and "2 done: alice, bob" in text
     # a deadline that is too near
     nightferry.run("batch", "set", "wave", "--until", "2000-01-01T00:00Z")
     out = assess(nightferry, "--stored")
