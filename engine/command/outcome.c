@@ -35,7 +35,8 @@ static void find_reasons(struct outcome *o, const struct assessment *a, const st
 	if (live->refused)
 		reason(o, "%u requests were refused by a limit", live->refused);
 	if (o->deferred_s)
-		reason(o, "%s outside of windows or budgets", assess_duration(o->deferred_s, takes, sizeof takes));
+		reason(o, "%s waiting for a window, a budget or room",
+			assess_duration(o->deferred_s, takes, sizeof takes));
 	if (o->failed_s)
 		reason(o, "%s stopped or waiting after a failure", assess_duration(o->failed_s, takes, sizeof takes));
 	if (e->jobs > 1)
@@ -234,23 +235,46 @@ json_t *outcome_json(const struct outcome *o)
 		"deferred_s", (json_int_t)o->deferred_s, "failed_s", (json_int_t)o->failed_s, "why", o->why);
 }
 
+static json_t *outlook_json(const struct outlook *l)
+{
+	json_error_t ignored;
+	json_t *nights = json_loads(l->nights ? l->nights : "[]", 0, &ignored);
+	json_t *basis = json_loads(l->basis ? l->basis : "{}", 0, &ignored);
+	json_t *j = json_pack("{s:I,s:I,s:o,s:I,s:I,s:i,s:i,s:s}", "made_at", (json_int_t)l->at, "begins_at",
+		(json_int_t)l->begins_at, "ends_at",
+		known(l->ends_at != FORECAST_NEVER, json_integer((json_int_t)l->ends_at)), "bytes",
+		(json_int_t)l->bytes, "messages", (json_int_t)l->messages, "mailboxes", (int)l->mailboxes, "at_once",
+		(int)l->at_once, "binds", l->bind);
+	json_object_set_new(j, "nights", nights ? nights : json_array());
+	json_object_set_new(j, "basis", basis ? basis : json_object());
+	return j;
+}
+
 json_t *outcome_batch_json(const struct outcomes *o)
 {
-	const struct outlook *l = &o->outlook;
-	json_t *forecast = json_null(), *fact = o->total.done ? outcome_json(&o->total) : json_null();
-	if (l->at) {
-		json_error_t ignored;
-		json_t *nights = json_loads(l->nights ? l->nights : "[]", 0, &ignored);
-		json_t *basis = json_loads(l->basis ? l->basis : "{}", 0, &ignored);
-		forecast = json_pack("{s:I,s:I,s:o,s:I,s:I,s:i,s:i,s:s}", "made_at", (json_int_t)l->at, "begins_at",
-			(json_int_t)l->begins_at, "ends_at",
-			known(l->ends_at != FORECAST_NEVER, json_integer((json_int_t)l->ends_at)), "bytes",
-			(json_int_t)l->bytes, "messages", (json_int_t)l->messages, "mailboxes", (int)l->mailboxes,
-			"at_once", (int)l->at_once, "binds", l->bind);
-		json_object_set_new(forecast, "nights", nights ? nights : json_array());
-		json_object_set_new(forecast, "basis", basis ? basis : json_object());
+	return json_pack("{s:o,s:o}", "forecast", o->outlook.at ? outlook_json(&o->outlook) : json_null(), "fact",
+		o->total.done ? outcome_json(&o->total) : json_null());
+}
+
+int outcome_tell_forecast(struct cli *c, const struct batch *b, struct err *err)
+{
+	char made[CLOCK_TEXT], ends[CLOCK_TEXT];
+	struct outlook l;
+	if (store_outlook_get(c->store, b->id, &l, err))
+		return -1;
+	json_object_set_new(c->out, "forecast", l.at ? outlook_json(&l) : json_null());
+	if (l.at && !c->json) {
+		bool never = l.ends_at == FORECAST_NEVER;
+		printf("  forecast of %s: %s%s", cli_time(l.at, made, sizeof made),
+			never ? "not done in the time that its windows leave" : "done by ",
+			never ? "" : cli_time(l.ends_at, ends, sizeof ends));
+		if (b->ended_at)
+			printf("; ended %s (nightferry batch report compares)",
+				cli_time(b->ended_at, ends, sizeof ends));
+		puts("");
 	}
-	return json_pack("{s:o,s:o}", "forecast", forecast, "fact", fact);
+	outlook_done(&l);
+	return 0;
 }
 
 void outcome_row(const struct outcome *o, struct outcome_row *out)

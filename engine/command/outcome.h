@@ -3,9 +3,8 @@
 #ifndef NF_ENGINE_COMMAND_OUTCOME_H
 #define NF_ENGINE_COMMAND_OUTCOME_H
 
+#include "engine/command/cli.h"
 #include "engine/store/assess.h"
-
-#include <jansson.h>
 
 struct outcome {                     /* of a mailbox */
 	int64_t forecast_s;          /* at work; -1: none was forecast */
@@ -34,6 +33,8 @@ void outcome_done(struct outcomes *o);
 /* Lines for people; nothing where nothing is known. */
 void outcome_print_user(const struct outcome *o);
 void outcome_print_batch(const struct outcomes *o);
+/* Of a batch's status: a line for people, "forecast" in c->out. */
+int outcome_tell_forecast(struct cli *c, const struct batch *b, struct err *err);
 json_t *outcome_json(const struct outcome *o);        /* null: nothing is known */
 json_t *outcome_batch_json(const struct outcomes *o); /* likewise */
 /* The columns for a CSV: OUTCOME_HEAD. */

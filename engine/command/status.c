@@ -5,6 +5,7 @@
 #include "engine/base/lock.h"
 #include "engine/base/stop.h"
 #include "engine/command/bind.h"
+#include "engine/command/outcome.h"
 #include "engine/command/progress.h"
 #include "engine/command/window.h"
 
@@ -149,7 +150,7 @@ static int run_status(struct cli *c, struct err *err)
 			cli_bytes(s.counts.copied_bytes, bytes, sizeof bytes));
 	}
 	struct night_now now = {.share = 1};
-	int rc = tell_night(c, &b, &now, err);
+	int rc = outcome_tell_forecast(c, &b, err) || tell_night(c, &b, &now, err) ? -1 : 0;
 	for (size_t i = 0; i < n && !rc; i++) {
 		bool busy = all[i].state == USER_SYNCING || all[i].state == USER_VALIDATING ||
 			    all[i].state == USER_INCREMENTAL_SYNCING || all[i].state == USER_COMPLETING;

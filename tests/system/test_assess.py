@@ -31,7 +31,8 @@ def touch_all(server, users):
     for user in users:
         c = RawImap(server.tls_port, tls=True, ca=server.ca)
         c.login(user, server.users[user])
-        compare.snapshot(c)
+        for raw, _, _ in c.folders():
+            c.examine(raw)
         c.close()
 
 
@@ -87,7 +88,7 @@ def test_what_is_found_and_nothing_changes(nightferry, dovecot, exosim_for):
     alice = next(u for u in out["users"] if u["source_user"] == "alice")
     assert (alice["messages"], alice["deleted"], alice["drafts"], alice["too_big"]) == (35, 1, 1, 1), alice
     found = kinds(out, "alice")
-    assert "UID 1" in found["too-big"]["text"] and "Projekte" in found["too-big"]["text"]
+    assert "UID " in found["too-big"]["text"] and "Projekte" in found["too-big"]["text"]
     assert "MaxReceiveSize" in found["too-big"]["remedy"] and found["too-big"]["weight"] == "left-out"
     assert "Calendar" in found["not-mail"]["text"] and "--copy-deleted" in found["deleted"]["remedy"]
     assert "spaced" in found["renamed"]["text"] and "Sent" in found["several-of-one-role"]["text"]
@@ -106,7 +107,7 @@ def test_what_is_found_and_nothing_changes(nightferry, dovecot, exosim_for):
 
     # for people: the largest first, the worst first
     text = nightferry.run("batch", "assess", "wave", "--stored", code=77).out
-    assert text.index("bob ") < text.index("alice ") and "carol: source src" in text and "It goes by:" in text
+    assert text.index("alice ") < text.index("bob ") and "carol: source src" in text and "It goes by:" in text
     # a right password, and only that mailbox again
     nightferry.run("batch", "set", "wave", "--csv", nightferry.secret_file("EmailAddress,UserName,Password\ncarol@contoso.example,carol,pw-carol\n"))
     out = assess(nightferry, "--user", "carol", code=2)
@@ -265,3 +266,67 @@ def test_other_servers(nightferry, kind, request, dovecot):
     assert out["messages"] == 12 and "same-folder-twice" not in kinds(out, "alice")
     assert compare.snapshot(c) == before
     c.close()
+
+
+def test_windows_and_budgets_are_reckoned_with(nightferry, dovecot):
+    source, target = dovecot(["alice", "bob"]), dovecot(["a@x.example", "b@x.example"])
+    for name in ("alice", "bob"):
+        box = source.maildir(name)
+        for i in range(50):
+            box.add(corpus.made(i, size=100_000))
+    ferry.add_endpoint(nightferry, source, "alice", extra=("--daily-bytes", "2MB"))
+    ferry.add_imap_target(nightferry, target, "a@x.example")
+    ferry.add_batch(nightferry, [("alice", "pw-alice", "a@x.example"), ("bob", "pw-bob", "b@x.example")], name="wave", target="other",
+                    extra=("--window", "daily 20:00-21:00", "--time-zone", "Asia/Karachi", "--start-after", "2090-06-01T00:00Z"))
+    out = assess(nightferry)
+    nights = out["forecast"]["nights"]
+    # five megabytes of each, two a day, an hour a day: three nights, each an hour from eight in Karachi
+    assert [n["finished"] for n in nights] == [0, 0, 2], nights
+    assert all(n["begins_at"] % 86400 == 15 * 3600 and n["ends_at"] - n["begins_at"] == 3600 for n in nights)
+    assert all(n["bytes"] <= 4_000_001 for n in nights)
+    assert "daily budget" in out["forecast"]["binds"] and "daily-budget" in kinds(out, "alice")
+    text = nightferry.run("batch", "assess", "wave", "--stored").out
+    assert "night by night, in Asia/Karachi" in text and "Thu 2090-06-01 20:00-21:00" in text and "2 done: alice, bob" in text
+    # a deadline that is too near
+    nightferry.run("batch", "set", "wave", "--until", "2000-01-01T00:00Z")
+    out = assess(nightferry, "--stored")
+    assert out["forecast"]["not_done"] == 2 and out["forecast"]["ends_at"] is None
+    assert "2 of 2 mailboxes" in nightferry.run("batch", "assess", "wave", "--stored").out
+
+
+def test_forecast_and_fact(nightferry, dovecot):
+    source, target = dovecot(["alice", "bob", "dora"]), dovecot(["a@x.example", "b@x.example", "d@x.example"])
+    box = source.maildir("alice")
+    for i in range(200):
+        box.add(corpus.made(i, size=5_000))
+    source.maildir("bob").add(corpus.made(1))
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_imap_target(nightferry, target, "a@x.example")
+    ferry.add_batch(nightferry, [("alice", "pw-alice", "a@x.example"), ("bob", "pw-bob", "b@x.example")], target="other")
+    nothing = nightferry.run("batch", "report", "pilot", "--json").json()
+    assert nothing["forecast_and_fact"] == {"forecast": None, "fact": None}
+    said = assess(nightferry, batch="pilot")
+    nightferry.run("batch", "start", "pilot", "--wait")
+    folder = os.path.join(nightferry.folder, "report")
+    report = nightferry.run("batch", "report", "pilot", "--json", "--output-dir", folder).json()
+    alice = next(u for u in report["users"] if u["source_user"] == "alice")["forecast_and_fact"]
+    assert alice["forecast_active_s"] == next(u for u in said["users"] if u["source_user"] == "alice")["forecast"]["active_s"]
+    assert alice["done"] and alice["messages"] == 200 and 0 <= alice["active_s"] <= alice["elapsed_s"] and alice["messages_per_s"] > 0
+    assert abs(alice["deviation"] - (alice["active_s"] / alice["forecast_active_s"] - 1)) < 1e-6
+    whole = report["forecast_and_fact"]
+    assert whole["forecast"]["mailboxes"] == 2 and whole["fact"]["messages"] == 201 and len(whole["forecast"]["nights"]) == 1
+    text = nightferry.run("batch", "report", "pilot").out
+    assert "Forecast of " in text and "Fact: 2 mailboxes moved" in text and "forecast " in text.split("alice", 1)[1]
+    assert "forecast of " in nightferry.run("batch", "status", "pilot").out
+    with open(os.path.join(folder, "users.csv"), encoding="utf-8-sig", newline="") as f:
+        rows = {r["UserName"]: r for r in csv.DictReader(f)}
+    assert float(rows["alice"]["ForecastSeconds"]) == alice["forecast_active_s"] and rows["alice"]["MessagesPerSecond"]
+
+    # what is moved is not forecast again, and its forecast stays to be compared; others are reckoned with what was measured, if it was enough
+    again = assess(nightferry, batch="pilot")
+    assert again["forecast"] is None
+    report = nightferry.run("batch", "report", "pilot", "--json").json()
+    assert next(u for u in report["users"] if u["source_user"] == "alice")["forecast_and_fact"]["forecast_active_s"] == alice["forecast_active_s"]
+    ferry.add_batch(nightferry, [("dora", "pw-dora", "d@x.example")], name="wave", target="other", extra=())
+    origins = {limit["origin"] for limit in assess(nightferry)["forecast"]["basis"]["limits"]}
+    assert origins == ({"measured"} if whole["fact"]["active_s"] >= 5 else {"assumed"})
