@@ -284,11 +284,10 @@ static int delete_twice(struct target_graph_mime *t, const char *path, const cha
 static int mime_remove_probe(struct target *base, const struct folder_ref *f, const char *id, struct err *err)
 {
 	struct target_graph_mime *t = target_graph_mime_of(base);
-	int rc = id[0] ? delete_twice(t, "/v1.0/users/{}/messages/{}", id, err) : 0;
-	if (rc == 0)
-		rc = delete_twice(t, "/v1.0/users/{}/mailFolders/{}", f->id, err);
+	if (id[0])
+		return delete_twice(t, "/v1.0/users/{}/messages/{}", id, err);
 	target_graph_mime_forget(t);
-	return rc;
+	return delete_twice(t, "/v1.0/users/{}/mailFolders/{}", f->id, err);
 }
 
 /* settle_after: Exchange's front end gives a request up after one minute (503 with an empty body, S), and what it began may still be committed

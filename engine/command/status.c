@@ -5,6 +5,7 @@
 #include "engine/base/lock.h"
 #include "engine/base/stop.h"
 #include "engine/command/progress.h"
+#include "engine/command/target.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,8 @@ static int run_status(struct cli *c, struct err *err)
 		printf("Sign-ins at endpoint %s are paused: %s. Check the passwords, then: nightferry endpoint test "
 		       "%s\n",
 			e.name, e.paused_text, e.name);
+	if (target_say_doubts(c, b.target_id, err))
+		return -1;
 	if (!c->json)
 		print_next(&b, engine);
 	return EXIT_DONE;
