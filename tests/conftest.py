@@ -165,7 +165,7 @@ def pytest_sessionstart(session):
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session, exitstatus):
     config = session.config
-    if config.getoption("--results"):
+    if config.getoption("--results") and not hasattr(config, "workerinput"):  # with -n: once, by the process that gathers
         counts = config.nf_counts
         failed = sorted(counts["failed"]) or ([] if exitstatus == 0 else [f"pytest ended with {int(exitstatus)}"])
         results.save(config.getoption("--results"), len(counts["passed"] - counts["failed"]), failed,
