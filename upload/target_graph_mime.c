@@ -314,18 +314,18 @@ static int mime_remove_probe(struct target *base, const struct folder_ref *f, co
 {
 	struct target_graph_mime *t = target_graph_mime_of(base);
 	uint64_t left = 0;
-	int rc = id[0] ? delete_twice(t, "/v1.0/users/{}/messages/{}", id, err) : 0;
-	if (rc == 0)
-		rc = messages_left(t, f, &left, err);
-	if (rc && err->kind == ERR_GONE) {
+	if (id[0])
+		return delete_twice(t, "/v1.0/users/{}/messages/{}", id, err);
+	target_graph_mime_forget(t);
+	if (messages_left(t, f, &left, err)) {
+		if (err->kind != ERR_GONE)
+			return -1;
 		err_clear(err);
 		return 0;
 	}
-	if (rc == 0 && left == 0) {
-		rc = delete_twice(t, "/v1.0/users/{}/mailFolders/{}", f->id, err);
-		target_graph_mime_forget(t);
-	}
-	return rc;
+	if (left)
+		return err_set(err, ERR_FOLDER, "folder %s holds messages that are not ours", f->path);
+	return delete_twice(t, "/v1.0/users/{}/mailFolders/{}", f->id, err);
 }
 
 /* settle_after: Exchange's front end gives a request up after one minute (503 with an empty body, S), and what it began may still be committed

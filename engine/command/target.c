@@ -281,6 +281,21 @@ const struct command commands_target[] = {
 		"no mail "
 		"into Exchange Online until its test passed; what was found is shown by target show.",
 		test_specs, CLI_STORE, run_test},
+	{"target", "setup", "NAME", 1, 1, "print what an administrator runs in PowerShell",
+		"Prints a script: permissions with consent, the certificate, the service principal, access to the "
+		"mailboxes, IMAP, size "
+		"limits, retention hold. It may run again, and writes down what was there before for target teardown. "
+		"Nothing is run from "
+		"here; read it before you run it.",
+		target_setup_specs, CLI_STORE, target_setup},
+	{"target", "teardown", "NAME", 1, 1, "print the inverse of setup",
+		"Prints a script that restores what setup wrote down, from its last step to its first. With --batch "
+		"only the mailboxes of "
+		"that batch, while another one is not completed.",
+		target_setup_specs, CLI_STORE, target_teardown},
+	{"target", "inventory", "NAME", 1, 1, "print PowerShell that exports what only an administrator sees",
+		"The script changes nothing; it writes a CSV for nightferry batch assess --inventory.",
+		target_inventory_specs, CLI_STORE, target_inventory},
 	{"target", "list", "", 0, 0, "all targets", NULL, no_specs, CLI_STORE, run_list},
 	{"target", "show", "NAME", 1, 1, "one target", NULL, no_specs, CLI_STORE, run_show},
 	{"target", "set", "NAME", 1, 1, "change settings, after a new test", NULL, target_settings, CLI_STORE, run_set},
