@@ -1,6 +1,8 @@
 #include "engine/verify.h"
 
+#include "engine/base/log.h"
 #include "engine/base/utf8.h"
+#include "engine/budget_day.h"
 #include "engine/login.h"
 #include "imap/pull.h"
 
@@ -328,9 +330,14 @@ static int compare_suspects(struct check *c, const char *raw, struct err *err)
 	struct pull_conf conf = {.spool_dir = c->w->spool_dir, .memory = c->w->memory, .stop = c->w->stop};
 	struct pull *pull = NULL;
 	struct folder_state state;
+	struct day_booking booking;
+	struct err late = ERR_INIT;
+	uint64_t fetched = 0;
 	if (!c->n_suspects)
 		return 0;
-	if (pull_open(&pull, c->source, raw, &conf, &state, err))
+	/* Their sizes are not known yet: something must be left of the day, and what they were is booked afterwards. */
+	if (budget_day_take(c->w->store, c->b->endpoint_id, c->u->source_user, 1, true, &booking, err) ||
+		pull_open(&pull, c->source, raw, &conf, &state, err))
 		return -1;
 	struct pull_meta *v = calloc(c->n_suspects, sizeof *v);
 	int rc = v ? 0 : err_set(err, ERR_MEMORY, "no memory to verify");
@@ -345,6 +352,7 @@ static int compare_suspects(struct check *c, const char *raw, struct err *err)
 		uint8_t canon[CANON_BYTES];
 		if ((rc = pull_next(pull, &m, &item, err)) || !m)
 			break;
+		fetched += m->print.size;
 		for (size_t i = 0; i < c->n_suspects; i++) {
 			if (c->suspects[i] != m->uid)
 				continue;
@@ -367,6 +375,8 @@ static int compare_suspects(struct check *c, const char *raw, struct err *err)
 	c->f->same += left;
 	free(v);
 	pull_close(&pull);
+	if (budget_day_settle(c->w->store, &booking, fetched, &late))
+		log_err(LOG_WARN, &late, "what verification fetched of mailbox %s", c->u->source_user);
 	return rc;
 }
 

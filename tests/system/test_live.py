@@ -1,6 +1,7 @@
 """What a person changes acts on a running engine; status says what binds each mailbox; what was learned is kept; the ramp steps back."""
 import os
 import sqlite3
+import time
 
 import ferry
 import pytest
@@ -142,7 +143,7 @@ def test_bound_by_the_network(nightferry, dovecot, exosim_for, engine):
 def test_fenced(nightferry, dovecot, exosim_for, engine):
     profile, what = {"appends_max": 20, "appends_window": 60_000, "backoff": 35_000}, "fence"
     world(nightferry, dovecot, exosim_for, count=100, profile=profile)
-    engine()
+    process = engine()
     row = binds(nightferry, what)
     assert row["fenced_until"] and "Request is throttled. Suggested Backoff Time: 3" in row["fence_words"], row
     assert "fenced until" in nightferry.run("batch", "status", "pilot").out
@@ -150,3 +151,63 @@ def test_fenced(nightferry, dovecot, exosim_for, engine):
     watch.wait_for(lambda: live(nightferry)["fenced_ms"] > 1000)
     note = next(u for u in nightferry.run("batch", "report", "pilot", "--json", code=None).json()["users"])["throttling"]
     assert note["refused_requests"] >= 1 and note["fenced_ms"] > 0, note
+    process.terminate()
+    process.communicate(timeout=60)
+    assert any(learned(nightferry).get(IMAP_SCOPE, (0,))), learned(nightferry)
+
+
+def learned(nf):
+    with sqlite3.connect(nf.state) as db:
+        return {row[0]: row[1:] for row in db.execute("SELECT scope, requests, bytes, in_flight FROM learned")}
+
+
+IMAP_SCOPE = "target contoso/mailbox alice@contoso.example/imap"
+
+
+def test_what_was_learned_binds_at_the_next_start(nightferry, dovecot, exosim_for, engine):
+    """Three mailboxes, three dimensions, known from an earlier night."""
+    names = ("alice", "bob", "carol")
+    exosim = world(nightferry, dovecot, exosim_for, names, count=200, batch=("--pilot", "--max-mailboxes", "3", "--uploads", "3"))
+    exosim.ask("/fault", {"kind": "slow", "ms": 100, "count": 0, "mailbox": "carol@contoso.example"})
+    with sqlite3.connect(nightferry.state) as db:
+        for user, values in zip(names, ((0, 300_000, 0), (30, 0, 0), (0, 0, 1))):
+            db.execute("INSERT INTO learned (scope, requests, bytes, in_flight, at) VALUES (?, ?, ?, ?, ?)",
+                       (IMAP_SCOPE.replace("alice", user), *values, int(time.time())))
+    engine()
+    row = binds(nightferry, "target bytes")
+    assert 0 < row["limit_bytes_per_s"] < 2000 and "taught" in row["why"], row
+    row = binds(nightferry, "target requests", "bob")
+    assert 0 < row["limit_requests_per_min"] < 20, row
+    row = binds(nightferry, "target concurrency", "carol")
+    assert row["limit_in_flight"] == 1, row
+    text = nightferry.run("batch", "status", "pilot").out
+    for what in ("target bytes", "target requests", "target concurrency"):
+        assert f"held back by {what}: the destination" in text, text
+    nightferry.run("batch", "stop", "pilot")
+
+
+def test_auto_ramp(nightferry, dovecot, exosim_for, engine):
+    """A step up after a clean stretch, with its reason; a step back when the source slows down."""
+    proxies = []
+
+    def through(source):
+        proxies.append(Chaos(source.tls_port))
+        return proxies[0]
+    nightferry.binary = FP
+    world(nightferry, dovecot, exosim_for, ("alice", "bob", "carol"), count=400, batch=("--pilot", "--auto-ramp", "on"), through=through)
+    proxies[0].faults = Faults(rate=40_000)
+    try:
+        engine(env={"NIGHTFERRY_STRETCH_MS": "12000"})
+        watch.wait_for(lambda: watch.status(nightferry)["max_mailboxes"] == 3, 120, 0.3)
+        state = watch.status(nightferry)
+        assert state["ramp"].startswith("3 mailboxes at once instead of 2: they ran 12 s without a refusal at"), state
+        assert "3 mailboxes at once (auto-ramp): 3 mailboxes" in nightferry.run("batch", "status", "pilot").out
+        for _ in range(3): # the host drops every connection for a while
+            proxies[0].faults = Faults(refuse=1.0)
+            proxies[0].cut_all()
+        watch.wait_for(lambda: watch.status(nightferry)["max_mailboxes"] < 3, 120, 0.3)
+        state = watch.status(nightferry)
+        assert "the source refused or broke off" in state["ramp"], state
+        watch.wait_for(lambda: sum(r["state"] in ("Validating", "Syncing") for r in watch.users(nightferry).values()) <= 2, 60)
+    finally:
+        proxies[0].stop()
