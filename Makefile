@@ -15,6 +15,7 @@ Q := $(if $(V),,@) # V=1 shows the commands
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 FUZZ_SECONDS ?= 60
+PYTEST_JOBS ?= 2
 NF_BIN ?= build/nightferry
 
 # libetpan: the system's where libetpan-dev is installed, else what tests/deps.sh unpacked.
@@ -130,6 +131,9 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(call archives,$(LAYERS))
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+# exosim's parsers, without its main
+FUZZED_EXOSIM := $(call obj,$(addprefix upload/exosim/,base64.c graph_filter.c graph_id.c graph_path.c graph_query.c jwt.c))
+$(B)/replay/graph_query $(B)/fuzz/graph_query: $(FUZZED_EXOSIM)
 fuzz-replay: $(REPLAY_BIN)
 	@$(PYTHON) tests/fuzz/run.py replay --results $(B)/results $(REPLAY_BIN)
 fuzz: deps-build-fuzz
@@ -144,8 +148,7 @@ $(B)/contract/%: $(B)/obj/tests/contract/%.o $(call archives,$(below_upload))
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
-pytest = NF_BUILD=$(B) $(PYTHON) -m pytest -c tests/pytest.ini --rootdir tests -p no:cacheprovider \
-	--results $(B)/results/$(1).json $(PYTEST_ARGS) $(2)
+pytest = NF_BUILD=$(B) $(PYTHON) tests/suite.py --results $(B)/results/$(1).json --jobs $(PYTEST_JOBS) $(PYTEST_ARGS) $(2)
 contract: all $(CONTRACT_BIN)
 	@$(call pytest,contract,tests/contract)
 system: all $(B)/fp/nightferry $(B)/fp/exosim

@@ -3,6 +3,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/command/csv.h"
+#include "engine/command/outcome.h"
 #include "engine/command/progress.h"
 #include "engine/command/window.h"
 
@@ -249,7 +250,7 @@ static int run_show(struct cli *c, struct err *err)
 		return -1;
 	c->out = batch_json(c, &b);
 	if (c->json)
-		return EXIT_DONE;
+		return outcome_tell_forecast(c, &b, err) ? -1 : EXIT_DONE;
 	const char *key;
 	json_t *v;
 	json_object_foreach(c->out, key, v)
@@ -265,7 +266,7 @@ static int run_show(struct cli *c, struct err *err)
 			printf("%-20s %lld\n", key, (long long)json_integer_value(v));
 	}
 	print_night(json_object_get(c->out, "night"));
-	return EXIT_DONE;
+	return outcome_tell_forecast(c, &b, err) ? -1 : EXIT_DONE;
 }
 
 static const struct user *find_user(const struct user *v, size_t n, const char *source_user)

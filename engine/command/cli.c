@@ -15,8 +15,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
-static const struct command *const tables[] = {commands_endpoint, commands_target, commands_batch, commands_run,
-	commands_progress, commands_report, commands_user, commands_copy, commands_doctor};
+static const struct command *const tables[] = {commands_endpoint, commands_target, commands_batch, commands_assess,
+	commands_run, commands_progress, commands_report, commands_user, commands_copy, commands_doctor};
 #define TABLES (sizeof tables / sizeof tables[0])
 static const char *const nouns[] = {
 	"endpoint", "target", "batch", "user", "copy", "run", "doctor"}; /* as the list of commands shows them */

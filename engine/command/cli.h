@@ -47,8 +47,8 @@ struct command {
 };
 
 /* Tables of the command files, each ended by an entry without a noun. */
-extern const struct command commands_endpoint[], commands_target[], commands_batch[], commands_progress[],
-	commands_report[], commands_user[], commands_copy[], commands_run[], commands_doctor[];
+extern const struct command commands_endpoint[], commands_target[], commands_batch[], commands_assess[],
+	commands_progress[], commands_report[], commands_user[], commands_copy[], commands_run[], commands_doctor[];
 
 int cli_main(int argc, char **argv);
 int cli_exit_code(enum err_kind kind);

@@ -2,7 +2,7 @@
    passwords: our copy of it is taken apart in place and wiped. */
 #include "engine/command/csv.h"
 
-#include "engine/base/utf8.h"
+#include "engine/command/csv_rows.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -15,16 +15,13 @@
 #define FILE_BYTES ((size_t)10 * 1024 * 1024)
 #define ROWS 50000
 #define FAULTS 20
-#define FIELDS 64 /* of a row; more are counted, not kept */
 
 enum column { COL_ADDRESS, COL_USER, COL_PASSWORD, COL_ROOT, COLS };
 static const char *const column_names[COLS] = {"EmailAddress", "UserName", "Password", "UserRoot"};
 
 struct reader {
-	char *at, *end; /* in our copy; *end is NUL */
-	char separator;
-	unsigned line;       /* where at is, from 1 */
-	int columns[FIELDS]; /* enum column of each field of the header, -1 unknown */
+	struct csv_rows rows;    /* in our copy */
+	int columns[CSV_FIELDS]; /* enum column of each field of the header, -1 unknown */
 	size_t n_columns;
 	bool need_password;
 	unsigned faults;
@@ -53,134 +50,17 @@ static void fault(struct reader *r, unsigned line, const char *column, const cha
 		buf_printf(&r->text, &ignored, "%sline %u: %s", r->text.len ? "; " : "", line, what);
 }
 
-/* --- encoding --- */
-
-/* Windows-1252's 0x80..0x9f; the rest is Latin-1. */
-static const uint16_t windows_1252[32] = {0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030,
-	0x160, 0x2039, 0x152, 0x8d, 0x17d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc,
-	0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178};
-
-/* A wiped-later copy in UTF-8, NUL-terminated. */
-static char *to_utf8(const char *text, size_t n, size_t *out_n, const char **encoding)
-{
-	bool bom = n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
-	bool valid = utf8_is_valid(text, n);
-	if (bom && valid) {
-		text += 3;
-		n -= 3;
-	}
-	*encoding = valid ? (bom ? "UTF-8 with BOM" : "UTF-8") : "Windows-1252";
-	char *out = malloc(valid ? n + 1 : 3 * n + 1);
-	if (!out)
-		return NULL;
-	size_t len = 0;
-	if (valid) {
-		if (n > 0)
-			memcpy(out, text, n);
-		len = n;
-	}
-	for (size_t i = 0; !valid && i < n; i++) {
-		unsigned char c = (unsigned char)text[i];
-		len += utf8_encode(c >= 0x80 && c < 0xa0 ? windows_1252[c - 0x80] : c, out + len);
-	}
-	out[len] = '\0';
-	*out_n = len;
-	return out;
-}
-
-/* --- taking a row apart --- */
-
-/* Ends the field at r->at in place and gives it; *more: a separator followed. */
-static char *take_field(struct reader *r, bool *more)
-{
-	char *start = r->at, *to = r->at;
-	bool quoted = *r->at == '"';
-	if (quoted)
-		r->at++;
-	for (; r->at < r->end; r->at++) {
-		char c = *r->at;
-		if (quoted && c == '"') {
-			if (r->at[1] != '"') {
-				quoted = false;
-				continue; /* what follows up to the separator belongs to the field, as spreadsheets read it */
-			}
-			r->at++;
-		} else if (!quoted && (c == r->separator || c == '\n' || c == '\r')) {
-			break;
-		}
-		if (c == '\n')
-			r->line++;
-		*to++ = c;
-	}
-	*more = r->at < r->end && *r->at == r->separator;
-	char *next = r->at;
-	if (*more) {
-		next++;
-	} else if (next < r->end) {
-		if (*next == '\r' && next[1] == '\n')
-			next++;
-		next++;
-		r->line++;
-	}
-	r->at = next;
-	*to = '\0'; /* at most at the separator or line end, which has been read */
-	if (quoted)
-		return NULL; /* the file ends inside quotes */
-	return start;
-}
-
 /* The fields of one row; false: the end, or a fault that makes the rest unreadable. *n counts also those that are not kept. */
-static bool take_row(struct reader *r, char *fields[FIELDS], size_t *n, unsigned *line)
+static bool take_row(struct reader *r, char *fields[CSV_FIELDS], size_t *n, unsigned *line)
 {
-	bool more;
-	do {
-		if (r->at >= r->end)
-			return false;
-		*line = r->line;
-		*n = 0;
-		do {
-			char *field = take_field(r, &more);
-			if (!field) {
-				fault(r, *line, NULL, "a quotation mark is opened and never closed");
-				r->at = r->end;
-				return false;
-			}
-			if (*n < FIELDS)
-				fields[*n] = field;
-			++*n;
-		} while (more);
-	} while (*n == 1 && fields[0][strspn(fields[0], " \t")] == '\0'); /* empty lines */
-	return true;
-}
-
-static char *trim(char *s)
-{
-	s += strspn(s, " \t");
-	size_t n = strlen(s);
-	while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t'))
-		s[--n] = '\0';
-	return s;
+	bool got = csv_rows_take(&r->rows, fields, n);
+	*line = r->rows.row_line;
+	if (r->rows.open_quote)
+		fault(r, *line, NULL, "a quotation mark is opened and never closed");
+	return got;
 }
 
 /* --- the header --- */
-
-/* "sep=;" in a first line is a spreadsheet's own; else what the header has more of. */
-static void find_separator(struct reader *r)
-{
-	size_t line = strcspn(r->at, "\r\n"), commas = 0, semicolons = 0;
-	if (line == 5 && strncasecmp(r->at, "sep=", 4) == 0 && (r->at[4] == ',' || r->at[4] == ';')) {
-		r->separator = r->at[4];
-		r->at += 5;
-		r->at += *r->at == '\r' && r->at[1] == '\n' ? 2 : r->at < r->end;
-		r->line++;
-		return;
-	}
-	for (size_t i = 0; i < line; i++) {
-		commas += r->at[i] == ',';
-		semicolons += r->at[i] == ';';
-	}
-	r->separator = semicolons > commas ? ';' : ',';
-}
 
 static int column_of(const char *name)
 {
@@ -193,7 +73,7 @@ static int column_of(const char *name)
 
 static void take_header(struct reader *r)
 {
-	char *fields[FIELDS];
+	char *fields[CSV_FIELDS];
 	size_t n = 0;
 	unsigned line = 1;
 	bool seen[COLS] = {false};
@@ -202,9 +82,9 @@ static void take_header(struct reader *r)
 			fault(r, 1, NULL, "the file is empty; a first line EmailAddress,UserName,Password is expected");
 		return;
 	}
-	r->n_columns = n < FIELDS ? n : FIELDS;
+	r->n_columns = n < CSV_FIELDS ? n : CSV_FIELDS;
 	for (size_t i = 0; i < r->n_columns; i++) {
-		char *name = trim(fields[i]);
+		char *name = csv_trim(fields[i]);
 		int c = r->columns[i] = column_of(name);
 		if (c < 0 && !(name[0] == '\0' && i + 1 == n)) /* a separator at the end of every line is harmless */
 			fault(r, line, NULL,
@@ -312,21 +192,21 @@ static int add_user(struct reader *r, struct csv_users *out, unsigned line, char
 
 static int take_users(struct reader *r, struct csv_users *out, struct err *err)
 {
-	char *fields[FIELDS], empty[1] = "";
+	char *fields[CSV_FIELDS], empty[1] = "";
 	size_t n;
 	unsigned line;
 	while (r->faults < FAULTS && take_row(r, fields, &n, &line)) {
 		char *values[COLS] = {empty, empty, empty, empty};
-		if (n > r->n_columns && !(n == r->n_columns + 1 && n <= FIELDS && !fields[n - 1][0])) {
+		if (n > r->n_columns && !(n == r->n_columns + 1 && n <= CSV_FIELDS && !fields[n - 1][0])) {
 			fault(r, line, NULL,
 				"has %zu fields where the first line names %zu columns (a value with \"%c\" "
 				"must be quoted)",
-				n, r->n_columns, r->separator);
+				n, r->n_columns, r->rows.separator);
 			continue;
 		}
 		for (size_t i = 0; i < n && i < r->n_columns; i++) {
 			if (r->columns[i] >= 0) /* a password may begin or end with a blank */
-				values[r->columns[i]] = r->columns[i] == COL_PASSWORD ? fields[i] : trim(fields[i]);
+				values[r->columns[i]] = r->columns[i] == COL_PASSWORD ? fields[i] : csv_trim(fields[i]);
 		}
 		if (out->n >= ROWS) {
 			fault(r, line, NULL, "there are more than %d rows; make several batches of them", ROWS);
@@ -337,7 +217,7 @@ static int take_users(struct reader *r, struct csv_users *out, struct err *err)
 			return -1;
 	}
 	if (out->n == 0 && r->faults == 0)
-		fault(r, r->line, NULL, "there is no user in the file");
+		fault(r, r->rows.line, NULL, "there is no user in the file");
 	return 0;
 }
 
@@ -413,18 +293,16 @@ static int refuse_unreadable(const char *text, size_t n, struct err *err)
 int csv_parse(const char *text, size_t n, bool need_password, struct csv_users *out, struct err *err)
 {
 	*out = (struct csv_users){0};
-	struct reader r = {.line = 1, .need_password = need_password};
+	struct reader r = {.need_password = need_password};
 	size_t len = 0;
 	if (refuse_unreadable(text, n, err) < 0)
 		return -1;
-	char *copy = to_utf8(text, n, &len, &out->encoding);
+	char *copy = csv_to_utf8(text, n, &len, &out->encoding);
 	if (!copy)
 		return err_set(err, ERR_MEMORY, "out of memory for the CSV");
 	buf_init(&r.text, FAULTS * 400);
-	r.at = copy;
-	r.end = copy + len;
-	find_separator(&r);
-	out->separator = r.separator;
+	csv_rows_begin(&r.rows, copy, len);
+	out->separator = r.rows.separator;
 	take_header(&r);
 	int rc = r.faults == 0 ? take_users(&r, out, err) : 0;
 	if (rc == 0)

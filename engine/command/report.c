@@ -3,16 +3,15 @@
 #include "engine/command/cli.h"
 
 #include "engine/base/clock.h"
-#include "engine/command/csv.h"
+#include "engine/command/csv_file.h"
+#include "engine/command/outcome.h"
 #include "engine/command/progress.h"
 #include "engine/verify.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define PAGE 200
 
@@ -33,33 +32,14 @@ struct report {
 	FILE *users, *items, *notes;
 	json_t *out_users;
 	size_t shown;
+	struct outcomes outcomes;
 };
-
-static int write_row(FILE *f, const char *const *fields, size_t n, struct err *err)
-{
-	struct buf line;
-	buf_init(&line, 64 * 1024);
-	int rc = 0;
-	for (size_t i = 0; i < n && !rc; i++)
-		rc = csv_add_field(&line, fields[i] ? fields[i] : "", i == 0, err);
-	if (!rc && fprintf(f, "%s\r\n", buf_str(&line)) < 0)
-		rc = err_set(err, ERR_DISK, "the report cannot be written: %s", strerror(errno));
-	buf_done(&line);
-	return rc;
-}
 
 static FILE *open_csv(const char *dir, const char *name, const char *head, struct err *err)
 {
 	char path[MODEL_PATH + 32];
 	snprintf(path, sizeof path, "%s/%s", dir, name);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!f) {
-		err_set(err, ERR_DISK, "%s cannot be written: %s", path, strerror(errno));
-		return NULL;
-	}
-	fprintf(f, "\xEF\xBB\xBF%s\r\n", head);
-	return f;
+	return csv_file_open(path, head, err);
 }
 
 static int report_item(struct report *r, const struct user *u, const struct folder_row *f, const struct item *it,
@@ -75,7 +55,7 @@ static int report_item(struct report *r, const struct user *u, const struct fold
 	snprintf(size, sizeof size, "%llu", (unsigned long long)it->size);
 	const char *fields[] = {u->source_user, u->address, f ? f->name : "", uid, item_state_name(it->state), at, from,
 		subject, message_id, size, err_kind_name(it->error_kind), it->error};
-	if (r->items && write_row(r->items, fields, sizeof fields / sizeof fields[0], err))
+	if (r->items && csv_file_row(r->items, fields, sizeof fields / sizeof fields[0], err))
 		return -1;
 	json_array_append_new(
 		list, json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s}", "folder", f ? f->name : "", "uid",
@@ -128,7 +108,7 @@ static int report_notes(struct report *r, const struct user *u, json_t *list, st
 		if (!r->c->json)
 			printf("    note: %s\n", v[i].text);
 		if (r->notes)
-			rc = write_row(r->notes, fields, 3, err);
+			rc = csv_file_row(r->notes, fields, 3, err);
 	}
 	free(v);
 	return rc;
@@ -149,10 +129,21 @@ static int report_throttling(struct report *r, const struct user *u, json_t *out
 	const char *fields[] = {u->source_user, "throttling", text};
 	if (!r->c->json)
 		printf("    note: %s\n", text);
-	return r->notes ? write_row(r->notes, fields, 3, err) : 0;
+	return r->notes ? csv_file_row(r->notes, fields, 3, err) : 0;
 }
 
-static int report_user(struct report *r, const struct user *u, struct err *err)
+/* What a mailbox's row begins with, then forecast and fact. */
+static int write_user(struct report *r, const char *const *fields, size_t n, const struct outcome *o, struct err *err)
+{
+	const char *all[32];
+	struct outcome_row row;
+	outcome_row(o, &row);
+	memcpy(all, fields, n * sizeof *fields);
+	memcpy(all + n, row.fields, sizeof row.fields);
+	return csv_file_row(r->users, all, n + OUTCOME_COLUMNS, err);
+}
+
+static int report_user(struct report *r, const struct user *u, const struct outcome *o, struct err *err)
 {
 	char n[8][24];
 	const struct user_counts *k = &u->counts;
@@ -162,11 +153,14 @@ static int report_user(struct report *r, const struct user *u, struct err *err)
 		snprintf(n[i], sizeof n[i], "%llu", (unsigned long long)v[i]);
 	const char *fields[] = {u->source_user, u->address, user_state_name(u->state), n[0], n[1], n[2], n[3], n[4],
 		n[5], n[6], n[7], u->error_kind == ERR_NONE ? "" : err_kind_name(u->error_kind), u->error};
-	if (r->users && write_row(r->users, fields, sizeof fields / sizeof fields[0], err))
+	if (r->users && write_user(r, fields, sizeof fields / sizeof fields[0], o, err))
 		return -1;
-	if (!r->c->json)
+	if (!r->c->json) {
 		progress_print_user(u);
+		outcome_print_user(o);
+	}
 	json_t *j = progress_user_json(u), *items = json_array(), *notes = json_array();
+	json_object_set_new(j, "forecast_and_fact", outcome_json(o));
 	json_object_set_new(j, "items", items);
 	json_object_set_new(j, "notes", notes);
 	json_array_append_new(r->out_users, j);
@@ -182,7 +176,7 @@ static int open_report(struct report *r, const char *dir, struct err *err)
 		return err_set(err, ERR_DISK, "%s cannot be made: %s", dir, strerror(errno));
 	r->users = open_csv(dir, "users.csv",
 		"UserName,EmailAddress,State,Found,Copied,ThereBefore,Skipped,Refused,Gone,InDoubt,CopiedBytes,"
-		"ErrorKind,Error",
+		"ErrorKind,Error," OUTCOME_HEAD,
 		err);
 	r->items = r->users
 			   ? open_csv(dir, "items.csv",
@@ -194,13 +188,6 @@ static int open_report(struct report *r, const char *dir, struct err *err)
 	return r->notes ? 0 : -1;
 }
 
-static int close_csv(FILE *f, struct err *err)
-{
-	if (f && fclose(f))
-		return err_set(err, ERR_DISK, "the report cannot be written: %s", strerror(errno));
-	return 0;
-}
-
 static int run_report(struct cli *c, struct err *err)
 {
 	struct batch b;
@@ -208,8 +195,10 @@ static int run_report(struct cli *c, struct err *err)
 	size_t n = 0;
 	struct report r = {.c = c, .out_users = json_array()};
 	const char *dir = option_get(&c->opt, "output-dir");
-	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) || store_user_list(c->store, b.id, &v, &n, err)) {
+	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) || store_user_list(c->store, b.id, &v, &n, err) ||
+		outcome_load(&r.outcomes, c->store, b.id, err)) {
 		json_decref(r.out_users);
+		free(v);
 		return -1;
 	}
 	c->out = json_pack("{s:s,s:s,s:s,s:o}", "batch", b.name, "state", batch_state_name(b.state), "verdict",
@@ -218,10 +207,14 @@ static int run_report(struct cli *c, struct err *err)
 	if (!rc && !c->json)
 		printf("Batch %s: %s, verification %s\n", b.name, batch_state_name(b.state),
 			b.verdict[0] ? b.verdict : "not done");
-	for (size_t i = 0; i < n && !rc; i++)
-		rc = report_user(&r, &v[i], err);
+	if (!rc && !c->json)
+		outcome_print_batch(&r.outcomes);
+	json_object_set_new(c->out, "forecast_and_fact", outcome_batch_json(&r.outcomes));
+	for (size_t i = 0; i < n && i < r.outcomes.n && !rc; i++)
+		rc = report_user(&r, &v[i], &r.outcomes.v[i], err);
+	outcome_done(&r.outcomes);
 	free(v);
-	int closed = close_csv(r.users, err) | close_csv(r.items, err) | close_csv(r.notes, err);
+	int closed = csv_file_close(&r.users, err) | csv_file_close(&r.items, err) | csv_file_close(&r.notes, err);
 	if (rc || closed)
 		return -1;
 	if (!c->json && r.shown > 100)

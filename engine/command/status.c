@@ -5,7 +5,9 @@
 #include "engine/base/lock.h"
 #include "engine/base/stop.h"
 #include "engine/command/bind.h"
+#include "engine/command/outcome.h"
 #include "engine/command/progress.h"
+#include "engine/command/target.h"
 #include "engine/command/window.h"
 
 #include <stdlib.h>
@@ -149,7 +151,7 @@ static int run_status(struct cli *c, struct err *err)
 			cli_bytes(s.counts.copied_bytes, bytes, sizeof bytes));
 	}
 	struct night_now now = {.share = 1};
-	int rc = tell_night(c, &b, &now, err);
+	int rc = outcome_tell_forecast(c, &b, err) || tell_night(c, &b, &now, err) ? -1 : 0;
 	for (size_t i = 0; i < n && !rc; i++) {
 		bool busy = all[i].state == USER_SYNCING || all[i].state == USER_VALIDATING ||
 			    all[i].state == USER_INCREMENTAL_SYNCING || all[i].state == USER_COMPLETING;
@@ -164,6 +166,8 @@ static int run_status(struct cli *c, struct err *err)
 		printf("Sign-ins at endpoint %s are paused: %s. Check the passwords, then: nightferry endpoint test "
 		       "%s\n",
 			e.name, e.paused_text, e.name);
+	if (target_say_doubts(c, b.target_id, err))
+		return -1;
 	if (!c->json)
 		print_next(&b, engine);
 	return EXIT_DONE;

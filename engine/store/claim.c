@@ -4,6 +4,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/utf8.h"
+#include "engine/store/effort.h"
 #include "engine/store/verb.h"
 
 #define CRASHES_ALONE 2 /* from then on it runs alone */
@@ -102,7 +103,10 @@ static int free_lease(struct db *db, int64_t user_id, bool crashed, int64_t *bat
 		return -1;
 	query_begin(&q, db, "UPDATE work SET held = 0, epoch = epoch + 1, folder = '' WHERE user_id = ?");
 	put_int(&q, user_id);
-	return query_run(&q, err);
+	if (query_run(&q, err) < 0)
+		return -1;
+	/* It is not known when the engine died: the time until now counts as trouble, from the lease's begin on. */
+	return effort_lost(db, user_id, err);
 }
 
 static int begin_step(struct db *db, void *arg, struct err *err)
@@ -232,7 +236,7 @@ static int take_lease(struct db *db, struct claim_args *a, int64_t user_id, stru
 	put_int(&q, a->now);
 	put_int(&q, user_id);
 	put_uint(&q, ERR_DEFERRED);
-	if (query_run(&q, err) < 0)
+	if (query_run(&q, err) < 0 || effort_begin(db, user_id, a->now, err) < 0)
 		return -1;
 	query_begin(&q, db, "SELECT " USER_COLUMNS " WHERE u.id = ?");
 	put_int(&q, user_id);
@@ -380,7 +384,8 @@ static int end_lease(struct db *db, const struct state_args *a, const struct lea
 		return -1;
 	query_begin(&q, db, "UPDATE work SET held = 0, folder = '' WHERE user_id = ?");
 	put_int(&q, a->user_id);
-	if (query_run(&q, err) < 0)
+	if (query_run(&q, err) < 0 ||
+		effort_end(db, a->user_id, clock_wall_s(), a->why ? a->why->kind : ERR_NONE, well, err) < 0)
 		return -1;
 	bool completed = state == USER_COMPLETED || state == USER_COMPLETED_WITH_WARNINGS;
 	if (completed && secret_drop_rows(db, "user", a->user_id, "", err) < 0)
@@ -414,7 +419,7 @@ int store_user_state(struct store *s, int64_t user_id, int64_t epoch, enum user_
 
 struct now_args {
 	int64_t user_id, epoch;
-	const char *dest_id;
+	const char *dest_id, *dest_address;
 	char folder[MODEL_TEXT];
 };
 
@@ -482,15 +487,17 @@ static int dest_id_step(struct db *db, void *arg, struct err *err)
 	}
 	if (rc < 0)
 		return -1;
-	query_begin(&q, db, "UPDATE user SET dest_id = ? WHERE id = ?");
+	query_begin(&q, db, "UPDATE user SET dest_id = ?, dest_address = ? WHERE id = ?");
 	put_text_cut(&q, a->dest_id, MODEL_TEXT - 1);
+	put_text_cut(&q, a->dest_address, MODEL_TEXT - 1);
 	put_int(&q, a->user_id);
 	return query_run(&q, err);
 }
 
-int store_user_dest_id(struct store *s, int64_t user_id, int64_t epoch, const char *dest_id, struct err *err)
+int store_user_dest_id(
+	struct store *s, int64_t user_id, int64_t epoch, const char *dest_id, const char *dest_address, struct err *err)
 {
-	struct now_args a = {.user_id = user_id, .epoch = epoch, .dest_id = dest_id};
+	struct now_args a = {.user_id = user_id, .epoch = epoch, .dest_id = dest_id, .dest_address = dest_address};
 	return store_do(s, dest_id_step, &a, err);
 }
 

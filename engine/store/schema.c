@@ -147,6 +147,19 @@ static const char version_1[] =
 	"CREATE INDEX audit_object ON audit(object);";
 _Static_assert(ITEM_INTENDED == 0 && ITEM_SKIPPED == 3 && ITEM_GONE == 5, "the indexes name them");
 
+/* What each route of a target was seen to do. The test before this version put one message with an old date by IMAP and read it back. */
+static const char version_proof[] =
+	"ALTER TABLE target ADD COLUMN graph_url TEXT NOT NULL DEFAULT '';"
+	"CREATE TABLE proof ("
+	" target_id INTEGER NOT NULL REFERENCES target(id) ON DELETE CASCADE, route TEXT NOT NULL, at INTEGER NOT NULL,"
+	" passed INTEGER NOT NULL, mailbox TEXT NOT NULL, text TEXT NOT NULL, largest INTEGER NOT NULL,"
+	" refused INTEGER NOT NULL, date_kept INTEGER NOT NULL, flags_kept INTEGER NOT NULL,"
+	" categories_kept INTEGER NOT NULL, content_kept INTEGER NOT NULL, suspect_at INTEGER NOT NULL,"
+	" suspect_text TEXT NOT NULL, PRIMARY KEY (target_id, route)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO proof SELECT id, 'imap', tested_at, 1, test_user, 'by the one probe message of an older "
+	"nightferry', 0, 0,"
+	" 1, 1, 0, 1, 0, '' FROM target WHERE test_passed = 1;";
+
 /* Windows and what the engine makes of them, daily budgets, what was learned of servers, and what a mailbox does now. Texts of several
    lines have a line a window or date. */
 static const char version_night[] =
@@ -185,7 +198,67 @@ static const char version_night[] =
 	" fence_words TEXT NOT NULL, fenced_ms INTEGER NOT NULL, refused INTEGER NOT NULL, deferrals INTEGER NOT "
 	"NULL) STRICT;";
 
-static const char *const migrations[] = {version_1, version_night};
+/* What was found before a batch began, the forecast made then, and what the first pass of each mailbox took. */
+static const char version_assess[] =
+	"CREATE TABLE assessment ("
+	" user_id INTEGER PRIMARY KEY REFERENCES user(id) ON DELETE CASCADE, at INTEGER NOT NULL, error_kind INTEGER "
+	"NOT NULL,"
+	" error TEXT NOT NULL, folders INTEGER NOT NULL, folders_moved INTEGER NOT NULL, messages INTEGER NOT NULL,"
+	" bytes INTEGER NOT NULL, largest INTEGER NOT NULL, deleted INTEGER NOT NULL, drafts INTEGER NOT NULL,"
+	" too_big INTEGER NOT NULL, too_big_bytes INTEGER NOT NULL, problems INTEGER NOT NULL, left_out INTEGER NOT "
+	"NULL,"
+	" notes INTEGER NOT NULL, begins_at INTEGER NOT NULL DEFAULT 0, ends_at INTEGER NOT NULL DEFAULT 0,"
+	" active_s INTEGER NOT NULL DEFAULT 0, bind TEXT NOT NULL DEFAULT '') STRICT;"
+
+	"CREATE TABLE finding ("
+	" user_id INTEGER NOT NULL REFERENCES user(id) ON DELETE CASCADE, n INTEGER NOT NULL, weight INTEGER NOT NULL,"
+	" kind TEXT NOT NULL, text TEXT NOT NULL, remedy TEXT NOT NULL, PRIMARY KEY (user_id, n)) STRICT, WITHOUT "
+	"ROWID;"
+
+	"CREATE TABLE outlook ("
+	" batch_id INTEGER PRIMARY KEY REFERENCES batch(id) ON DELETE CASCADE, at INTEGER NOT NULL, begins_at INTEGER "
+	"NOT NULL,"
+	" ends_at INTEGER NOT NULL, open_s INTEGER NOT NULL, bytes INTEGER NOT NULL, messages INTEGER NOT NULL,"
+	" mailboxes INTEGER NOT NULL, at_once INTEGER NOT NULL, bind TEXT NOT NULL, basis TEXT NOT NULL, nights TEXT "
+	"NOT NULL) STRICT;"
+
+	/* held_at: a job is at work since; left_at, left_kind: when and why the last one ended; ended_at: the first pass is done */
+	"CREATE TABLE effort ("
+	" user_id INTEGER PRIMARY KEY REFERENCES user(id) ON DELETE CASCADE, begun_at INTEGER NOT NULL,"
+	" ended_at INTEGER NOT NULL DEFAULT 0, held_at INTEGER NOT NULL DEFAULT 0, left_at INTEGER NOT NULL DEFAULT 0,"
+	" left_kind INTEGER NOT NULL DEFAULT 0, active_s INTEGER NOT NULL DEFAULT 0, fenced_s INTEGER NOT NULL DEFAULT "
+	"0,"
+	" deferred_s INTEGER NOT NULL DEFAULT 0, failed_s INTEGER NOT NULL DEFAULT 0, messages INTEGER NOT NULL "
+	"DEFAULT 0,"
+	" bytes INTEGER NOT NULL DEFAULT 0, jobs INTEGER NOT NULL DEFAULT 0) STRICT;";
+
+/* What is new in a destination folder is a matter of each route (engine/doubt.c). Until here there was the route imap alone, and what was taken
+   over lay before its mark. */
+static const char version_routes[] =
+	"ALTER TABLE user ADD COLUMN dest_address TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE item ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE existing ADD COLUMN route TEXT NOT NULL DEFAULT 'imap';"
+	"ALTER TABLE existing ADD COLUMN epoch INTEGER NOT NULL DEFAULT -1;"
+	"ALTER TABLE dest_folder ADD COLUMN put_at INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE item SET epoch = -1 WHERE how = 1;"
+	"CREATE TABLE dest_mark ("
+	" dest_folder_id INTEGER NOT NULL REFERENCES dest_folder(id) ON DELETE CASCADE, route TEXT NOT NULL,"
+	" generation TEXT NOT NULL, mark TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (dest_folder_id, route))"
+	" STRICT, WITHOUT ROWID;"
+	"INSERT INTO dest_mark SELECT id, 'imap', generation, mark, 0 FROM dest_folder;"
+	/* a route whose mark is no place in an order: the ids that were there */
+	"CREATE TABLE dest_old ("
+	" dest_folder_id INTEGER NOT NULL REFERENCES dest_folder(id) ON DELETE CASCADE, route TEXT NOT NULL,"
+	" id TEXT NOT NULL, PRIMARY KEY (dest_folder_id, route, id)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE route_count ("
+	" user_id INTEGER NOT NULL REFERENCES user(id) ON DELETE CASCADE, route TEXT NOT NULL,"
+	" copied INTEGER NOT NULL, copied_bytes INTEGER NOT NULL, PRIMARY KEY (user_id, route)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO route_count SELECT g.user_id, i.route, count(*), sum(i.size) FROM item i JOIN generation g "
+	"ON g.id = i.generation_id WHERE i.state IN (1, 2) AND i.how <> 1 AND i.route <> '' GROUP BY g.user_id, "
+	"i.route;";
+_Static_assert(HOW_ADOPTED == 1 && ITEM_PLACED == 1 && ITEM_DONE == 2, "said in SQL");
+
+static const char *const migrations[] = {version_1, version_proof, version_night, version_assess, version_routes};
 #define VERSION ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))
 
 static int fail_foreign(const char *path, struct err *err)

@@ -44,7 +44,7 @@ class Watcher(threading.Thread):
 
     def __init__(self, process):
         super().__init__()
-        self.process, self.seen, self.bad, self.pids = process, b"", [], set()
+        self.process, self.seen, self.bad, self.pids, self.young = process, b"", [], set(), {}
 
     def run(self):
         while self.process.poll() is None:
@@ -60,11 +60,11 @@ class Watcher(threading.Thread):
                         continue
                     self.pids.add(pid)
                     limits = re.search(r"Max core file size\s+(\S+)\s+(\S+)", local.read(f"/proc/{pid}/limits"))
-                    # not dumpable: its files in /proc belong to root whoever it runs as (proc(5)); a fresh process is so a moment later
+                    # not dumpable: its files in /proc belong to root whoever it runs as (proc(5)); a fresh process is so soon, if slowly
                     if (limits and limits.groups() != ("0", "0")) or os.stat(f"/proc/{pid}/maps").st_uid != 0:
-                        time.sleep(0.05)
-                        limits = re.search(r"Max core file size\s+(\S+)\s+(\S+)", local.read(f"/proc/{pid}/limits"))
-                        if limits and (limits.groups() != ("0", "0") or os.stat(f"/proc/{pid}/maps").st_uid != 0):
+                        self.young[pid] = self.young.get(pid, time.monotonic())
+                        self.pids.discard(pid)
+                        if time.monotonic() - self.young[pid] > 10:
                             self.bad.append(pid)
                 except OSError:
                     pass
