@@ -18,22 +18,32 @@ int budget_day_rule(struct store *s, const struct endpoint *e, struct day_rule *
 	return 0;
 }
 
+static const char *amount(uint64_t n, char *out, size_t size)
+{
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+	double v = (double)n;
+	size_t u = 0;
+	for (; v >= 1000 && u + 1 < sizeof units / sizeof units[0]; u++)
+		v /= 1000;
+	snprintf(out, size, "%.4g %s", v, units[u]);
+	return out;
+}
+
 static int fail_spent(const struct endpoint *e, const struct day_booking *b, const struct zone *z, int64_t now,
 	int64_t until, struct err *err)
 {
-	char local[CLOCK_TEXT], utc[CLOCK_TEXT];
+	char local[CLOCK_TEXT], utc[CLOCK_TEXT], size[32];
 	clock_format(zone_to_local(z, until), local, sizeof local);
 	clock_format(until, utc, sizeof utc);
-	err_set(err, ERR_DEFERRED,
-		"deferred until %.10s %.5s %s (%s): the daily budget of %llu MB of %s%s at %s is spent", local,
-		local + 11, b->zone, utc, (unsigned long long)(e->bytes_per_day / 1000000),
+	err_set(err, ERR_DEFERRED, "deferred until %.10s %.5s %s (%s): the daily budget of %s of %s%s at %s is spent",
+		local, local + 11, b->zone, utc, amount(e->bytes_per_day, size, sizeof size),
 		b->mailbox[0] ? "mailbox " : "the host", b->mailbox, e->name);
 	err_hint(err, "it goes on by itself; a larger budget: nightferry endpoint set %s --daily-bytes", e->name);
 	err->retry_after_ms = (until - now) * 1000;
 	return -1;
 }
 
-int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_user, uint64_t bytes,
+int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_user, uint64_t bytes, bool alone,
 	struct day_booking *out, struct err *err)
 {
 	struct endpoint e;
@@ -45,6 +55,8 @@ int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_use
 		return -1;
 	if (!e.bytes_per_day || !bytes)
 		return 0;
+	if (!alone && bytes > e.bytes_per_day)
+		return err_set(err, ERR_DEFERRED, "more than a day's budget at once");
 	if (budget_day_rule(s, &e, &rule, err))
 		return -1;
 	snprintf(out->zone, sizeof out->zone, "%s", rule.zone[0] ? rule.zone : "UTC");

@@ -17,8 +17,8 @@ struct day_booking {
 /* The rule in force: the endpoint's own, else that of its provider. */
 int budget_day_rule(struct store *s, const struct endpoint *e, struct day_rule *out, struct err *err);
 /* Books bytes for source_user. ERR_DEFERRED: they are more than is left of today (retry_after_ms: until the new day); the text says which
-   budget is spent, and until when. More than a whole day's budget goes on a fresh day. */
-int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_user, uint64_t bytes,
+   budget is spent, and until when. alone: it is one message, which goes on a fresh day even when it is more than a day's budget. */
+int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_user, uint64_t bytes, bool alone,
 	struct day_booking *out, struct err *err);
 /* What was really fetched; the rest is given back. */
 int budget_day_settle(struct store *s, const struct day_booking *b, uint64_t real, struct err *err);

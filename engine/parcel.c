@@ -17,7 +17,10 @@ struct parcel_queue {
 	struct parcel *first, *last; /* guarded by lock, as all below */
 	uint64_t bytes, cap;
 	size_t queued, taken;
-	unsigned takers, busy;    /* at most; now */
+	struct seats {
+		unsigned takers, busy; /* at most; now */
+		bool fixed;
+	} seat[PARCEL_ROUTES];
 	unsigned putting, taking; /* that wait for room, for a run */
 	bool closed;
 	struct stop *stop; /* borrowed */
@@ -36,7 +39,8 @@ struct parcel_queue *parcel_queue_new(uint64_t cap_bytes, struct stop *stop)
 	pthread_cond_init(&q->seats, NULL);
 	pthread_condattr_destroy(&attr);
 	q->cap = cap_bytes;
-	q->takers = UINT_MAX;
+	for (unsigned r = 0; r < PARCEL_ROUTES; r++)
+		q->seat[r].takers = UINT_MAX;
 	q->stop = stop;
 	return q;
 }
@@ -92,15 +96,26 @@ int parcel_queue_put(struct parcel_queue *q, struct parcel **list, struct err *e
 	return 0;
 }
 
-/* True: there is a run, and a seat for it. A taker without a seat sleeps until more are allowed: the last one that has a seat keeps it. */
-static bool wait_for_run_locked(struct parcel_queue *q)
+/* Where the first parcel for that route hangs; *at NULL: there is none. */
+static struct parcel **first_of_locked(struct parcel_queue *q, unsigned route)
+{
+	struct parcel **at = &q->first;
+	while (*at && (*at)->route != route)
+		at = &(*at)->next;
+	return at;
+}
+
+/* Where there is a run, and a seat for it; NULL: over. What another route still holds may come here yet. A taker without a seat sleeps until more are
+   allowed: the last one that has a seat keeps it. */
+static struct parcel **wait_for_run_locked(struct parcel_queue *q, unsigned route)
 {
 	while (!stop_is_asked(q->stop)) {
-		bool may = q->busy < q->takers;
-		if (may && q->first)
-			return true;
-		if (q->closed)
-			return false;
+		bool may = q->seat[route].busy < q->seat[route].takers;
+		struct parcel **at = first_of_locked(q, route);
+		if (may && *at)
+			return at;
+		if (q->closed && (!may || (!q->queued && !q->taken)))
+			return NULL;
 		if (!may) {
 			pthread_cond_wait(&q->seats, &q->lock);
 			continue;
@@ -109,29 +124,33 @@ static bool wait_for_run_locked(struct parcel_queue *q)
 		wait_locked(q);
 		q->taking--;
 	}
-	return false;
+	return NULL;
 }
 
-struct parcel *parcel_queue_take(struct parcel_queue *q, bool *busy, size_t max_items, uint64_t max_bytes)
+struct parcel *parcel_queue_take(
+	struct parcel_queue *q, unsigned route, bool *busy, size_t max_items, uint64_t max_bytes)
 {
 	pthread_mutex_lock(&q->lock);
-	q->busy -= *busy;
-	struct parcel *run = wait_for_run_locked(q) ? q->first : NULL;
+	struct seats *s = &q->seat[route];
+	s->busy -= *busy;
+	struct parcel **at = wait_for_run_locked(q, route);
+	struct parcel *run = at ? *at : NULL;
 	*busy = run != NULL;
 	if (run) {
-		q->busy++;
+		s->busy++;
 		struct parcel *end = run;
 		size_t n = 1;
 		uint64_t bytes = weight(run);
-		while (end->next && end->next->folder == run->folder && n < max_items &&
+		while (end->next && end->next->folder == run->folder && end->next->route == route && n < max_items &&
 			bytes + weight(end->next) <= max_bytes) {
 			end = end->next;
 			bytes += weight(end);
 			n++;
 		}
-		q->first = end->next;
-		if (!q->first)
-			q->last = NULL;
+		*at = end->next;
+		if (q->last == end) /* the run was the tail: what is before it ends the queue now */
+			q->last =
+				at == &q->first ? NULL : (struct parcel *)((char *)at - offsetof(struct parcel, next));
 		end->next = NULL;
 		q->queued -= n;
 		q->taken += n;
@@ -142,10 +161,20 @@ struct parcel *parcel_queue_take(struct parcel_queue *q, bool *busy, size_t max_
 	return run;
 }
 
+void parcel_queue_fix_takers(struct parcel_queue *q, unsigned route, unsigned n)
+{
+	pthread_mutex_lock(&q->lock);
+	q->seat[route].takers = n;
+	q->seat[route].fixed = true;
+	pthread_mutex_unlock(&q->lock);
+}
+
 void parcel_queue_set_takers(struct parcel_queue *q, unsigned n)
 {
 	pthread_mutex_lock(&q->lock);
-	q->takers = n ? n : 1;
+	for (unsigned r = 0; r < PARCEL_ROUTES; r++)
+		if (!q->seat[r].fixed)
+			q->seat[r].takers = n ? n : 1;
 	pthread_cond_broadcast(&q->seats);
 	pthread_mutex_unlock(&q->lock);
 }
@@ -155,6 +184,27 @@ void parcel_queue_look(struct parcel_queue *q, struct parcel_view *out)
 	pthread_mutex_lock(&q->lock);
 	*out = (struct parcel_view){
 		.full = q->putting > 0, .empty = q->taking > 0 && !q->first, .bytes = q->bytes, .cap = q->cap};
+	pthread_mutex_unlock(&q->lock);
+}
+
+void parcel_queue_return(struct parcel_queue *q, struct parcel **list)
+{
+	if (!*list)
+		return;
+	pthread_mutex_lock(&q->lock);
+	struct parcel *last = *list;
+	for (struct parcel *p = *list; p; p = p->next) {
+		q->taken--;
+		q->queued++;
+		q->bytes += weight(p);
+		last = p;
+	}
+	last->next = q->first;
+	if (!q->last)
+		q->last = last;
+	q->first = *list;
+	*list = NULL;
+	pthread_cond_broadcast(&q->changed);
 	pthread_mutex_unlock(&q->lock);
 }
 

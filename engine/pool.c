@@ -259,7 +259,8 @@ static int loop(struct pool *p, struct err *err)
 		bool changed = seen != version;
 		if (turn(p, changed, err))
 			return -1;
-		if (changed || p->active != active_before || now - looked_ms >= 1000) {
+		bool look = changed || p->active != active_before || now - looked_ms >= 1000;
+		if (look) {
 			version = seen;
 			looked_ms = now;
 			stop_unwanted(p);
@@ -267,10 +268,10 @@ static int loop(struct pool *p, struct err *err)
 				return -1;
 			active_before = p->active;
 		}
-		bool waits = false;
-		if (p->conf->once && !p->active && waits_for_clock(p, &waits, err))
+		bool ends = p->conf->once && look && !p->active, waits = false;
+		if (ends && waits_for_clock(p, &waits, err))
 			return -1;
-		if (p->conf->once && !p->active && !waits)
+		if (ends && !waits)
 			return 0;
 		clock_sleep_ms(LOOK_MS, stop_fd(p->stop, STOP_DRAIN));
 	}

@@ -16,6 +16,6 @@ def line(name, counts):
     text = f"{name}: {counts['passed']} passed, {len(counts['failed'])} failed"
     if counts["not_run"]:
         text += f", {len(counts['not_run'])} NOT RUN"
-    if counts["second_try"]:
+    if counts.get("second_try"):
         text += f", {len(counts['second_try'])} at the SECOND TRY"
     return f"{text} ({counts['seconds']} s)"

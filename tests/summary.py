@@ -29,7 +29,7 @@ def main():
         passed += counts["passed"]
         failed += [f"{suite}: {name}" for name in counts["failed"]]
         not_run += [f"{suite}: {name}" for name in counts["not_run"]]
-        late += [f"{suite}: {name}" for name in counts["second_try"]]
+        late += [f"{suite}: {name}" for name in counts.get("second_try", [])]
         seconds += counts["seconds"]
         if suite in broken and not counts["failed"]:
             failed.append(f"{suite}: its command failed")

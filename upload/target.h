@@ -79,8 +79,12 @@ struct target_ops {
 	int64_t settle_after_ms; /* how long after it was sent the far side may still be committing; the table's default */
 	/* The route's list has no order that a mark could cut: old are the ids that were there at first touch, and whoever settles keeps them. */
 	bool marks_by_ids;
+	bool gives_date; /* put states the received date; where it cannot, what arrives is for upload/prove to find out */
+	unsigned
+		flags_kept; /* enum mail_flag: those the route carries; the others are lost there, and get_flags and list never show them */
 	int (*open)(struct target **, const struct target_conf *, struct gate *, struct stop *, struct err *);
-	/* How names must be made for this destination (imap/map): exchange and separator are set; well_known is left alone. */
+	/* How names must be made for this destination (imap/map): exchange and separator are set; well_known where the route knows what this
+	   mailbox calls its own folders (it then points into the target), else it is left alone. */
 	int (*rules)(struct target *, struct map_rules *, struct err *);
 	/* Finds or creates, parents too. ERR_FOLDER: cannot be. */
 	int (*folder)(struct target *, const char *path, struct folder_ref *, struct err *);
@@ -105,8 +109,11 @@ struct target_ops {
 	int (*get_flags)(struct target *, const struct folder_ref *, const char *id, unsigned *flags, struct err *);
 	/* Writes flags (Seen, Answered, Flagged) so that they equal `flags`, and verifies. ERR_MESSAGE: they did not stay. */
 	int (*set_flags)(struct target *, const struct folder_ref *, const char *id, unsigned flags, struct err *);
-	/* Puts a probe message with an old date into a folder of its own, reads it back, removes both. */
-	int (*prove)(struct target *, struct err *);
+	/* Keywords or categories, separated by blanks, cut to size. NULL: the route cannot read them. ERR_GONE. */
+	int (*get_keywords)(
+		struct target *, const struct folder_ref *, const char *id, char *out, size_t size, struct err *);
+	/* For upload/prove, in its own folder only: removes the message `id`, or, with "", the folder. What is not there is removed. */
+	int (*remove_probe)(struct target *, const struct folder_ref *, const char *id, struct err *);
 	void (*close)(struct target **);
 };
 
@@ -115,7 +122,7 @@ struct target {
 	const struct target_ops *ops;
 };
 
-extern const struct target_ops target_imap_ops;
+extern const struct target_ops target_imap_ops, target_graph_mime_ops;
 /* The table of routes, in order of preference; NULL-terminated. */
 const struct target_ops *const *target_routes(void);
 const struct target_ops *target_route(const char *name); /* NULL: unknown */

@@ -308,3 +308,34 @@ int target_imap_folder(struct target *base, const char *path, struct folder_ref 
 	buf_done(&raw);
 	return target_imap_end(t, &w, rc, 2, err);
 }
+
+/* By a list that is fresh where the one of this session does not know the name: other sessions make folders too. */
+int target_imap_find(struct target *base, const char *path, struct folder_ref *out, bool *found, struct err *err)
+{
+	struct target_imap *t = target_imap_of(base);
+	struct imap_work w;
+	*out = (struct folder_ref){0};
+	*found = false;
+	if (target_imap_begin(t, 0, 2, &w, err))
+		return -1;
+	bool fresh = !t->listed;
+	int rc = list_once(t, err);
+	if (rc == 0 && !known_get(t, path) && !fresh) {
+		target_imap_forget_all(t);
+		rc = list_once(t, err);
+	}
+	const char *raw = rc == 0 ? known_get(t, path) : NULL;
+	if (raw) {
+		rc = ref_fill(t, path, raw, out, err);
+		*found = rc == 0;
+		if (rc && err->kind == ERR_FOLDER &&
+			!conn_is_dead(t->conn)) { /* a name that only holds folders, or removed since */
+			target_imap_forget(t, path);
+			err_clear(err);
+			rc = 0;
+		}
+	}
+	if (rc)
+		err_wrap(err, "folder \"%s\"", path);
+	return target_imap_end(t, &w, rc, 2, err);
+}

@@ -102,27 +102,55 @@ static void probe_one(struct doctor *d, struct endpoint *e, struct stop *stop)
 	source_login_done(&login);
 }
 
-static void prove_one(struct doctor *d, const struct target_row *t, struct stop *stop)
+/* What the last test of a route found, and whether a token for it is issued today. */
+static void look_at_route(struct doctor *d, struct work *work, const struct target_row *t, const char *route,
+	const struct proof *p, bool online)
 {
-	struct work work;
 	struct token *token = NULL;
 	struct secret *access = NULL;
 	struct err err = ERR_INIT;
-	char what[MODEL_NAME + 16], text[MODEL_ERROR];
-	snprintf(what, sizeof what, "target %s", t->name);
-	if (!t->test_passed) {
-		say(d, what, false,
-			t->tested_at && !t->test_skipped ? "its last test failed: nightferry target test"
-							 : "its route was never proven: nightferry target test");
+	char what[MODEL_NAME + 32], text[MODEL_ERROR + 128], at[CLOCK_TEXT];
+	enum work_audience audience = strcmp(route, "mime") ? WORK_TOKEN_IMAP : WORK_TOKEN_GRAPH;
+	snprintf(what, sizeof what, "target %s, %s", t->name, route);
+	if (!p || !p->passed || p->suspect_at) {
+		const char *why = !p ? "the route was never proved" : p->suspect_at ? p->suspect_text : p->text;
+		snprintf(text, sizeof text, "%s%s: nightferry target test %s",
+			!p              ? ""
+			: p->suspect_at ? "in doubt: "
+					: "its last test failed: ",
+			why, t->name);
+		say(d, what, false, text);
 		return;
 	}
-	bool ok = !work_init(&work, d->c->store, stop, &err) && !work_token(&work, t, &token, &err) &&
-		  (!token || !token_get(token, NULL, stop, &access, &err));
-	say(d, what, ok,
-		ok ? (token ? "a token is issued; the route was proven before" : "the route was proven before")
-		   : err_line(&err, text, sizeof text));
+	bool ok = !online || (!work_token(work, t, audience, &token, &err) &&
+				     (!token || !token_get(token, NULL, work->stop, &access, &err)));
+	snprintf(text, sizeof text, "%sproved on %s", token ? "a token is issued; " : "",
+		cli_time(p->at, at, sizeof at));
+	say(d, what, ok, ok ? text : err_line(&err, text, sizeof text));
 	secret_free(&access);
+}
+
+static int look_at_target(struct doctor *d, const struct target_row *t, struct stop *stop, bool online, struct err *err)
+{
+	struct work work;
+	struct proof *v = NULL;
+	size_t n = 0;
+	char route[16];
+	if (store_proof_list(d->c->store, t->id, &v, &n, err))
+		return -1;
+	if (work_init(&work, d->c->store, stop, err)) {
+		free(v);
+		return -1;
+	}
+	for (size_t i = 0; routes_at(t->routes, i, route, sizeof route); i++) {
+		const struct proof *p = NULL;
+		for (size_t k = 0; k < n; k++)
+			p = strcmp(v[k].route, route) ? p : &v[k];
+		look_at_route(d, &work, t, route, p, online);
+	}
 	work_done(&work);
+	free(v);
+	return 0;
 }
 
 /* Can every secret of endpoints and targets be unsealed? The first that cannot says why. */
@@ -159,16 +187,16 @@ static int run_doctor(struct cli *c, struct err *err)
 	}
 	look_at_key(&d, e, n_e, t, n_t);
 	struct stop *stop = stop_new(NULL);
-	if (!option_is_given(&c->opt, "offline")) {
-		for (size_t i = 0; i < n_e; i++)
-			probe_one(&d, &e[i], stop);
-		for (size_t i = 0; i < n_t; i++)
-			prove_one(&d, &t[i], stop);
-	}
+	bool online = !option_is_given(&c->opt, "offline");
+	int rc = 0;
+	for (size_t i = 0; online && i < n_e; i++)
+		probe_one(&d, &e[i], stop);
+	for (size_t i = 0; rc == 0 && i < n_t; i++)
+		rc = look_at_target(&d, &t[i], stop, online, err);
 	stop_free(&stop);
 	free(e);
 	free(t);
-	return d.sick ? EXIT_NOT_GOOD : EXIT_DONE;
+	return rc ? -1 : d.sick ? EXIT_NOT_GOOD : EXIT_DONE;
 }
 
 const struct command commands_doctor[] = {

@@ -1,5 +1,6 @@
 /* The verbs that move mail: batch start, stop, sync, complete; user start, stop; and the engine itself. */
 #include "engine/command/cli.h"
+#include "engine/command/target.h"
 
 #include "engine/base/lock.h"
 #include "engine/base/log.h"
@@ -78,13 +79,8 @@ static int check_ready(struct cli *c, struct batch *b, struct err *err)
 	if (store_endpoint_by_id(c->store, b->endpoint_id, &e, err) ||
 		store_target_by_id(c->store, b->target_id, &t, err))
 		return -1;
-	if (t.kind == TARGET_EXCHANGE && !t.test_passed && !t.test_skipped) {
-		err_set(err, ERR_CONFLICT,
-			"target %s was never proven: no mail is put there before a probe message was read back",
-			t.name);
-		err_hint(err, "nightferry target test %s --user ADDRESS", t.name);
+	if (target_ready(c, &t, err))
 		return -1;
-	}
 	if (e.test_skipped)
 		fprintf(stderr, "nightferry: note: endpoint %s was saved without a test\n", e.name);
 	if (t.test_skipped)

@@ -7,6 +7,7 @@
 #include "engine/command/bind.h"
 #include "engine/command/outcome.h"
 #include "engine/command/progress.h"
+#include "engine/command/target.h"
 #include "engine/command/window.h"
 
 #include <stdlib.h>
@@ -165,6 +166,8 @@ static int run_status(struct cli *c, struct err *err)
 		printf("Sign-ins at endpoint %s are paused: %s. Check the passwords, then: nightferry endpoint test "
 		       "%s\n",
 			e.name, e.paused_text, e.name);
+	if (target_say_doubts(c, b.target_id, err))
+		return -1;
 	if (!c->json)
 		print_next(&b, engine);
 	return EXIT_DONE;

@@ -98,3 +98,26 @@ int auth_method_parse(const char *s)
 {
 	return find_name(auth_methods, sizeof(auth_methods) / sizeof(auth_methods[0]), s);
 }
+
+bool routes_at(const char *routes, size_t i, char *out, size_t size)
+{
+	for (; i > 0 && *routes; i--) {
+		routes += strcspn(routes, ",");
+		routes += *routes == ',';
+	}
+	size_t n = strcspn(routes, ",");
+	if (n == 0 || n >= size)
+		return false;
+	memcpy(out, routes, n);
+	out[n] = 0;
+	return true;
+}
+
+bool routes_have(const char *routes, const char *name)
+{
+	char one[16];
+	for (size_t i = 0; routes_at(routes, i, one, sizeof(one)); i++)
+		if (!strcmp(one, name))
+			return true;
+	return false;
+}

@@ -147,6 +147,19 @@ static const char version_1[] =
 	"CREATE INDEX audit_object ON audit(object);";
 _Static_assert(ITEM_INTENDED == 0 && ITEM_SKIPPED == 3 && ITEM_GONE == 5, "the indexes name them");
 
+/* What each route of a target was seen to do. The test before this version put one message with an old date by IMAP and read it back. */
+static const char version_proof[] =
+	"ALTER TABLE target ADD COLUMN graph_url TEXT NOT NULL DEFAULT '';"
+	"CREATE TABLE proof ("
+	" target_id INTEGER NOT NULL REFERENCES target(id) ON DELETE CASCADE, route TEXT NOT NULL, at INTEGER NOT NULL,"
+	" passed INTEGER NOT NULL, mailbox TEXT NOT NULL, text TEXT NOT NULL, largest INTEGER NOT NULL,"
+	" refused INTEGER NOT NULL, date_kept INTEGER NOT NULL, flags_kept INTEGER NOT NULL,"
+	" categories_kept INTEGER NOT NULL, content_kept INTEGER NOT NULL, suspect_at INTEGER NOT NULL,"
+	" suspect_text TEXT NOT NULL, PRIMARY KEY (target_id, route)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO proof SELECT id, 'imap', tested_at, 1, test_user, 'by the one probe message of an older "
+	"nightferry', 0, 0,"
+	" 1, 1, 0, 1, 0, '' FROM target WHERE test_passed = 1;";
+
 /* Windows and what the engine makes of them, daily budgets, what was learned of servers, and what a mailbox does now. Texts of several
    lines have a line a window or date. */
 static const char version_night[] =
@@ -219,7 +232,33 @@ static const char version_assess[] =
 	"DEFAULT 0,"
 	" bytes INTEGER NOT NULL DEFAULT 0, jobs INTEGER NOT NULL DEFAULT 0) STRICT;";
 
-static const char *const migrations[] = {version_1, version_night, version_assess};
+/* What is new in a destination folder is a matter of each route (engine/doubt.c). Until here there was the route imap alone, and what was taken
+   over lay before its mark. */
+static const char version_routes[] =
+	"ALTER TABLE user ADD COLUMN dest_address TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE item ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE existing ADD COLUMN route TEXT NOT NULL DEFAULT 'imap';"
+	"ALTER TABLE existing ADD COLUMN epoch INTEGER NOT NULL DEFAULT -1;"
+	"ALTER TABLE dest_folder ADD COLUMN put_at INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE item SET epoch = -1 WHERE how = 1;"
+	"CREATE TABLE dest_mark ("
+	" dest_folder_id INTEGER NOT NULL REFERENCES dest_folder(id) ON DELETE CASCADE, route TEXT NOT NULL,"
+	" generation TEXT NOT NULL, mark TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (dest_folder_id, route))"
+	" STRICT, WITHOUT ROWID;"
+	"INSERT INTO dest_mark SELECT id, 'imap', generation, mark, 0 FROM dest_folder;"
+	/* a route whose mark is no place in an order: the ids that were there */
+	"CREATE TABLE dest_old ("
+	" dest_folder_id INTEGER NOT NULL REFERENCES dest_folder(id) ON DELETE CASCADE, route TEXT NOT NULL,"
+	" id TEXT NOT NULL, PRIMARY KEY (dest_folder_id, route, id)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE route_count ("
+	" user_id INTEGER NOT NULL REFERENCES user(id) ON DELETE CASCADE, route TEXT NOT NULL,"
+	" copied INTEGER NOT NULL, copied_bytes INTEGER NOT NULL, PRIMARY KEY (user_id, route)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO route_count SELECT g.user_id, i.route, count(*), sum(i.size) FROM item i JOIN generation g "
+	"ON g.id = i.generation_id WHERE i.state IN (1, 2) AND i.how <> 1 AND i.route <> '' GROUP BY g.user_id, "
+	"i.route;";
+_Static_assert(HOW_ADOPTED == 1 && ITEM_PLACED == 1 && ITEM_DONE == 2, "said in SQL");
+
+static const char *const migrations[] = {version_1, version_proof, version_night, version_assess, version_routes};
 #define VERSION ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))
 
 static int fail_foreign(const char *path, struct err *err)

@@ -11,7 +11,7 @@
 	"any_certificate, auth, " \
 	"login_template, routes, max_message_bytes, settle_after_ms, bytes_per_s, max_mailboxes, " \
 	"test_user, tested_at, " \
-	"test_passed, test_skipped, test_text, created_at FROM target "
+	"test_passed, test_skipped, test_text, created_at, graph_url FROM target "
 
 static void read_row(struct query *q, struct target_row *t)
 {
@@ -41,6 +41,7 @@ static void read_row(struct query *q, struct target_row *t)
 	t->test_skipped = get_bool(q);
 	get_text(q, t->test_text, sizeof(t->test_text));
 	t->created_at = get_int(q);
+	get_text(q, t->graph_url, sizeof(t->graph_url));
 }
 
 static void put_row(struct query *q, const struct target_row *t)
@@ -69,6 +70,7 @@ static void put_row(struct query *q, const struct target_row *t)
 	put_int(q, t->test_skipped);
 	put_text(q, t->test_text);
 	put_int(q, t->created_at);
+	put_text(q, t->graph_url);
 }
 
 struct save_args {
@@ -91,8 +93,8 @@ static int save_step(struct db *db, void *arg, struct err *err)
 			"imap_port, imap_tls, ca_file, "
 			"any_certificate, auth, login_template, routes, max_message_bytes, settle_after_ms, "
 			"bytes_per_s, max_mailboxes, "
-			"test_user, tested_at, test_passed, test_skipped, test_text, created_at) "
-			"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+			"test_user, tested_at, test_passed, test_skipped, test_text, created_at, graph_url) "
+			"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 		put_row(&q, a->t);
 		if (query_run(&q, err) < 0)
 			return -1;
@@ -106,7 +108,7 @@ static int save_step(struct db *db, void *arg, struct err *err)
 		"?, max_message_bytes = ?, "
 		"settle_after_ms = ?, bytes_per_s = ?, max_mailboxes = ?, test_user = ?, tested_at = ?, "
 		"test_passed = ?, "
-		"test_skipped = ?, test_text = ?, created_at = ? WHERE id = ?");
+		"test_skipped = ?, test_text = ?, created_at = ?, graph_url = ? WHERE id = ?");
 	put_row(&q, a->t);
 	put_int(&q, a->t->id);
 	a->id = a->t->id;

@@ -7,7 +7,7 @@
 #define TOP 50
 #define STEP_S 60
 
-static const char *const colours[POLICIES] = {"#999999", "#d62728", "#1f77b4", "#2ca02c", "#9467bd"};
+static const char *const colours[POLICIES_SHOWN] = {"#999999", "#d62728", "#1f77b4", "#2ca02c", "#9467bd"};
 
 void plot_begin(FILE *f, size_t panels)
 {
@@ -17,7 +17,7 @@ void plot_begin(FILE *f, size_t panels)
 		"font-family=\"sans-serif\" font-size=\"11\">\n"
 		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
 		COLUMNS * WIDTH + 20, rows * HEIGHT + TOP);
-	for (int p = 0; p < POLICIES; p++)
+	for (int p = 0; p < POLICIES_SHOWN; p++)
 		fprintf(f,
 			"<rect x=\"%d\" y=\"12\" width=\"14\" height=\"4\" fill=\"%s\"/><text x=\"%d\" "
 			"y=\"18\">%s</text>\n",
@@ -25,7 +25,7 @@ void plot_begin(FILE *f, size_t panels)
 	fprintf(f,
 		"<text x=\"%d\" y=\"18\">megabytes a second that the server took, by the minute; across: "
 		"hours</text>\n",
-		LEFT + POLICIES * 110);
+		LEFT + POLICIES_SHOWN * 110);
 }
 
 static double minute_mb_per_s(const struct outcome *o, int64_t from, int64_t seconds)
@@ -42,7 +42,7 @@ void plot_panel(FILE *f, size_t panel, const struct scenario *s, const struct ou
 	double x0 = (double)(panel % COLUMNS) * WIDTH + LEFT, y0 = (double)(panel / COLUMNS) * HEIGHT + TOP;
 	double w = WIDTH - LEFT - 20, h = HEIGHT - 60, most = 0;
 	for (int64_t t = 0; t < s->seconds; t += STEP_S)
-		for (int p = 0; p < POLICIES; p++)
+		for (int p = 0; p < POLICIES_SHOWN; p++)
 			if (t >= 600 && minute_mb_per_s(&out[p], t, s->seconds) > most && p <= POLICY_OURS)
 				most = minute_mb_per_s(&out[p], t, s->seconds);
 	most = most > 0 ? most * 1.1 : 1;
@@ -55,7 +55,7 @@ void plot_panel(FILE *f, size_t panel, const struct scenario *s, const struct ou
 	for (int64_t t = 3600; t < s->seconds; t += 3600)
 		fprintf(f, "<text x=\"%.0f\" y=\"%.0f\">%d h</text>\n", x0 + w * (double)t / (double)s->seconds - 6,
 			y0 + h + 34, (int)(t / 3600));
-	for (int p = POLICIES - 1; p >= 0; p--) { /* ours above the others */
+	for (int p = POLICIES_SHOWN - 1; p >= 0; p--) { /* ours above the others */
 		int which = p == 1 ? 0 : p == 0 ? 1 : p;
 		fprintf(f, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"%s\" points=\"", colours[which],
 			which <= 1 ? "1.4" : "0.7");

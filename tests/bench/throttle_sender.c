@@ -29,6 +29,7 @@ struct senders {
 	peek_fn peek;
 	void *world;
 	unsigned boxes;
+	struct scope_limits published;
 	struct sender *box;    /* owned */
 	struct worker *worker; /* owned; boxes * WORLD_SENDERS */
 	struct admit admit;    /* ours */
@@ -37,13 +38,30 @@ struct senders {
 	size_t ready_first, ready_count, ready_room;
 };
 
-static struct scope_limits published(double times)
+static bool is_ours(const struct senders *v)
 {
-	return (struct scope_limits){.requests = (uint64_t)(10000 * times),
-		.requests_window_ms = 600000,
-		.bytes = (uint64_t)(150e6 * times),
-		.bytes_window_ms = 300000,
-		.in_flight = 4};
+	return v->policy == POLICY_OURS || v->policy == POLICY_TOLD;
+}
+
+static struct scope_limits published(const struct scenario *s)
+{
+	struct limit_rules r = scenario_published(s);
+	return (struct scope_limits){.requests = r.requests,
+		.requests_window_ms = (uint64_t)r.requests_window_ms,
+		.bytes = r.bytes,
+		.bytes_window_ms = (uint64_t)r.bytes_window_ms,
+		.in_flight = r.in_flight};
+}
+
+/* What the plain senders take for the limit on bytes and requests, a second. */
+static double plain_bytes_per_s(const struct senders *v)
+{
+	return (double)v->published.bytes * 1000 / (double)v->published.bytes_window_ms;
+}
+
+static double plain_requests_per_s(const struct senders *v)
+{
+	return (double)v->published.requests * 1000 / (double)v->published.requests_window_ms;
 }
 
 struct senders *senders_new(const struct scenario *s, enum policy p, peek_fn peek, void *world)
@@ -58,18 +76,19 @@ struct senders *senders_new(const struct scenario *s, enum policy p, peek_fn pee
 	v->ready_room = (size_t)s->boxes * WORLD_SENDERS;
 	v->worker = calloc(v->ready_room, sizeof *v->worker);
 	v->ready = calloc(v->ready_room, sizeof *v->ready);
-	struct scope_limits tenant = {.requests = 2000, .requests_window_ms = 1000}, box = published(s->ceiling);
+	struct scope_limits tenant = {.requests = 2000, .requests_window_ms = 1000};
+	v->published = published(s);
 	admit_init(&v->admit);
 	v->tenant = admit_open(&v->admit, 0, NULL, "tenant", &tenant);
 	for (unsigned i = 0; i < s->boxes; i++) {
 		struct sender *b = &v->box[i];
 		char name[16];
 		snprintf(name, sizeof name, "box%u", i);
-		b->leaf = admit_open(&v->admit, 0, v->tenant, name, &box);
+		b->leaf = admit_open(&v->admit, 0, v->tenant, name, &v->published);
 		b->factor = 1;
 		b->next_ms = SENDER_NEVER;
-		bucket_init(&b->bytes, 0, 500000 * s->ceiling, 500000);
-		bucket_init(&b->requests, 0, 10000 / 600.0 * s->ceiling, 17);
+		bucket_init(&b->bytes, 0, plain_bytes_per_s(v), plain_bytes_per_s(v));
+		bucket_init(&b->requests, 0, plain_requests_per_s(v), plain_requests_per_s(v));
 	}
 	return v;
 }
@@ -77,7 +96,7 @@ struct senders *senders_new(const struct scenario *s, enum policy p, peek_fn pee
 void senders_free(struct senders **v)
 {
 	struct senders *s = *v;
-	for (unsigned i = 0; s->policy == POLICY_OURS && i < s->boxes * WORLD_SENDERS; i++)
+	for (unsigned i = 0; is_ours(s) && i < s->boxes * WORLD_SENDERS; i++)
 		if (s->worker[i].wants)
 			admit_cancel(&s->admit, INT64_MAX / 2, s->box[i / WORLD_SENDERS].leaf, &s->worker[i].waiter);
 	admit_done(&s->admit);
@@ -94,9 +113,8 @@ static void push_ready(struct senders *v, unsigned worker)
 	v->ready[(v->ready_first + v->ready_count++) % v->ready_room] = worker;
 }
 
-int senders_take(struct senders *v, int64_t now_ms)
+int senders_take(struct senders *v)
 {
-	(void)now_ms;
 	if (!v->ready_count)
 		return -1;
 	unsigned w = v->ready[v->ready_first];
@@ -130,6 +148,33 @@ static void ours_want(struct senders *v, int64_t now_ms, unsigned worker)
 	ours_wake(v);
 }
 
+void senders_tell(struct senders *v, int64_t now_ms, unsigned box, uint64_t bytes)
+{
+	struct scope *leaf = v->box[box].leaf;
+	struct scope_limits l = v->published;
+	if (bytes < l.bytes)
+		l.bytes = bytes;
+	meter_set_limits(&leaf->meter, now_ms, &l);
+	admit_touch(&v->admit, now_ms, leaf);
+	ours_wake(v);
+}
+
+void senders_trace(struct senders *v, int64_t now_ms, uint64_t level, FILE *trace)
+{
+	struct meter *m = &v->box[0].leaf->meter;
+	fprintf(trace, "%8.1f", (double)now_ms / 1000);
+	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
+		struct meter_window *w = &m->window[k];
+		double in = k == METER_BYTES ? 1e6 : 1;
+		fprintf(trace, "  %s used %.2f limit %.2f level %.2f proven %.2f credit %.1f",
+			k == METER_BYTES ? "MB" : "requests", (double)ledger_used(&w->ledger, now_ms) / in,
+			adapt_limit(&w->adapt, now_ms) / in, w->adapt.level / in, w->adapt.proven / in,
+			w->adapt.credit);
+	}
+	fprintf(trace, "  at once %u of %u, fence %.1f, real %.2f\n", m->in_flight, flight_limit(&m->flight, now_ms),
+		m->fence_end_ms > now_ms ? (double)(m->fence_end_ms - now_ms) / 1000 : 0, (double)level / 1e6);
+}
+
 /* --- the others: a pace, a fence, four at once ------------------------------------------------------------------------------- */
 
 static void plain_pace(struct senders *v, struct sender *b, int64_t now_ms)
@@ -138,10 +183,11 @@ static void plain_pace(struct senders *v, struct sender *b, int64_t now_ms)
 		return;
 	b->factor += AIMD_PER_S * (double)(now_ms - b->factor_ms) / 1000.0;
 	b->factor_ms = now_ms;
-	if (b->factor > v->scenario->ceiling)
-		b->factor = v->scenario->ceiling;
-	bucket_set(&b->bytes, now_ms, 500000 * b->factor, 500000 * b->factor);
-	bucket_set(&b->requests, now_ms, 10000 / 600.0 * b->factor, 17);
+	if (b->factor > 1)
+		b->factor = 1;
+	double bytes = plain_bytes_per_s(v) * b->factor, requests = plain_requests_per_s(v) * b->factor;
+	bucket_set(&b->bytes, now_ms, bytes, bytes);
+	bucket_set(&b->requests, now_ms, requests, requests);
 }
 
 /* When that worker may send; now_ms: at once. */
@@ -226,7 +272,7 @@ void senders_want(struct senders *v, int64_t now_ms, unsigned worker, uint64_t b
 	k->wants = true;
 	k->bytes = bytes;
 	k->since_ms = now_ms;
-	if (v->policy == POLICY_OURS)
+	if (is_ours(v))
 		ours_want(v, now_ms, worker);
 	else
 		plain_serve(v, worker / WORLD_SENDERS, now_ms);
@@ -236,7 +282,7 @@ int64_t senders_next_ms(struct senders *v)
 {
 	int64_t next = SENDER_NEVER;
 	for (unsigned i = 0; i < v->boxes; i++) {
-		int64_t at = v->policy == POLICY_OURS ? admit_retry_at(v->box[i].leaf) : v->box[i].next_ms;
+		int64_t at = is_ours(v) ? admit_retry_at(v->box[i].leaf) : v->box[i].next_ms;
 		if (at < next)
 			next = at;
 	}
@@ -245,7 +291,7 @@ int64_t senders_next_ms(struct senders *v)
 
 void senders_tick(struct senders *v, int64_t now_ms)
 {
-	if (v->policy == POLICY_OURS) {
+	if (is_ours(v)) {
 		admit_run(&v->admit, now_ms);
 		ours_wake(v);
 		return;
@@ -260,7 +306,7 @@ void senders_done(struct senders *v, int64_t now_ms, unsigned worker, enum verdi
 {
 	struct worker *k = &v->worker[worker];
 	struct sender *b = &v->box[worker / WORLD_SENDERS];
-	if (v->policy == POLICY_OURS) {
+	if (is_ours(v)) {
 		admit_leave(&v->admit, now_ms, &k->permit, verdict, hint, bytes, latency_ms);
 		ours_wake(v);
 		return;

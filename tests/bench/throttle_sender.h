@@ -18,11 +18,16 @@ void senders_free(struct senders **v);
 /* The worker (box * WORLD_SENDERS + k) has a message. It is let in now or later; see senders_next. */
 void senders_want(struct senders *v, int64_t now_ms, unsigned worker, uint64_t bytes);
 /* A worker that may send now, or -1. Call until -1 after every other call. */
-int senders_take(struct senders *v, int64_t now_ms);
+int senders_take(struct senders *v);
 /* When to call senders_tick next; SENDER_NEVER. */
 int64_t senders_next_ms(struct senders *v);
 void senders_tick(struct senders *v, int64_t now_ms);
 void senders_done(struct senders *v, int64_t now_ms, unsigned worker, enum verdict verdict,
 	const struct throttle_hint *hint, uint64_t bytes, unsigned latency_ms);
+
+/* For POLICY_TOLD: what the server would take in a window of bytes. */
+void senders_tell(struct senders *v, int64_t now_ms, unsigned box, uint64_t bytes);
+/* A line about the first mailbox of ours. */
+void senders_trace(struct senders *v, int64_t now_ms, uint64_t level, FILE *trace);
 
 #endif

@@ -49,3 +49,11 @@ def test_route_imap_to_exosim(profile, tmp_path, dovecot_target, exosim_for):
     server = exosim_for(dovecot_target, config={"profile": profile})
     run(tmp_path, server, list(dovecot_target.users)[0], NF_LOGIN_URL=server.login_url, NF_TENANT=server.tenant,
         NF_CLIENT_ID=server.client, NF_CLIENT_SECRET=server.secret, NF_RECODES="1" if profile == "unkind" else "")
+
+
+@pytest.mark.parametrize("profile", ["kind", "unkind"])
+def test_route_mime_to_exosim(profile, tmp_path, dovecot_target, exosim_for):
+    """Unkind: octets change, Message-IDs are made, the first page of a list is empty, imported mail is read at once, DELETE only moves."""
+    server = exosim_for(dovecot_target, config={"profile": profile})
+    run(tmp_path, server, list(dovecot_target.users)[0], NF_ROUTE="mime", NF_LOGIN_URL=server.login_url, NF_TENANT=server.tenant,
+        NF_CLIENT_ID=server.client, NF_CLIENT_SECRET=server.secret, NF_GRAPH_URL=server.graph_url, NF_RECODES="1" if profile == "unkind" else "")

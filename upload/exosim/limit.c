@@ -46,9 +46,21 @@ static struct limit_entry *log_at(struct limit_log *g, size_t i)
 	return &g->entry[(g->first + i) % g->room];
 }
 
-static void log_add(struct limit_log *g, int64_t now_ms, uint64_t n)
+static void log_expire(struct limit_log *g, int64_t now_ms, int64_t window_ms)
 {
+	while (g->count && log_at(g, 0)->at_ms + window_ms <= now_ms) {
+		g->sum -= log_at(g, 0)->n;
+		g->first = (g->first + 1) % g->room;
+		g->count--;
+	}
+}
+
+static void log_add(struct limit_log *g, int64_t now_ms, int64_t window_ms, uint64_t n)
+{
+	log_expire(g, now_ms, window_ms);
 	g->sum += n;
+	if (g->sum > g->peak)
+		g->peak = g->sum;
 	if (g->count && now_ms - log_at(g, g->count - 1)->at_ms < LIMIT_GRAIN_MS) {
 		log_at(g, g->count - 1)->n += n;
 		return;
@@ -67,15 +79,6 @@ static void log_add(struct limit_log *g, int64_t now_ms, uint64_t n)
 	}
 	g->count++;
 	*log_at(g, g->count - 1) = (struct limit_entry){now_ms, n};
-}
-
-static void log_expire(struct limit_log *g, int64_t now_ms, int64_t window_ms)
-{
-	while (g->count && log_at(g, 0)->at_ms + window_ms <= now_ms) {
-		g->sum -= log_at(g, 0)->n;
-		g->first = (g->first + 1) % g->room;
-		g->count--;
-	}
 }
 
 static int64_t log_fits_at(struct limit_log *g, int64_t now_ms, int64_t window_ms, uint64_t n, uint64_t limit)
@@ -113,10 +116,10 @@ int64_t limit_fits_at(struct limit *l, int64_t now_ms, uint64_t bytes, enum limi
 
 void limit_use(struct limit *l, int64_t now_ms, uint64_t requests, uint64_t bytes)
 {
-	if (requests && l->rules.requests)
-		log_add(&l->requests, now_ms, requests);
-	if (bytes && l->rules.bytes)
-		log_add(&l->bytes, now_ms, bytes);
+	if (requests && l->rules.requests_window_ms)
+		log_add(&l->requests, now_ms, l->rules.requests_window_ms, requests);
+	if (bytes && l->rules.bytes_window_ms)
+		log_add(&l->bytes, now_ms, l->rules.bytes_window_ms, bytes);
 }
 
 static int64_t limit_retry_ms(const struct limit *l, int64_t now_ms, int64_t fits_at)

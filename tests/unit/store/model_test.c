@@ -38,8 +38,21 @@ static void test_done(void **unused)
 	assert_null(i.print.subject);
 }
 
+static void test_routes(void **unused)
+{
+	(void)unused;
+	char one[8];
+	assert_true(routes_have("imap,mime", "imap") && routes_have("imap,mime", "mime"));
+	assert_false(routes_have("imap,mime", "im") || routes_have("", "imap") || routes_have("imapx", "imap"));
+	assert_true(routes_at("mime,imap", 1, one, sizeof(one)));
+	assert_string_equal(one, "imap");
+	assert_false(routes_at("mime,imap", 2, one, sizeof(one)) || routes_at("", 0, one, sizeof(one)));
+	assert_false(routes_at("much-too-long", 0, one, sizeof(one)));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_done)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names), cmocka_unit_test(test_routes), cmocka_unit_test(test_done)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

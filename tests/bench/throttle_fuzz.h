@@ -1,0 +1,10 @@
+/* Many random scenarios: where is the controller weak? */
+#ifndef NF_BENCH_THROTTLE_FUZZ_H
+#define NF_BENCH_THROTTLE_FUZZ_H
+
+#include <stdint.h>
+
+/* Runs n scenarios drawn from the seeds from on, prints the spread of the results and the worst. 0, or 1: a ceiling was passed. */
+int throttle_fuzz(uint64_t from, uint64_t n);
+
+#endif
