@@ -29,7 +29,7 @@ static struct graph_world *opened(struct stop *stop)
 	struct graph_world *w = world_new();
 	struct err e = ERR_INIT;
 	world_script(w, inbox, 1);
-	if (target_graph_mime_ops.open(&w->target, &w->conf, NULL, stop, &e))
+	if (target_graph_mime_ops.open(&w->target, &w->conf, world_gate(w, stop), stop, &e))
 		fail_msg("%s", e.text);
 	world_check(w);
 	return w;
@@ -405,7 +405,7 @@ static void test_open(void **state)
 		struct err e = ERR_INIT;
 		w->conf.user_id = cases[i].user_id;
 		world_script(w, &cases[i].step, 1);
-		int rc = target_graph_mime_ops.open(&w->target, &w->conf, NULL, NULL, &e);
+		int rc = target_graph_mime_ops.open(&w->target, &w->conf, world_gate(w, NULL), NULL, &e);
 		if (rc != (cases[i].kind == ERR_NONE ? 0 : -1) || e.kind != cases[i].kind || (rc && w->target))
 			fail_msg("%zu: %d %s %s", i, rc, err_kind_name(e.kind), e.text);
 		world_check(w);
@@ -415,7 +415,7 @@ static void test_open(void **state)
 	struct graph_world *w = world_new();
 	struct err e = ERR_INIT;
 	w->conf.graph_token = NULL;
-	assert_int_equal(target_graph_mime_ops.open(&w->target, &w->conf, NULL, NULL, &e), -1);
+	assert_int_equal(target_graph_mime_ops.open(&w->target, &w->conf, world_gate(w, NULL), NULL, &e), -1);
 	assert_int_equal(e.kind, ERR_USAGE);
 	world_free(&w);
 }
