@@ -4,6 +4,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/base/utf8.h"
 #include "engine/login.h"
 #include "engine/survey.h"
 
@@ -247,6 +248,7 @@ static bool look(struct crew *c, const struct user *u, struct assessment *out)
 	if (rc) {
 		out->error_kind = err.kind;
 		err_line(&err, out->error, sizeof out->error);
+		utf8_mend(out->error);
 	} else {
 		survey_finish(survey, out);
 	}

@@ -35,6 +35,7 @@ struct target_graph_mime {
 	char *names[ROLE_NAMES];            /* owned */
 	bool names_known;
 	struct listing listing;
+	int64_t look_pause_ms; /* between two looks for a message that was perhaps not made */
 };
 
 static inline struct target_graph_mime *target_graph_mime_of(struct target *t)

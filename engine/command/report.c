@@ -1,8 +1,11 @@
 /* nightferry batch report and verify. */
+#include "engine/command/bind.h"
 #include "engine/command/cli.h"
 
 #include "engine/base/clock.h"
+#include "engine/command/carried.h"
 #include "engine/command/csv_file.h"
+#include "engine/command/outcome.h"
 #include "engine/command/progress.h"
 #include "engine/verify.h"
 
@@ -30,6 +33,7 @@ struct report {
 	FILE *users, *items, *notes;
 	json_t *out_users;
 	size_t shown;
+	struct outcomes outcomes;
 };
 
 static FILE *open_csv(const char *dir, const char *name, const char *head, struct err *err)
@@ -111,7 +115,36 @@ static int report_notes(struct report *r, const struct user *u, json_t *list, st
 	return rc;
 }
 
-static int report_user(struct report *r, const struct user *u, struct err *err)
+/* How often it was made to wait. */
+static int report_throttling(struct report *r, const struct user *u, json_t *out, struct err *err)
+{
+	struct live_row row;
+	char text[160];
+	if (store_live_get(r->c->store, u->id, &row, err))
+		return -1;
+	json_object_set_new(out, "throttling",
+		json_pack("{s:i,s:I,s:i}", "refused_requests", (int)row.refused, "fenced_ms", (json_int_t)row.fenced_ms,
+			"deferrals", (int)row.deferrals));
+	if (!bind_history(&row, text, sizeof text)[0])
+		return 0;
+	const char *fields[] = {u->source_user, "throttling", text};
+	if (!r->c->json)
+		printf("    note: %s\n", text);
+	return r->notes ? csv_file_row(r->notes, fields, 3, err) : 0;
+}
+
+/* What a mailbox's row begins with, then forecast and fact. */
+static int write_user(struct report *r, const char *const *fields, size_t n, const struct outcome *o, struct err *err)
+{
+	const char *all[32];
+	struct outcome_row row;
+	outcome_row(o, &row);
+	memcpy(all, fields, n * sizeof *fields);
+	memcpy(all + n, row.fields, sizeof row.fields);
+	return csv_file_row(r->users, all, n + OUTCOME_COLUMNS, err);
+}
+
+static int report_user(struct report *r, const struct user *u, const struct outcome *o, struct err *err)
 {
 	char n[8][24];
 	const struct user_counts *k = &u->counts;
@@ -121,15 +154,26 @@ static int report_user(struct report *r, const struct user *u, struct err *err)
 		snprintf(n[i], sizeof n[i], "%llu", (unsigned long long)v[i]);
 	const char *fields[] = {u->source_user, u->address, user_state_name(u->state), n[0], n[1], n[2], n[3], n[4],
 		n[5], n[6], n[7], u->error_kind == ERR_NONE ? "" : err_kind_name(u->error_kind), u->error};
-	if (r->users && csv_file_row(r->users, fields, sizeof fields / sizeof fields[0], err))
+	if (r->users && write_user(r, fields, sizeof fields / sizeof fields[0], o, err))
 		return -1;
-	if (!r->c->json)
+	json_t *routes = NULL;
+	char by[128];
+	if (carried_look(r->c->store, u->batch_id, u->id, &routes, by, sizeof by, err))
+		return -1;
+	if (!r->c->json) {
 		progress_print_user(u);
+		if (by[0])
+			printf("    copied %s\n", by);
+		outcome_print_user(o);
+	}
 	json_t *j = progress_user_json(u), *items = json_array(), *notes = json_array();
+	json_object_set_new(j, "routes", routes);
+	json_object_set_new(j, "forecast_and_fact", outcome_json(o));
 	json_object_set_new(j, "items", items);
 	json_object_set_new(j, "notes", notes);
 	json_array_append_new(r->out_users, j);
-	return report_items(r, u, items, err) || report_notes(r, u, notes, err) ? -1 : 0;
+	return report_items(r, u, items, err) || report_notes(r, u, notes, err) || report_throttling(r, u, j, err) ? -1
+														   : 0;
 }
 
 static int open_report(struct report *r, const char *dir, struct err *err)
@@ -140,7 +184,7 @@ static int open_report(struct report *r, const char *dir, struct err *err)
 		return err_set(err, ERR_DISK, "%s cannot be made: %s", dir, strerror(errno));
 	r->users = open_csv(dir, "users.csv",
 		"UserName,EmailAddress,State,Found,Copied,ThereBefore,Skipped,Refused,Gone,InDoubt,CopiedBytes,"
-		"ErrorKind,Error",
+		"ErrorKind,Error," OUTCOME_HEAD,
 		err);
 	r->items = r->users
 			   ? open_csv(dir, "items.csv",
@@ -159,18 +203,31 @@ static int run_report(struct cli *c, struct err *err)
 	size_t n = 0;
 	struct report r = {.c = c, .out_users = json_array()};
 	const char *dir = option_get(&c->opt, "output-dir");
-	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) || store_user_list(c->store, b.id, &v, &n, err)) {
+	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) || store_user_list(c->store, b.id, &v, &n, err) ||
+		outcome_load(&r.outcomes, c->store, b.id, err)) {
 		json_decref(r.out_users);
+		free(v);
 		return -1;
 	}
 	c->out = json_pack("{s:s,s:s,s:s,s:o}", "batch", b.name, "state", batch_state_name(b.state), "verdict",
 		b.verdict, "users", r.out_users);
-	int rc = open_report(&r, dir, err);
+	json_t *routes = NULL;
+	char by[128];
+	int rc = carried_look(c->store, b.id, 0, &routes, by, sizeof by, err);
+	json_object_set_new(c->out, "routes", routes);
+	if (!rc)
+		rc = open_report(&r, dir, err);
 	if (!rc && !c->json)
 		printf("Batch %s: %s, verification %s\n", b.name, batch_state_name(b.state),
 			b.verdict[0] ? b.verdict : "not done");
-	for (size_t i = 0; i < n && !rc; i++)
-		rc = report_user(&r, &v[i], err);
+	if (!rc && !c->json && by[0])
+		printf("Copied %s\n", by);
+	if (!rc && !c->json)
+		outcome_print_batch(&r.outcomes);
+	json_object_set_new(c->out, "forecast_and_fact", outcome_batch_json(&r.outcomes));
+	for (size_t i = 0; i < n && i < r.outcomes.n && !rc; i++)
+		rc = report_user(&r, &v[i], &r.outcomes.v[i], err);
+	outcome_done(&r.outcomes);
 	free(v);
 	int closed = csv_file_close(&r.users, err) | csv_file_close(&r.items, err) | csv_file_close(&r.notes, err);
 	if (rc || closed)
@@ -195,7 +252,9 @@ static void print_folder(const struct verify_folder *f, const char *name)
 	if (f->skipped)
 		printf("  %llu left out", (unsigned long long)f->skipped);
 	if (f->gone)
-		printf("  %llu moved or deleted there since", (unsigned long long)f->gone);
+		printf("  %llu deleted there since", (unsigned long long)f->gone);
+	if (f->moved)
+		printf("  %llu moved there since", (unsigned long long)f->moved);
 	if (f->rewritten)
 		printf("  %llu re-encoded by the destination", (unsigned long long)f->rewritten);
 	puts("");
@@ -203,12 +262,16 @@ static void print_folder(const struct verify_folder *f, const char *name)
 
 static json_t *folder_json(const struct verify_folder *f)
 {
-	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "source_folder", f->name,
+	json_t *routes = json_object();
+	for (size_t i = 0; i < VERIFY_ROUTES && f->routes[i].name[0]; i++)
+		json_object_set_new(routes, f->routes[i].name, json_integer((json_int_t)f->routes[i].n));
+	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "source_folder", f->name,
 		"destination_folder", f->path, "source", (json_int_t)f->source, "destination",
 		(json_int_t)f->destination, "same", (json_int_t)f->same, "rewritten", (json_int_t)f->rewritten,
 		"not_read_back", (json_int_t)f->unread, "missing", (json_int_t)f->missing, "waiting",
 		(json_int_t)f->waiting, "refused", (json_int_t)f->refused, "skipped", (json_int_t)f->skipped, "gone",
-		(json_int_t)f->gone, "duplicate", (json_int_t)f->duplicate, "altered", (json_int_t)f->altered);
+		(json_int_t)f->gone, "moved", (json_int_t)f->moved, "duplicate", (json_int_t)f->duplicate, "altered",
+		(json_int_t)f->altered, "routes", routes);
 }
 
 struct verification {
@@ -257,6 +320,7 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 	x->total.refused += r.total.refused;
 	x->total.skipped += r.total.skipped;
 	x->total.gone += r.total.gone;
+	x->total.moved += r.total.moved;
 	x->total.duplicate += r.total.duplicate;
 	x->total.altered += r.total.altered;
 	x->total.unread += r.total.unread;

@@ -419,7 +419,7 @@ int store_user_state(struct store *s, int64_t user_id, int64_t epoch, enum user_
 
 struct now_args {
 	int64_t user_id, epoch;
-	const char *dest_id;
+	const char *dest_id, *dest_address;
 	char folder[MODEL_TEXT];
 };
 
@@ -487,15 +487,17 @@ static int dest_id_step(struct db *db, void *arg, struct err *err)
 	}
 	if (rc < 0)
 		return -1;
-	query_begin(&q, db, "UPDATE user SET dest_id = ? WHERE id = ?");
+	query_begin(&q, db, "UPDATE user SET dest_id = ?, dest_address = ? WHERE id = ?");
 	put_text_cut(&q, a->dest_id, MODEL_TEXT - 1);
+	put_text_cut(&q, a->dest_address, MODEL_TEXT - 1);
 	put_int(&q, a->user_id);
 	return query_run(&q, err);
 }
 
-int store_user_dest_id(struct store *s, int64_t user_id, int64_t epoch, const char *dest_id, struct err *err)
+int store_user_dest_id(
+	struct store *s, int64_t user_id, int64_t epoch, const char *dest_id, const char *dest_address, struct err *err)
 {
-	struct now_args a = {.user_id = user_id, .epoch = epoch, .dest_id = dest_id};
+	struct now_args a = {.user_id = user_id, .epoch = epoch, .dest_id = dest_id, .dest_address = dest_address};
 	return store_do(s, dest_id_step, &a, err);
 }
 

@@ -20,12 +20,14 @@ static int add_step(struct db *db, void *arg, struct err *err)
 		return -1;
 	for (size_t i = 0; i < a->n; i++) {
 		query_begin(&q, db,
-			"INSERT OR REPLACE INTO existing (dest_folder_id, key, id, size) VALUES (?, ?, "
-			"?, ?)");
+			"INSERT OR REPLACE INTO existing (dest_folder_id, key, id, size, route, epoch) "
+			"VALUES (?, ?, ?, ?, ?, ?)");
 		put_int(&q, a->dest_folder_id);
 		put_blob(&q, a->v[i].key, sizeof(a->v[i].key));
 		put_text_cut(&q, a->v[i].id, sizeof(a->v[i].id) - 1);
 		put_uint(&q, a->v[i].size);
+		put_text(&q, a->v[i].route);
+		put_int(&q, a->v[i].epoch);
 		if (query_run(&q, err) < 0)
 			return -1;
 	}
@@ -47,6 +49,33 @@ int store_existing_add(struct store *s, int64_t user_id, int64_t epoch, int64_t 
 	return store_do(s, add_step, &a, err);
 }
 
+struct drop_args {
+	int64_t user_id, epoch, dest_folder_id, mark_epoch;
+	const char *route;
+	const uint8_t *key;
+};
+
+static int drop_step(struct db *db, void *arg, struct err *err)
+{
+	const struct drop_args *a = arg;
+	struct query q;
+	if (lease_check(db, a->user_id, a->epoch, err) < 0)
+		return -1;
+	query_begin(&q, db, "DELETE FROM existing WHERE dest_folder_id = ? AND key = ? AND route <> ? AND epoch >= ?");
+	put_int(&q, a->dest_folder_id);
+	put_blob(&q, a->key, PRINT_KEY_BYTES);
+	put_text(&q, a->route);
+	put_int(&q, a->mark_epoch);
+	return query_run(&q, err);
+}
+
+int store_existing_drop(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *route,
+	const uint8_t key[PRINT_KEY_BYTES], int64_t mark_epoch, struct err *err)
+{
+	struct drop_args a = {user_id, epoch, dest_folder_id, mark_epoch, route, key};
+	return store_do(s, drop_step, &a, err);
+}
+
 struct find_args {
 	int64_t dest_folder_id;
 	const uint8_t *key;
@@ -61,7 +90,8 @@ static int find_look(struct db *db, void *arg, struct err *err)
 	int rc = 0;
 	a->n = 0;
 	query_begin(&q, db,
-		"SELECT e.id, e.size, e.key FROM existing e WHERE e.dest_folder_id = ?1 AND e.key = ?2 "
+		"SELECT e.id, e.size, e.key, e.route, e.epoch FROM existing e WHERE e.dest_folder_id = ?1 AND e.key = "
+		"?2 "
 		"AND NOT EXISTS "
 		"(SELECT 1 FROM item WHERE dest_folder_id = ?1 AND dest_id = e.id AND dest_id IS NOT "
 		"NULL) LIMIT ?3");
@@ -73,6 +103,8 @@ static int find_look(struct db *db, void *arg, struct err *err)
 		get_text(&q, e->id, sizeof(e->id));
 		e->size = get_uint(&q);
 		get_blob(&q, e->key, sizeof(e->key));
+		get_text(&q, e->route, sizeof(e->route));
+		e->epoch = get_int(&q);
 	}
 	query_end(&q);
 	return rc < 0 ? -1 : 0;
@@ -134,31 +166,6 @@ int store_dest_known(struct store *s, int64_t dest_folder_id, uint64_t *known, u
 	*known = a.known;
 	*doubts = a.doubts;
 	return rc;
-}
-
-struct mark_args {
-	int64_t user_id, epoch, dest_folder_id;
-	const char *mark;
-};
-
-static int mark_step(struct db *db, void *arg, struct err *err)
-{
-	const struct mark_args *a = arg;
-	struct query q;
-	if (lease_check(db, a->user_id, a->epoch, err) < 0)
-		return -1;
-	query_begin(&q, db, "UPDATE dest_folder SET mark = ? WHERE id = ? AND user_id = ?");
-	put_text(&q, a->mark);
-	put_int(&q, a->dest_folder_id);
-	put_int(&q, a->user_id);
-	return query_run(&q, err);
-}
-
-int store_dest_mark(
-	struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *mark, struct err *err)
-{
-	struct mark_args a = {user_id, epoch, dest_folder_id, mark};
-	return store_do(s, mark_step, &a, err);
 }
 
 /* --- carrying over --- */
@@ -230,8 +237,8 @@ static int insert_carried(struct db *db, const struct carry_args *a, const struc
 	query_begin(&q, db,
 		"INSERT INTO item (generation_id, uid, state, how, dest_folder_id, flags_source, "
 		"flags_written, size, received_at, "
-		"received_zone, received_known, at, sha256, key, route, dest_id) VALUES (?, ?, ?, ?, ?, "
-		"?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''))");
+		"received_zone, received_known, at, sha256, key, epoch, route, dest_id) VALUES (?, ?, ?, ?, ?, "
+		"?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''))");
 	put_int(&q, a->g->id);
 	put_uint(&q, a->item->uid);
 	put_uint(&q, old->state);
@@ -246,6 +253,7 @@ static int insert_carried(struct db *db, const struct carry_args *a, const struc
 	put_int(&q, a->now);
 	put_blob(&q, old->print.sha256, sizeof(old->print.sha256));
 	put_blob(&q, old->key, sizeof(old->key));
+	put_int(&q, old->epoch);
 	put_text(&q, old->receipt.route);
 	put_text(&q, old->receipt.id);
 	return query_run(&q, err);

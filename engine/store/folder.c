@@ -180,33 +180,37 @@ int store_generation_found(struct store *s, int64_t user_id, int64_t epoch, int6
 
 struct dest_args {
 	int64_t user_id, epoch;
+	const char *route;
 	const struct folder_ref *ref;
 	struct dest_folder *out;
-	bool found, changed;
+	bool found, changed, unnamed;
 };
 
-static bool is_same_generation(const struct dest_args *a)
-{
-	return strcmp(a->out->generation, a->ref->generation ? a->ref->generation : "") == 0;
-}
-
+/* unnamed: the route's mark was set to the start when another route saw the folder made anew; its generation is learnt now.
+   changed: the folder is there, and the route knew it as another. A route that never saw it has no opinion. */
 static int find_dest(struct db *db, struct dest_args *a, struct err *err)
 {
 	struct query q;
-	a->found = false;
+	a->found = a->changed = a->unnamed = false;
 	query_begin(&q, db,
-		"SELECT id, generation, mark, indexed, EXISTS (SELECT 1 FROM existing e WHERE e.dest_folder_id = d.id) "
-		"FROM dest_folder d WHERE user_id = ? AND path = ?");
+		"SELECT d.id, d.indexed, d.put_at, EXISTS (SELECT 1 FROM existing e WHERE e.dest_folder_id = d.id), "
+		"coalesce(m.generation, '-') FROM dest_folder d LEFT JOIN dest_mark m ON m.dest_folder_id = d.id "
+		"AND m.route = ? WHERE d.user_id = ? AND d.path = ?");
+	put_text(&q, a->route);
 	put_int(&q, a->user_id);
 	put_text(&q, a->ref->path);
 	int rc = query_row(&q, err);
 	if (rc > 0) {
+		char generation[sizeof(((struct dest_mark *)0)->generation)];
 		a->out->id = get_int(&q);
-		get_text(&q, a->out->generation, sizeof(a->out->generation));
-		get_text(&q, a->out->mark, sizeof(a->out->mark));
 		a->out->indexed = get_bool(&q);
+		a->out->put_at = get_int(&q);
 		a->out->has_existing = get_bool(&q);
+		get_text(&q, generation, sizeof(generation));
 		a->found = true;
+		a->unnamed = !generation[0];
+		a->changed =
+			generation[0] && strcmp(generation, "-") != 0 && strcmp(generation, a->ref->generation) != 0;
 	}
 	query_end(&q);
 	return rc < 0 ? -1 : 0;
@@ -218,57 +222,63 @@ static int dest_look(struct db *db, void *arg, struct err *err)
 	return lease_check(db, a->user_id, a->epoch, err) < 0 ? -1 : find_dest(db, a, err);
 }
 
+/* A folder made anew holds nothing that we know of. What comes into it from now on lies after every route's mark; what each route tells its
+   generation by is learnt when it looks. */
+static int begin_anew(struct db *db, const struct dest_args *a, struct err *err)
+{
+	int64_t id = a->out->id;
+	if (run_with_id(db, "DELETE FROM existing WHERE dest_folder_id = ?1 AND ?2", id, 1, err) < 0 ||
+		run_with_id(db, "DELETE FROM dest_old WHERE dest_folder_id = ?1 AND ?2", id, 1, err) < 0 ||
+		run_with_id(db, "UPDATE dest_mark SET generation = '', mark = '', epoch = ?2 WHERE dest_folder_id = ?1",
+			id, a->epoch, err) < 0)
+		return -1;
+	return run_with_id(db, "UPDATE dest_folder SET indexed = ?2 WHERE id = ?1", id, a->out->indexed, err);
+}
+
+static int name_generation(struct db *db, const struct dest_args *a, struct err *err)
+{
+	struct query q;
+	query_begin(&q, db, "UPDATE dest_mark SET generation = ? WHERE dest_folder_id = ? AND route = ?");
+	put_text(&q, a->ref->generation);
+	put_int(&q, a->out->id);
+	put_text(&q, a->route);
+	return query_run(&q, err);
+}
+
 static int dest_step(struct db *db, void *arg, struct err *err)
 {
 	struct dest_args *a = arg;
 	struct query q;
 	if (dest_look(db, a, err) < 0)
 		return -1;
-	a->changed = a->found && !is_same_generation(a);
 	if (a->found && !a->changed)
-		return 0;
-	struct dest_folder *f = a->out;
-	snprintf(f->generation, sizeof(f->generation), "%s", a->ref->generation ? a->ref->generation : "");
-	snprintf(f->mark, sizeof(f->mark), "%s", a->ref->mark ? a->ref->mark : "");
-	f->has_existing = false;
-	f->indexed = a->ref->existing == 0; /* nothing is there: that is its index */
-	if (a->changed) {
-		if (run_with_id(db, "DELETE FROM existing WHERE dest_folder_id = ?1 AND ?2", f->id, 1, err) < 0)
-			return -1;
-		query_begin(&q, db, "UPDATE dest_folder SET generation = ?, mark = ?, indexed = ? WHERE id = ?");
-	} else {
-		query_begin(&q, db,
-			"INSERT INTO dest_folder (generation, mark, indexed, user_id, path) VALUES (?, "
-			"?, ?, ?, ?)");
-	}
-	put_text(&q, f->generation);
-	put_text(&q, f->mark);
-	put_int(&q, f->indexed);
-	put_int(&q, a->changed ? f->id : a->user_id);
-	if (!a->changed)
-		put_text(&q, a->ref->path);
+		return a->unnamed ? name_generation(db, a, err) : 0;
+	a->out->has_existing = false;
+	a->out->indexed = a->ref->existing == 0; /* nothing is there: that is its index */
+	if (a->changed)
+		return begin_anew(db, a, err) < 0 ? -1 : name_generation(db, a, err);
+	query_begin(
+		&q, db, "INSERT INTO dest_folder (generation, mark, indexed, user_id, path) VALUES ('', '', ?, ?, ?)");
+	put_int(&q, a->out->indexed);
+	put_int(&q, a->user_id);
+	put_text(&q, a->ref->path);
 	if (query_run(&q, err) < 0)
 		return -1;
-	if (!a->changed)
-		f->id = db_last_id(db);
+	a->out->id = db_last_id(db);
 	return 0;
 }
 
-int store_dest_folder(struct store *s, int64_t user_id, int64_t epoch, const struct folder_ref *ref,
+int store_dest_folder(struct store *s, int64_t user_id, int64_t epoch, const char *route, const struct folder_ref *ref,
 	struct dest_folder *out, bool *changed, struct err *err)
 {
 	memset(out, 0, sizeof(*out));
 	*changed = false;
-	if (strlen(ref->path) >= MODEL_PATH || (ref->mark && strlen(ref->mark) >= sizeof(out->mark)) ||
-		(ref->generation && strlen(ref->generation) >= sizeof(out->generation)))
-		return err_set(err, ERR_FOLDER, "the destination folder's name or mark is too long");
-	struct dest_args a = {.user_id = user_id, .epoch = epoch, .ref = ref, .out = out};
+	if (strlen(ref->path) >= MODEL_PATH || strlen(ref->generation) >= sizeof(((struct dest_mark *)0)->generation))
+		return err_set(err, ERR_FOLDER, "the destination folder's name is too long");
+	struct dest_args a = {.user_id = user_id, .epoch = epoch, .route = route, .ref = ref, .out = out};
 	int rc = store_look(s, dest_look, &a, err);
-	if (rc == 0 && !(a.found && is_same_generation(&a))) {
-		struct step step = {
-			.run = dest_step, .arg = &a, .before = FP_MARK_BEFORE_SAVE, .after = FP_MARK_AFTER_SAVE};
-		rc = writer_do(s->writer, &step, err);
-	}
+	if (rc == 0 && (!a.found || a.changed || a.unnamed))
+		rc = store_do(s, dest_step, &a, err);
 	if (rc < 0)
 		return -1;
 	*changed = a.changed;

@@ -14,6 +14,11 @@ struct known {
 	char dest_id[sizeof(((struct receipt *)0)->id)];
 };
 
+static bool is_placed(enum item_state state)
+{
+	return state == ITEM_PLACED || state == ITEM_DONE;
+}
+
 static int look_item(struct db *db, const struct item *v, struct known *k, struct err *err)
 {
 	struct query q;
@@ -38,10 +43,10 @@ static int look_item(struct db *db, const struct item *v, struct known *k, struc
 	"received_at = ?, received_zone = ?, " \
 	"received_known = ?, at = ?, sha256 = ?, key = ?, route = ?, dest_id = ?, message_id = ?, hdr_date " \
 	"= ?, hdr_from = ?, " \
-	"hdr_subject = ?, error_kind = ?, error = ? "
+	"hdr_subject = ?, epoch = ?, error_kind = ?, error = ? "
 static void put_item(struct query *q, const struct item *v, int64_t now)
 {
-	bool placed = v->state == ITEM_PLACED || v->state == ITEM_DONE;
+	bool placed = is_placed(v->state);
 	put_uint(q, v->state);
 	put_uint(q, v->how);
 	put_int(q, v->dest_folder_id);
@@ -66,6 +71,7 @@ static void put_item(struct query *q, const struct item *v, int64_t now)
 		else
 			put_text_cut(q, headers[i], FINGERPRINT_FIELD);
 	}
+	put_int(q, v->epoch);
 	put_uint(q, placed ? ERR_NONE : v->error_kind);
 	if (placed || !v->error[0])
 		put_null(q);
@@ -81,8 +87,8 @@ static int insert_item(struct db *db, const struct item *v, int64_t now, bool *i
 		"INSERT INTO item (state, how, dest_folder_id, flags_source, flags_written, size, "
 		"received_at, received_zone, received_known, "
 		"at, sha256, key, route, dest_id, message_id, hdr_date, hdr_from, hdr_subject, "
-		"error_kind, error, generation_id, uid) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+		"epoch, error_kind, error, generation_id, uid) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
 		"(generation_id, uid) DO NOTHING");
 	put_item(&q, v, now);
 	put_int(&q, v->generation_id);
@@ -122,10 +128,12 @@ static int each_item(struct db *db, const struct items_args *a, item_fn *fn, str
 	return tally_end(&t, db, err);
 }
 
-static int intend_item(struct db *db, struct tally *t, const struct item *v, int64_t now, struct err *err)
+static int intend_item(struct db *db, struct tally *t, const struct item *item, int64_t now, struct err *err)
 {
 	struct known k;
 	bool inserted;
+	struct item copy = *item, *v = &copy;
+	v->epoch = t->epoch;
 	if (v->state != ITEM_INTENDED)
 		return err_set(err, ERR_INTERNAL, "an intent in state %s", item_state_name(v->state));
 	if (insert_item(db, v, now, &inserted, err) < 0)
@@ -135,15 +143,31 @@ static int intend_item(struct db *db, struct tally *t, const struct item *v, int
 		return 0;
 	if (look_item(db, v, &k, err) < 0)
 		return -1;
-	if (k.state == ITEM_PLACED || k.state == ITEM_DONE)
+	if (k.state >= 0 && is_placed((enum item_state)k.state))
 		return err_set(err, ERR_CONFLICT, "the message was placed already");
 	tally_add(t, (enum item_state)k.state, k.how, k.size, -1);
 	return update_item(db, v, now, err);
 }
 
+/* When something was last to be put into the folder: marks are not taken as long as the far side may hide it (engine/enter.c). */
+static int note_put(struct db *db, const struct items_args *a, struct err *err)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		struct query q;
+		if (i > 0 && a->v[i].dest_folder_id == a->v[i - 1].dest_folder_id)
+			continue;
+		query_begin(&q, db, "UPDATE dest_folder SET put_at = ? WHERE id = ?");
+		put_int(&q, a->now);
+		put_int(&q, a->v[i].dest_folder_id);
+		if (query_run(&q, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int intend_step(struct db *db, void *arg, struct err *err)
 {
-	return each_item(db, arg, intend_item, err);
+	return each_item(db, arg, intend_item, err) < 0 ? -1 : note_put(db, arg, err);
 }
 
 int store_intend(struct store *s, int64_t user_id, int64_t epoch, const struct item *v, size_t n, struct err *err)
@@ -167,6 +191,12 @@ static int add_carry(struct db *db, const struct item *v, struct err *err)
 	return query_run(&q, err);
 }
 
+static int count_placed(struct tally *t, struct db *db, const struct item *v, struct err *err)
+{
+	tally_add(t, v->state, v->how, v->size, 1);
+	return v->how == HOW_ADOPTED ? 0 : tally_route(t, db, v->receipt.route, v->size, 1, err);
+}
+
 /* The row was not INTENDED. */
 static int place_other(struct db *db, struct tally *t, const struct item *v, int64_t now, struct err *err)
 {
@@ -174,14 +204,12 @@ static int place_other(struct db *db, struct tally *t, const struct item *v, int
 	bool inserted;
 	if (look_item(db, v, &k, err) < 0)
 		return -1;
-	if (k.state < 0) { /* adopted; a receipt is a fact in any case */
-		tally_add(t, v->state, v->how, v->size, 1);
-		return insert_item(db, v, now, &inserted, err);
-	}
-	if (k.state != ITEM_PLACED && k.state != ITEM_DONE) {
-		tally_add(t, (enum item_state)k.state, k.how, k.size, -1);
-		tally_add(t, v->state, v->how, v->size, 1);
-		return update_item(db, v, now, err);
+	if (k.state < 0 || !is_placed((enum item_state)k.state)) { /* adopted; a receipt is a fact in any case */
+		if (k.state >= 0)
+			tally_add(t, (enum item_state)k.state, k.how, k.size, -1);
+		if (count_placed(t, db, v, err) < 0)
+			return -1;
+		return k.state < 0 ? insert_item(db, v, now, &inserted, err) : update_item(db, v, now, err);
 	}
 	if (k.dest_id[0] && v->receipt.id[0] && strcmp(k.dest_id, v->receipt.id) != 0)
 		return err_set(err, ERR_CONFLICT, "the message has another receipt already (%s, now %s)", k.dest_id,
@@ -225,7 +253,7 @@ static int place_item(struct db *db, struct tally *t, const struct item *v, int6
 	int rc = query_run(&q, err);
 	if (rc == 0 && db_changes(db) > 0) {
 		tally_add(t, ITEM_INTENDED, v->how, v->size, -1);
-		tally_add(t, v->state, v->how, v->size, 1);
+		rc = count_placed(t, db, v, err);
 	} else if (rc == 0) {
 		rc = place_other(db, t, v, now, err);
 	}
@@ -250,7 +278,7 @@ static int set_aside_item(struct db *db, struct tally *t, const struct item *v, 
 	}
 	if (look_item(db, v, &k, err) < 0)
 		return -1;
-	if (k.state == ITEM_PLACED || k.state == ITEM_DONE)
+	if (k.state >= 0 && is_placed((enum item_state)k.state))
 		return 0; /* it has arrived: a receipt is never given up */
 	tally_add(t, (enum item_state)k.state, k.how, k.size, -1);
 	tally_add(t, v->state, v->how, v->size, 1);

@@ -32,6 +32,7 @@ int item_read(struct query *q, struct item *out, struct err *err)
 	out->at = get_int(q);
 	out->error_kind = get_enum(q, ERR_KINDS_END);
 	get_text(q, out->error, sizeof(out->error));
+	out->epoch = get_int(q);
 	if (!failed)
 		return 0;
 	item_done(out);
@@ -52,7 +53,8 @@ static int brief_look(struct db *db, void *arg, struct err *err)
 	int rc = 0;
 	a->n = 0;
 	query_begin(&q, db,
-		"SELECT uid, state, flags_written, dest_folder_id FROM item WHERE generation_id = ? AND "
+		"SELECT uid, state, how, flags_source, flags_written, dest_folder_id FROM item WHERE generation_id = ? "
+		"AND "
 		"uid BETWEEN ? AND ? "
 		"ORDER BY uid LIMIT ?");
 	put_int(&q, a->generation_id);
@@ -63,6 +65,8 @@ static int brief_look(struct db *db, void *arg, struct err *err)
 		struct item_brief *b = &a->out[a->n++];
 		b->uid = get_unsigned(&q);
 		b->state = get_enum(&q, ITEM_GONE + 1);
+		b->how = get_enum(&q, HOW_CARRIED + 1);
+		b->flags_source = get_unsigned(&q);
 		b->flags_written = get_unsigned(&q);
 		b->dest_folder_id = get_int(&q);
 	}
@@ -125,6 +129,7 @@ int store_in_doubt(
 
 struct claimed_args {
 	int64_t dest_folder_id;
+	const char *route;
 	char **v;
 	size_t n, room;
 };
@@ -135,9 +140,11 @@ static int claimed_look(struct db *db, void *arg, struct err *err)
 	struct query q;
 	int rc;
 	bool failed = false;
-	query_begin(
-		&q, db, "SELECT dest_id FROM item WHERE dest_folder_id = ? AND dest_id IS NOT NULL ORDER BY dest_id");
+	query_begin(&q, db,
+		"SELECT dest_id FROM item WHERE dest_folder_id = ? AND dest_id IS NOT NULL AND route = ? ORDER BY "
+		"dest_id");
 	put_int(&q, a->dest_folder_id);
+	put_text(&q, a->route);
 	while ((rc = query_row(&q, err)) > 0) {
 		if (rows_grow((void **)&a->v, &a->room, a->n, sizeof(*a->v), CLAIMED, err) < 0) {
 			query_end(&q);
@@ -153,9 +160,9 @@ static int claimed_look(struct db *db, void *arg, struct err *err)
 	return rc;
 }
 
-int store_claimed(struct store *s, int64_t dest_folder_id, char ***out, size_t *n, struct err *err)
+int store_claimed(struct store *s, int64_t dest_folder_id, const char *route, char ***out, size_t *n, struct err *err)
 {
-	struct claimed_args a = {.dest_folder_id = dest_folder_id};
+	struct claimed_args a = {.dest_folder_id = dest_folder_id, .route = route};
 	int rc = store_look_settled(s, claimed_look, &a, err);
 	if (rc < 0) {
 		store_ids_free(&a.v, a.n);

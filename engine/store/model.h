@@ -158,7 +158,9 @@ struct user { /* a migration user: one source mailbox and its destination */
 	char source_user[MODEL_TEXT];
 	char user_root[MODEL_TEXT];
 	char address[MODEL_TEXT]; /* destination, as given */
-	char dest_id[MODEL_TEXT]; /* the destination's own id; "" until resolved */
+	char dest_id
+		[MODEL_TEXT]; /* the destination's own id; "" until resolved; the address where no route can tell one */
+	char dest_address[MODEL_TEXT]; /* the address that the destination calls it by; "" as long as it is not known */
 	enum user_state state;
 	bool incremental; /* the pass that is due is an incremental one */
 	bool completing;
@@ -203,18 +205,27 @@ struct generation { /* one UIDVALIDITY of one source folder of one user */
 	int64_t older_id;       /* the generation before it of the same folder; 0: the first */
 };
 
-struct dest_folder { /* one folder at the destination, with what was there at first touch */
+struct dest_folder { /* one folder at the destination */
 	int64_t id, user_id;
-	char *path;                     /* owned; as imap/map gave it */
-	char generation[40], mark[200]; /* from struct folder_ref at first touch */
-	bool has_existing;              /* that table is not empty */
-	bool indexed;                   /* what was there is in the table of existing mail */
+	char *path;        /* owned; as imap/map gave it */
+	bool has_existing; /* that table is not empty */
+	bool indexed;      /* what was there is in the table of existing mail */
+	int64_t put_at;    /* wall; when something was last to be put into it; 0: never */
+};
+
+/* Old from new in a destination folder, as one route tells them apart. Taken under a lease: an item whose intent has an epoch below it was put (or
+   lay there) before the mark was taken, one from it on after. */
+struct dest_mark {
+	bool known;
+	char generation[40], mark[200];
+	int64_t epoch;
 };
 
 struct item_brief {
 	uint32_t uid;
 	enum item_state state;
-	unsigned flags_written;
+	enum item_how how;
+	unsigned flags_source, flags_written;
 	int64_t dest_folder_id;
 };
 
@@ -229,7 +240,8 @@ struct item {
 	struct mail_date received;
 	struct fingerprint print; /* owned strings; dropped by the store once DONE (kept for REFUSED, SKIPPED) */
 	uint8_t key[PRINT_KEY_BYTES];
-	struct receipt receipt;
+	struct receipt receipt; /* INTENDED: its route is the one that was to put it */
+	int64_t epoch; /* of the lease under which it was intended; of what was taken over: where it lay (struct existing) */
 	int64_t at; /* wall seconds of the last change of state */
 	enum err_kind error_kind;
 	char error[MODEL_ERROR];

@@ -143,7 +143,7 @@ int secret_drop_rows(struct db *db, const char *owner, int64_t id, const char *n
 	"u.id, u.batch_id, u.line, u.source_user, u.user_root, u.address, u.dest_id, u.state, u.synced_at, " \
 	"u.want, u.pass, " \
 	"w.held, u.error_kind, u.error, u.retry_at, u.tries, u.crashes, w.epoch, " \
-	"u.started_at, " COUNT_COLUMNS("w") ", w.folder " \
+	"u.started_at, " COUNT_COLUMNS("w") ", w.folder, u.dest_address " \
 					    "FROM user u JOIN work w ON w.user_id = u.id"
 #define COUNT_COLUMNS(t) \
 	t ".found, " t ".copied, " t ".adopted, " t ".skipped, " t ".refused, " t ".gone, " t ".in_doubt, " t \
@@ -156,7 +156,7 @@ void counts_read(struct query *q, struct user_counts *out);
 	"i.flags_written, i.received_at, " \
 	"i.received_zone, i.received_known, i.sha256, i.message_id, i.hdr_date, i.hdr_from, i.hdr_subject, " \
 	"i.key, i.route, " \
-	"i.dest_id, i.at, i.error_kind, i.error FROM item i"
+	"i.dest_id, i.at, i.error_kind, i.error, i.epoch FROM item i"
 int item_read(struct query *q, struct item *out, struct err *err);
 
 /* store/count.c: changes of counts that a step made, summed up and written once a generation and once a user. */
@@ -172,15 +172,22 @@ enum count {
 	COUNT_COPIED_BYTES,
 	COUNTS
 };
+#define TALLY_ROUTES 4 /* of one step */
 struct tally {
 	int64_t user_id, epoch, generation_id;
 	bool left; /* the generation is not the folder's current one any more */
 	int64_t folder[COUNTS], user[COUNTS];
+	struct {
+		char route[8];
+		int64_t copied, copied_bytes;
+	} routes[TALLY_ROUTES];
 };
 void tally_begin(struct tally *t, int64_t user_id, int64_t epoch);
 /* The next items are of this generation. ERR_CONFLICT: it is not the user's. */
 int tally_generation(struct tally *t, struct db *db, int64_t generation_id, struct err *err);
 void tally_add(struct tally *t, enum item_state state, enum item_how how, uint64_t size, int sign);
+/* A message that a route carried. */
+int tally_route(struct tally *t, struct db *db, const char *route, uint64_t size, int sign, struct err *err);
 /* Writes the sums; this is also where a stale lease is found. */
 int tally_end(struct tally *t, struct db *db, struct err *err);
 

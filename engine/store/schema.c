@@ -232,7 +232,33 @@ static const char version_assess[] =
 	"DEFAULT 0,"
 	" bytes INTEGER NOT NULL DEFAULT 0, jobs INTEGER NOT NULL DEFAULT 0) STRICT;";
 
-static const char *const migrations[] = {version_1, version_proof, version_night, version_assess};
+/* What is new in a destination folder is a matter of each route (engine/doubt.c). Until here there was the route imap alone, and what was taken
+   over lay before its mark. */
+static const char version_routes[] =
+	"ALTER TABLE user ADD COLUMN dest_address TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE item ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE existing ADD COLUMN route TEXT NOT NULL DEFAULT 'imap';"
+	"ALTER TABLE existing ADD COLUMN epoch INTEGER NOT NULL DEFAULT -1;"
+	"ALTER TABLE dest_folder ADD COLUMN put_at INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE item SET epoch = -1 WHERE how = 1;"
+	"CREATE TABLE dest_mark ("
+	" dest_folder_id INTEGER NOT NULL REFERENCES dest_folder(id) ON DELETE CASCADE, route TEXT NOT NULL,"
+	" generation TEXT NOT NULL, mark TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (dest_folder_id, route))"
+	" STRICT, WITHOUT ROWID;"
+	"INSERT INTO dest_mark SELECT id, 'imap', generation, mark, 0 FROM dest_folder;"
+	/* a route whose mark is no place in an order: the ids that were there */
+	"CREATE TABLE dest_old ("
+	" dest_folder_id INTEGER NOT NULL REFERENCES dest_folder(id) ON DELETE CASCADE, route TEXT NOT NULL,"
+	" id TEXT NOT NULL, PRIMARY KEY (dest_folder_id, route, id)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE route_count ("
+	" user_id INTEGER NOT NULL REFERENCES user(id) ON DELETE CASCADE, route TEXT NOT NULL,"
+	" copied INTEGER NOT NULL, copied_bytes INTEGER NOT NULL, PRIMARY KEY (user_id, route)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO route_count SELECT g.user_id, i.route, count(*), sum(i.size) FROM item i JOIN generation g "
+	"ON g.id = i.generation_id WHERE i.state IN (1, 2) AND i.how <> 1 AND i.route <> '' GROUP BY g.user_id, "
+	"i.route;";
+_Static_assert(HOW_ADOPTED == 1 && ITEM_PLACED == 1 && ITEM_DONE == 2, "said in SQL");
+
+static const char *const migrations[] = {version_1, version_proof, version_night, version_assess, version_routes};
 #define VERSION ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))
 
 static int fail_foreign(const char *path, struct err *err)

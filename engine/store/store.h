@@ -112,7 +112,9 @@ int store_user_state(struct store *s, int64_t user_id, int64_t epoch, enum user_
 	int64_t retry_at, struct err *err);
 int store_user_now(
 	struct store *s, int64_t user_id, int64_t epoch, const char *folder, struct err *err); /* queued; may lag */
-int store_user_dest_id(struct store *s, int64_t user_id, int64_t epoch, const char *dest_id, struct err *err);
+/* ERR_CONFLICT names the other row, of this batch or of any that is not finished, that resolved to the same mailbox. */
+int store_user_dest_id(struct store *s, int64_t user_id, int64_t epoch, const char *dest_id, const char *dest_address,
+	struct err *err);
 /* What the person asked of this user meanwhile: WANT_NOTHING means stop. Cheap; for the job's loop. */
 int store_user_wanted(struct store *s, int64_t user_id, enum user_want *want, struct err *err);
 
@@ -120,9 +122,10 @@ int store_user_wanted(struct store *s, int64_t user_id, enum user_want *want, st
 /* Finds or makes; older_id is set when another UIDVALIDITY of the folder was there before. */
 int store_generation(struct store *s, int64_t user_id, int64_t epoch, const char *raw, const char *name,
 	uint32_t uidvalidity, struct generation *out, struct err *err);
-/* Finds or makes the destination folder; on first touch ref's generation and mark are saved, durable when it returns. Later calls return what was
-   saved; *changed is true when ref->generation is another now (destination folder made anew: receipts of the old one are void). */
-int store_dest_folder(struct store *s, int64_t user_id, int64_t epoch, const struct folder_ref *ref,
+/* Finds or makes the destination folder. ref->generation: what the route tells folders of one name apart by, not "". *changed: it is another than the
+   route's mark was taken in: the folder was made anew. Then what was known to be there is forgotten, and the marks of all routes begin at the start
+   of the folder, under this lease's epoch. Durable when it returns. */
+int store_dest_folder(struct store *s, int64_t user_id, int64_t epoch, const char *route, const struct folder_ref *ref,
 	struct dest_folder *out, bool *changed, struct err *err);
 int store_generation_dest(
 	struct store *s, int64_t epoch, int64_t generation_id, int64_t dest_folder_id, struct err *err);
@@ -142,14 +145,22 @@ int store_set_aside(struct store *s, int64_t user_id, int64_t epoch, const struc
 /* The intent is void (settled ABSENT or never sent): the item will be fetched and intended again. Durable when it returns. */
 int store_withdraw(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id, const uint32_t *uids,
 	size_t n, struct err *err);
+/* What each route has carried, of a user (or, user_id 0, of a batch); in the order of their names. */
+struct route_count {
+	char route[8];
+	uint64_t copied, copied_bytes;
+};
+#define ROUTE_COUNTS 8
+int store_route_counts(struct store *s, int64_t batch_id, int64_t user_id, struct route_count out[ROUTE_COUNTS],
+	size_t *n, struct err *err);
 /* The flags of a DONE item as they were written at the destination now. Queued. */
 int store_flags(struct store *s, int64_t user_id, int64_t epoch, int64_t generation_id, uint32_t uid,
 	unsigned flags_source, unsigned flags_written, struct err *err);
 /* Items in doubt of a destination folder (INTENDED), with fingerprints; yours: item_done each, free. */
 int store_in_doubt(
 	struct store *s, int64_t user_id, int64_t dest_folder_id, struct item **out, size_t *n, struct err *err);
-/* Ids that receipts hold in a destination folder, sorted by strcmp; one allocation block: free each and the array with store_ids_free. */
-int store_claimed(struct store *s, int64_t dest_folder_id, char ***out, size_t *n, struct err *err);
+/* Ids that receipts of a route hold in a destination folder, sorted by strcmp; free each and the array with store_ids_free. */
+int store_claimed(struct store *s, int64_t dest_folder_id, const char *route, char ***out, size_t *n, struct err *err);
 void store_ids_free(char ***v, size_t n);
 /* What found on a queued write (first error since the last call); ERR_NONE: none. The job looks after each folder. */
 void store_trouble(struct store *s, int64_t user_id, struct err *out);
@@ -157,16 +168,41 @@ void store_trouble(struct store *s, int64_t user_id, struct err *out);
 /* --- mail that was there before us --- */
 /* How many messages of the destination folder are accounted for (receipts and the index of what was there); *doubts: items in doubt there. */
 int store_dest_known(struct store *s, int64_t dest_folder_id, uint64_t *known, uint64_t *doubts, struct err *err);
-/* From here on only what comes after the mark is new. Only where nothing is in doubt. */
-int store_dest_mark(
-	struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *mark, struct err *err);
+/* The route's mark in the folder; out->known false: it was never taken. */
+int store_mark(struct store *s, int64_t dest_folder_id, const char *route, struct dest_mark *out, struct err *err);
+/* From here on only what comes after the mark is new for this route, which is so from this lease's epoch on. Only where nothing is in doubt. The mark
+   that is taken when the folder is first touched is durable before anything is intended there. */
+int store_mark_take(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *route,
+	const char *generation, const char *mark, struct err *err);
+/* Of a route with marks by ids: ids that are there now. first: those of an earlier try are dropped. The mark is taken afterwards. */
+int store_mark_ids(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *route,
+	const char *const *ids, size_t n, bool first, struct err *err);
+/* Is that id in a receipt of the folder, or (old) was it there when the route's mark was taken? By what is durable. */
+int store_accounted(struct store *s, int64_t dest_folder_id, const char *route, bool old, const char *id, bool *yes,
+	struct err *err);
+/* Placed items of a folder that other routes than this one have receipts for and that lie after a mark of that epoch; of these keys (sorted by memcmp;
+   NULL: all). Without header values. Yours: item_done each, free. */
+int store_twins(struct store *s, int64_t dest_folder_id, const char *route, int64_t epoch,
+	const uint8_t (*keys)[PRINT_KEY_BYTES], size_t n_keys, struct item **out, size_t *n, struct err *err);
+/* Destination folders of a user that have items in doubt; free(). */
+struct doubt_folder {
+	int64_t id;
+	char path[MODEL_PATH];
+};
+int store_doubt_folders(struct store *s, int64_t user_id, struct doubt_folder **out, size_t *n, struct err *err);
 struct existing {
 	char id[200];
+	char route[8]; /* that listed it */
+	int64_t epoch; /* it lies before marks that were taken later than that */
 	uint64_t size;
 	uint8_t key[PRINT_KEY_BYTES];
 };
 int store_existing_add(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id,
 	const struct existing *v, size_t n, bool last, struct err *err); /* last: sets indexed */
+/* One of that key was found by a route's own listing: what other routes listed under it after a mark of that epoch may be the same message, and is not
+   to be taken over any more. */
+int store_existing_drop(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *route,
+	const uint8_t key[PRINT_KEY_BYTES], int64_t mark_epoch, struct err *err);
 /* Those of that key not claimed by a receipt yet; at most cap. */
 int store_existing_find(struct store *s, int64_t dest_folder_id, const uint8_t key[PRINT_KEY_BYTES],
 	struct existing *out, size_t cap, size_t *n, struct err *err);
@@ -218,6 +254,8 @@ int store_spent_take(struct store *s, int64_t endpoint_id, const char *mailbox, 
 	int64_t want, int64_t now, int64_t *parked_until, struct err *err);
 int store_spent_get(struct store *s, int64_t endpoint_id, const char *mailbox, const struct zone *zone, int64_t now,
 	uint64_t *bytes, struct err *err); /* of today */
+/* When the next user of the batch that was deferred may go on (1: at once); 0: none was. */
+int store_deferred_next(struct store *s, int64_t batch_id, int64_t *at, struct err *err);
 /* Users that a budget of the endpoint parked may go on: its limit is another. */
 int store_deferred_release(struct store *s, int64_t endpoint_id, struct err *err);
 struct scope_learned;

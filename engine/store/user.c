@@ -32,6 +32,7 @@ void user_read(struct query *q, struct user *u)
 	u->started_at = get_int(q);
 	counts_read(q, &u->counts);
 	get_text(q, u->now_folder, sizeof(u->now_folder));
+	get_text(q, u->dest_address, sizeof(u->dest_address));
 }
 
 struct list_args {

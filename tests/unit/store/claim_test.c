@@ -422,13 +422,13 @@ static void test_dest_id(void **unused)
 	want(0, WANT_SYNC, "start");
 	assert_true(claim(&a));
 	assert_true(claim(&b));
-	OK(store_user_dest_id(f.s, a.id, a.lease_epoch, "guid-1", &err));
+	OK(store_user_dest_id(f.s, a.id, a.lease_epoch, "guid-1", "", &err));
 	assert_string_equal(user_at(1).dest_id, "guid-1");
-	assert_int_equal(store_user_dest_id(f.s, b.id, b.lease_epoch, "guid-1", &err), -1);
+	assert_int_equal(store_user_dest_id(f.s, b.id, b.lease_epoch, "guid-1", "", &err), -1);
 	assert_int_equal(err.kind, ERR_CONFLICT);
 	assert_non_null(strstr(err.text, "u1@pilot.example"));
-	FAILS(store_user_dest_id(f.s, b.id, b.lease_epoch - 1, "guid-2", &err), ERR_CONFLICT);
-	OK(store_user_dest_id(f.s, a.id, a.lease_epoch, "guid-1", &err));
+	FAILS(store_user_dest_id(f.s, b.id, b.lease_epoch - 1, "guid-2", "", &err), ERR_CONFLICT);
+	OK(store_user_dest_id(f.s, a.id, a.lease_epoch, "guid-1", "", &err));
 }
 
 int main(void)

@@ -31,7 +31,8 @@ static void begin(unsigned max)
 	OK(store_user_claim(f.s, 0, &u, &found, &next_at, &err));
 	struct folder_ref ref = ref_of("Inbox", "77", "100", 5);
 	OK(store_generation(f.s, u.id, u.lease_epoch, "INBOX", "INBOX", 11, &g, &err));
-	OK(store_dest_folder(f.s, u.id, u.lease_epoch, &ref, &d, &made, &err));
+	OK(store_dest_folder(f.s, u.id, u.lease_epoch, "imap", &ref, &d, &made, &err));
+	OK(store_mark_take(f.s, u.id, u.lease_epoch, d.id, "imap", "77", "100", &err));
 	OK(store_generation_dest(f.s, u.lease_epoch, g.id, d.id, &err));
 }
 
@@ -206,7 +207,7 @@ static void test_stale_lease(void **unused)
 	FAILS(store_intend(f.s, u.id, stale, &i, 1, &err), ERR_CONFLICT);
 	FAILS(store_withdraw(f.s, u.id, stale, g.id, &(uint32_t){1}, 1, &err), ERR_CONFLICT);
 	FAILS(store_generation(f.s, u.id, stale, "X", "X", 1, &g2, &err), ERR_CONFLICT);
-	FAILS(store_dest_folder(f.s, u.id, stale, &ref, &d2, &changed, &err), ERR_CONFLICT);
+	FAILS(store_dest_folder(f.s, u.id, stale, "imap", &ref, &d2, &changed, &err), ERR_CONFLICT);
 	FAILS(store_generation_dest(f.s, stale, g.id, d.id, &err), ERR_CONFLICT);
 	OK(store_placed(f.s, u.id, stale, &p, 1, &err));
 	FAILS(store_flush(f.s, &err), ERR_CONFLICT);
@@ -248,7 +249,7 @@ static void test_one_receipt_one_item(void **unused)
 	OK(store_flush(f.s, &err));
 	char **ids;
 	size_t n;
-	OK(store_claimed(f.s, d.id, &ids, &n, &err));
+	OK(store_claimed(f.s, d.id, "imap", &ids, &n, &err));
 	assert_int_equal(n, 2);
 	assert_string_equal(ids[0], "77:1");
 	assert_string_equal(ids[1], "77:3");
@@ -293,30 +294,34 @@ static void test_dest_folder_made_anew(void **unused)
 	bool changed;
 	struct folder_ref later = ref_of("Inbox", "77", "500", 9), anew = ref_of("Inbox", "88", "1", 0);
 	assert_false(d.indexed);
-	OK(store_dest_folder(f.s, u.id, u.lease_epoch, &later, &x, &changed, &err));
+	OK(store_dest_folder(f.s, u.id, u.lease_epoch, "imap", &later, &x, &changed, &err));
 	assert_false(changed);
 	assert_int_equal(x.id, d.id);
-	assert_string_equal(x.mark, "100"); /* of the first touch */
+	struct dest_mark m;
+	OK(store_mark(f.s, d.id, "imap", &m, &err));
+	assert_true(m.known);
+	assert_string_equal(m.mark, "100"); /* of the first touch */
 	dest_folder_done(&x);
 	struct existing e = {.id = "77:9", .size = 3, .key = {1}}, found[4];
 	size_t n;
 	OK(store_existing_add(f.s, u.id, u.lease_epoch, d.id, &e, 1, true, &err));
-	OK(store_dest_folder(f.s, u.id, u.lease_epoch, &later, &x, &changed, &err));
+	OK(store_dest_folder(f.s, u.id, u.lease_epoch, "imap", &later, &x, &changed, &err));
 	assert_true(x.indexed);
 	dest_folder_done(&x);
 	struct item i = an_item(1, ITEM_DONE);
 	OK(store_placed(f.s, u.id, u.lease_epoch, &i, 1, &err));
 	OK(store_flush(f.s, &err));
-	OK(store_dest_folder(f.s, u.id, u.lease_epoch, &anew, &x, &changed, &err));
+	OK(store_dest_folder(f.s, u.id, u.lease_epoch, "imap", &anew, &x, &changed, &err));
 	assert_true(changed);
 	assert_int_equal(x.id, d.id);
-	assert_string_equal(x.generation, "88");
-	assert_string_equal(x.mark, "1");
-	assert_true(x.indexed); /* it was empty */
+	OK(store_mark(f.s, d.id, "imap", &m, &err));
+	assert_string_equal(m.generation, "88");
+	assert_string_equal(m.mark, ""); /* all that comes is new */
+	assert_true(x.indexed);          /* it was empty */
 	dest_folder_done(&x);
 	OK(store_existing_find(f.s, d.id, e.key, found, 4, &n, &err));
 	assert_int_equal(n, 0);
-	OK(store_dest_folder(f.s, u.id, u.lease_epoch, &anew, &x, &changed, &err));
+	OK(store_dest_folder(f.s, u.id, u.lease_epoch, "imap", &anew, &x, &changed, &err));
 	assert_false(changed);
 	dest_folder_done(&x);
 	assert_int_equal(state_of(g.id, 1), ITEM_DONE); /* not copied twice by itself */

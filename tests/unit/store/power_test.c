@@ -64,7 +64,7 @@ static int make_batch(struct store *s, struct user *u, struct generation *g, str
 	if (store_batch_want(s, b.id, 0, WANT_SYNC, "start", &changed, err) < 0 ||
 		store_user_claim(s, 0, u, &found, &next_at, err) < 0 || !found ||
 		store_generation(s, u->id, u->lease_epoch, "INBOX", "INBOX", 1, g, err) < 0 ||
-		store_dest_folder(s, u->id, u->lease_epoch, &ref, &d, &anew, err) < 0)
+		store_dest_folder(s, u->id, u->lease_epoch, "imap", &ref, &d, &anew, err) < 0)
 		return -1;
 	dest_folder_done(&d);
 	told->user_id = u->id;
