@@ -29,7 +29,7 @@ static struct graph *client(struct graph_world *w, struct graph_conf *conf, stru
 		.target = "contoso",
 		.mailbox = "ann@contoso.example",
 		.user = "u/1"};
-	assert_int_equal(graph_new(&g, conf, NULL, stop, &e), 0);
+	assert_int_equal(graph_new(&g, conf, world_gate(w, stop), stop, &e), 0);
 	return g;
 }
 
@@ -216,6 +216,26 @@ static void test_stop(void **state)
 	world_free(&w);
 }
 
+/* Without a gate it has one of its own: a request needs a permit. */
+static void test_own_gate(void **state)
+{
+	(void)state;
+	static const struct step steps[] = {OK};
+	struct graph_world *w = world_new();
+	struct graph_conf conf;
+	struct graph *unused = client(w, &conf, NULL), *g = NULL;
+	struct graph_reply reply;
+	struct err e = ERR_INIT;
+	world_script(w, steps, 1);
+	assert_int_equal(graph_new(&g, &conf, NULL, NULL, &e), 0);
+	assert_int_equal(graph_send(g, &post, &reply, &e), 0);
+	graph_reply_done(&reply);
+	world_check(w);
+	graph_free(&g);
+	graph_free(&unused);
+	world_free(&w);
+}
+
 /* Permits: what went out, and what the service said about its limits, reaches the scope. */
 static void test_gate(void **state)
 {
@@ -279,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_own_gate),
 		cmocka_unit_test(test_gate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,9 @@ struct graph_world {
 	struct token *token;
 	struct target_conf conf;
 	struct target *target;
+	struct throttle *throttle; /* without a pace */
+	struct scope *scope;
+	struct gate *gate;
 	char complaint[400]; /* the first request that was not as the script has it */
 	char last_head[8192];
 	char last_body[4096];
@@ -76,6 +79,9 @@ static inline struct graph_world *world_new(void)
 	w->s.handler = world_answer;
 	w->s.arg = w;
 	tls_server_start(&w->s, "IP:127.0.0.1");
+	struct scope_limits limits = {.in_flight = 4};
+	w->throttle = throttle_new();
+	w->scope = scope_open(w->throttle, NULL, "mailbox", &limits);
 	struct secret *secret = secret_new("secret", 6);
 	struct token_conf tc = {.login_url = w->s.url,
 		.tenant = "contoso.example",
@@ -103,6 +109,14 @@ static inline void world_script(struct graph_world *w, const struct step *steps,
 	w->complaint[0] = '\0';
 }
 
+/* The way in for one thread. */
+static inline struct gate *world_gate(struct graph_world *w, struct stop *stop)
+{
+	if (!w->gate)
+		w->gate = gate_new(w->scope, stop);
+	return w->gate;
+}
+
 /* The script was followed to its end. */
 static inline void world_check(struct graph_world *w)
 {
@@ -116,6 +130,9 @@ static inline void world_free(struct graph_world **w)
 {
 	if ((*w)->target)
 		target_graph_mime_ops.close(&(*w)->target);
+	gate_free(&(*w)->gate);
+	scope_close(&(*w)->scope);
+	throttle_free(&(*w)->throttle);
 	token_free(&(*w)->token);
 	tls_server_stop(&(*w)->s);
 	free(*w);
