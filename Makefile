@@ -1,5 +1,5 @@
 # nightferry. `make demo` shows it working, `make check` passes all tests; both install what is missing (tests/deps.sh).
-# Layers, lowest first: engine/base throttle imap upload engine. Each is an archive; a layer links only with those below it.
+# Layers, lowest first: engine/base throttle imap upload engine/store engine engine/command. Each is an archive; a layer links only with those below it.
 # Variants have a build folder each: B=build/asan SAN=-fsanitize=address,undefined, B=build/clang CC=clang, ...
 
 SHELL := /bin/bash
@@ -15,6 +15,7 @@ Q := $(if $(V),,@) # V=1 shows the commands
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 FUZZ_SECONDS ?= 60
+PYTEST_JOBS ?= 2
 NF_BIN ?= build/nightferry
 
 # libetpan: the system's where libetpan-dev is installed, else what tests/deps.sh unpacked.
@@ -37,13 +38,15 @@ LDFLAGS_ALL = $(or $(SAN),-pie -Wl$(,)-z$(,)relro$(,)-z$(,)now) -pthread $(LDFLA
 LIBS := -lsqlite3 -lcurl -ljansson $(GMIME_LIBS) $(ETPAN_LIB) -lsasl2 -llockfile -lssl -lcrypto -lm
 
 # One noun a file: a folder's .c files are its layer. A program's main.c is linked by itself.
-LAYERS := engine upload imap throttle base
+LAYERS := command engine store upload imap throttle base
 src = $(filter-out %/main.c,$(sort $(wildcard $(1)/*.c)))
 base_SRC := $(call src,engine/base)
 throttle_SRC := $(call src,throttle)
 imap_SRC := $(call src,imap)
 upload_SRC := $(call src,upload)
+store_SRC := $(call src,engine/store)
 engine_SRC := $(call src,engine)
+command_SRC := $(call src,engine/command)
 exosim_SRC := $(sort $(wildcard upload/exosim/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 archives = $(foreach l,$(1),$(B)/lib$(l).a)
@@ -53,7 +56,9 @@ below_throttle := throttle base
 below_imap := imap throttle base
 below_upload := upload imap throttle base
 below_exosim := exosim upload imap throttle base
-below_engine := engine upload imap throttle base
+below_store := store upload imap throttle base
+below_engine := engine $(below_store)
+below_command := command $(below_engine)
 
 .PHONY: all deps demo check format lint unit fuzz-replay contract system crash check-san clang fuzz bench bench-throttle install clean distclean
 .DEFAULT_GOAL := all
@@ -85,7 +90,7 @@ $(B)/obj/%.o: %.c
 	$(if $(Q),@echo "  CC $@")
 	$(Q)$(CC) $(call gnu,$<) $(CFLAGS_ALL) -c -o $@ $<
 
-$(B)/nightferry: $(B)/obj/engine/main.o $(call archives,$(LAYERS))
+$(B)/nightferry: $(B)/obj/engine/command/main.o $(call archives,$(LAYERS))
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 $(B)/exosim: $(call archives,$(below_exosim))
@@ -97,7 +102,7 @@ make_variant = $(MAKE) B=$(B)/$(1) $(2)
 variant = +@$(make_variant)
 $(B)/fp/nightferry: FORCE
 	$(call variant,fp,CFLAGS="$(CFLAGS) -DNF_FAILPOINTS") $(B)/fp/nightferry
-FORCE:
+.PHONY: FORCE # a file of that name that is missing counts as made, with .SECONDARY
 ASAN := SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" OPT="-O1 -g"
 TSAN := SAN="-fsanitize=thread" OPT="-O1 -g"
 
@@ -126,6 +131,9 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(call archives,$(LAYERS))
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+# exosim's parsers, without its main
+FUZZED_EXOSIM := $(call obj,$(addprefix upload/exosim/,base64.c graph_filter.c graph_id.c graph_path.c graph_query.c jwt.c))
+$(B)/replay/graph_query $(B)/fuzz/graph_query: $(FUZZED_EXOSIM)
 fuzz-replay: $(REPLAY_BIN)
 	@$(PYTHON) tests/fuzz/run.py replay --results $(B)/results $(REPLAY_BIN)
 fuzz: deps-build-fuzz
@@ -140,8 +148,7 @@ $(B)/contract/%: $(B)/obj/tests/contract/%.o $(call archives,$(below_upload))
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
-pytest = NF_BUILD=$(B) $(PYTHON) -m pytest -c tests/pytest.ini --rootdir tests -p no:cacheprovider \
-	--results $(B)/results/$(1).json $(PYTEST_ARGS) $(2)
+pytest = NF_BUILD=$(B) $(PYTHON) tests/suite.py --results $(B)/results/$(1).json --jobs $(PYTEST_JOBS) $(PYTEST_ARGS) $(2)
 contract: all $(CONTRACT_BIN)
 	@$(call pytest,contract,tests/contract)
 system: all $(B)/fp/nightferry $(B)/fp/exosim
@@ -207,7 +214,7 @@ $(B)/bench/throttle: $(call obj,$(wildcard tests/bench/throttle*.c) upload/exosi
 install: all
 	install -D -m 755 $(B)/nightferry $(DESTDIR)$(PREFIX)/bin/nightferry
 	install -D -m 755 $(B)/exosim $(DESTDIR)$(PREFIX)/bin/exosim
-	install -D -m 644 engine/nightferry.1 $(DESTDIR)$(PREFIX)/share/man/man1/nightferry.1
+	install -D -m 644 engine/command/nightferry.1 $(DESTDIR)$(PREFIX)/share/man/man1/nightferry.1
 	install -D -m 644 upload/exosim/exosim.1 $(DESTDIR)$(PREFIX)/share/man/man1/exosim.1
 
 clean: # what was downloaded stays: `make all` after it needs no network

@@ -3,10 +3,11 @@
 #include "engine/base/clock.h"
 #include "engine/base/failpoint.h"
 #include "engine/base/log.h"
+#include "engine/wanted.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define QUEUE_BYTES ((uint64_t)4 * 1024 * 1024)
 #define BACK_OFF_FIRST_MS 500
@@ -78,6 +79,7 @@ int job_source(struct job *j, struct err *err)
 			return 0;
 		}
 		err_wrap(err, "source %s", j->source_login.endpoint.name);
+		limit_source_refused(j, err);
 		if (err->kind == ERR_CREDENTIALS || err->kind == ERR_BANNED)
 			note_sign_in(j, false, err);
 		enum err_action act = err_action(err->kind);
@@ -98,84 +100,49 @@ void job_drop_source(struct job *j)
 	conn_close(&j->source);
 }
 
-int job_open_target(struct job *j, struct gate *gate, struct target **out, struct err *err)
-{
-	if (j->ops->open(out, &j->target_login.conf, gate, j->stop, err))
-		return err_wrap(err, "target %s", j->target_login.row.name);
-	return 0;
-}
-
-int job_target(struct job *j, struct err *err)
-{
-	for (unsigned tries = 1; !j->target; tries++) {
-		if (job_is_over(j))
-			return err_set(err, ERR_STOPPED, "stopped");
-		*err = ERR_INIT;
-		if (!job_open_target(j, j->target_gate, &j->target, err)) {
-			j->target_reached = true;
-			return 0;
-		}
-		enum err_action act = err_action(err->kind);
-		unsigned most = j->target_reached ? JOB_TRIES : JOB_FIRST_TRIES;
-		if ((act != ACT_RETRY && act != ACT_WAIT) || (act == ACT_RETRY && tries >= most))
-			return -1;
-		struct err why = *err;
-		if (job_back_off(j, tries, &why, err))
-			return -1;
-	}
-	return 0;
-}
-
-void job_drop_target(struct job *j)
-{
-	if (j->target)
-		j->target->ops->close(&j->target);
-}
-
-struct gate *job_new_gate(struct job *j)
-{
-	return gate_new(j->mailbox_scope, j->stop);
-}
-
-int job_copy_ref(struct job *j, struct route_folder *f, struct folder_ref *out, struct err *err)
+int job_copy_ref(struct job *j, struct route_folder *f, unsigned r, struct folder_ref *out, struct err *err)
 {
 	pthread_mutex_lock(&j->lock);
-	*out = (struct folder_ref){.path = strdup(f->ref.path ? f->ref.path : ""),
-		.id = strdup(f->ref.id ? f->ref.id : ""),
-		.generation = strdup(f->ref.generation ? f->ref.generation : ""),
-		.mark = strdup(f->ref.mark ? f->ref.mark : ""),
-		.existing = f->ref.existing};
+	const struct folder_ref *ref = &f->refs[r];
+	bool known = ref->path != NULL;
+	*out = (struct folder_ref){.path = strdup(known ? ref->path : ""),
+		.id = strdup(ref->id ? ref->id : ""),
+		.generation = strdup(ref->generation ? ref->generation : ""),
+		.mark = strdup(ref->mark ? ref->mark : ""),
+		.existing = ref->existing};
 	pthread_mutex_unlock(&j->lock);
-	if (!out->path || !out->id || !out->generation || !out->mark) {
-		folder_ref_done(out);
-		return err_set(err, ERR_MEMORY, "no memory");
+	if (known && out->path && out->id && out->generation && out->mark)
+		return 0;
+	folder_ref_done(out);
+	return known ? err_set(err, ERR_MEMORY, "no memory")
+		     : err_set(err, ERR_FOLDER, "route %s does not know the destination folder",
+			       j->routes[r].ops->name);
+}
+
+void job_set_ref(struct job *j, struct route_folder *f, unsigned r, struct folder_ref *ref)
+{
+	pthread_mutex_lock(&j->lock);
+	folder_ref_done(&f->refs[r]);
+	f->refs[r] = *ref;
+	pthread_mutex_unlock(&j->lock);
+	*ref = (struct folder_ref){0};
+}
+
+void job_fail_folder(struct job *j, struct route_folder *f, const struct err *why)
+{
+	const char *name = f->source ? f->source->name : f->dest.path;
+	if (!f->failed)
+		j->failed_folders++;
+	f->failed = true;
+	if (j->folder_error.kind == ERR_NONE) {
+		j->folder_error = *why;
+		j->folder_error.kind = ERR_FOLDER;
+		err_wrap(&j->folder_error, "folder %s", name);
 	}
-	return 0;
+	log_err(LOG_WARN, why, "batch %s, mailbox %s, folder %s", j->batch.name, j->user.source_user, name);
 }
 
 /* --- the life of a job --------------------------------------------------------------------------- */
-
-static bool matches(const char *patterns, const struct route_folder *f)
-{
-	char copy[MODEL_TEXT], *save = NULL;
-	snprintf(copy, sizeof copy, "%s", patterns);
-	for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
-		while (*p == ' ')
-			p++;
-		if (!fnmatch(p, f->source->name, 0) || !fnmatch(p, f->mapping->path, 0))
-			return true;
-	}
-	return false;
-}
-
-static bool is_wanted(const struct job *j, const struct route_folder *f)
-{
-	if (f->mapping->skip)
-		return false;
-	if (j->batch.include[0] && !matches(j->batch.include, f))
-		return false;
-	return !(j->batch.exclude[0] && matches(j->batch.exclude, f));
-}
 
 static int note_mappings(struct job *j, struct err *err)
 {
@@ -193,6 +160,21 @@ static int note_mappings(struct job *j, struct err *err)
 			continue;
 		if (store_note(j->work->store, j->user.id, m->skip ? "folder-skipped" : "folder-renamed", text, err))
 			return -1;
+	}
+	return 0;
+}
+
+/* All routes must find the same folder under a path, so what any of them knows of names there counts; the lead has the last word. */
+static int ask_rules(struct job *j, struct map_rules *rules, struct err *err)
+{
+	for (unsigned r = j->n_routes; r-- > 0;) {
+		struct target *t = j->routes[r].target;
+		if (!route_carries(j, r) || !t || !t->ops->rules(t, rules, err))
+			continue;
+		struct err why = *err;
+		if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
+			return -1;
+		err_clear(err);
 	}
 	return 0;
 }
@@ -225,8 +207,7 @@ static int plan_folders(struct job *j, struct err *err)
 			return -1;
 	}
 	struct map_rules rules = {.separator = '/'};
-	if (job_target(j, err) || j->target->ops->rules(j->target, &rules, err) ||
-		map_folders(&j->list, &rules, &j->mappings, err))
+	if (ask_rules(j, &rules, err) || map_folders(&j->list, &rules, &j->mappings, err))
 		return -1;
 	j->folders = calloc(j->list.n ? j->list.n : 1, sizeof *j->folders);
 	if (!j->folders)
@@ -245,7 +226,7 @@ static int walk_folders(struct job *j, struct err *err)
 		again = false;
 		for (size_t i = 0; i < j->list.n; i++) {
 			struct route_folder *f = &j->folders[i];
-			if (f->finished || f->failed || !is_wanted(j, f))
+			if (f->finished || f->failed || !wanted_folder(&j->batch, f->source, f->mapping))
 				continue;
 			if (job_is_over(j))
 				return err_set(err, ERR_STOPPED, "stopped");
@@ -260,7 +241,7 @@ static int walk_folders(struct job *j, struct err *err)
 		store_trouble(j->work->store, j->user.id, err);
 		if (err->kind != ERR_NONE)
 			return -1;
-		if (doubt_settle(j, err))
+		if (doubt_settle(j, err) || doubt_settle_orphans(j, err))
 			return -1;
 		for (size_t i = 0; i < j->list.n; i++) {
 			struct route_folder *f = &j->folders[i];
@@ -286,44 +267,31 @@ static int walk_folders(struct job *j, struct err *err)
 
 static int start_putters(struct job *j, struct err *err)
 {
-	unsigned want = j->batch.uploads ? j->batch.uploads : 1;
-	if (want > JOB_UPLOADS)
-		want = JOB_UPLOADS;
+	bool ok = true;
+	parcel_queue_set_takers(j->queue, j->batch.uploads);
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 1024 * 1024); /* libetpan puts 64 KiB on the stack (spec/imap.md 1) */
-	for (j->n_putters = 0; j->n_putters < want; j->n_putters++)
-		if (pthread_create(&j->putters[j->n_putters], &attr, putter_main, j))
-			break;
+	for (unsigned r = 0; r < j->n_routes; r++) {
+		/* Where a person says how many, all of them: those beyond sleep until more are asked for. */
+		unsigned fixed = route_putters(j, r),
+			 most = !route_carries(j, r) ? 0
+				: fixed              ? fixed
+						     : JOB_UPLOADS,
+			 n = 0;
+		if (fixed)
+			parcel_queue_fix_takers(j->queue, r, fixed);
+		for (; n < most; n++) {
+			struct putter_thread *t = &j->putters[j->n_putters];
+			*t = (struct putter_thread){.job = j, .route = r};
+			if (pthread_create(&t->thread, &attr, putter_main, t))
+				break;
+			j->n_putters++;
+		}
+		ok = ok && (n > 0 || most == 0);
+	}
 	pthread_attr_destroy(&attr);
-	return j->n_putters ? 0 : err_set(err, ERR_MEMORY, "no thread for the upload");
-}
-
-static int open_scopes(struct job *j, struct err *err)
-{
-	const struct endpoint *e = &j->source_login.endpoint;
-	const struct target_row *t = &j->target_login.row;
-	struct throttle *th = j->work->throttle;
-	char name[MODEL_TEXT + 32];
-	snprintf(name, sizeof name, "source %s", e->name);
-	struct scope_limits source = {.bytes_per_s = (double)e->bytes_per_s};
-	j->source_host_scope = scope_open(th, NULL, name, &source);
-	snprintf(name, sizeof name, "target %s", t->name);
-	struct scope_limits target = {.bytes_per_s = (double)t->bytes_per_s};
-	j->target_scope = scope_open(th, NULL, name, &target);
-	if (!j->source_host_scope || !j->target_scope)
-		return err_set(err, ERR_MEMORY, "no memory for the throttle");
-	snprintf(name, sizeof name, "mailbox %s", j->user.source_user);
-	struct scope_limits own = {.bytes_per_s = (double)j->batch.bytes_per_s};
-	j->source_scope = scope_open(th, j->source_host_scope, name, &own);
-	snprintf(name, sizeof name, "mailbox %s", j->user.address);
-	struct scope_limits none = {0};
-	j->mailbox_scope = scope_open(th, j->target_scope, name, &none);
-	if (!j->source_scope || !j->mailbox_scope)
-		return err_set(err, ERR_MEMORY, "no memory for the throttle");
-	j->source_gate = gate_new(j->source_scope, j->stop);
-	j->target_gate = gate_new(j->mailbox_scope, j->stop);
-	return j->source_gate && j->target_gate ? 0 : err_set(err, ERR_MEMORY, "no memory for the throttle");
+	return ok ? 0 : err_set(err, ERR_MEMORY, "no thread for the upload");
 }
 
 static int prepare(struct job *j, struct err *err)
@@ -337,19 +305,54 @@ static int prepare(struct job *j, struct err *err)
 		source_login_init(&j->source_login, s, &e, j->user.source_user, j->user.id, err) ||
 		target_login_init(&j->target_login, j->work, &t, j->user.address, j->user.id, err))
 		return -1;
-	j->ops = &target_imap_ops;
-	if (open_scopes(j, err))
+	if (limit_open(j, err) || route_plan(j, err))
 		return -1;
 	j->queue = parcel_queue_new(QUEUE_BYTES, j->stop);
-	return j->queue ? 0 : err_set(err, ERR_MEMORY, "no memory for the queue");
+	if (!j->queue)
+		return err_set(err, ERR_MEMORY, "no memory for the queue");
+	live_attach(j->live, &j->limits, j->queue);
+	return 0;
 }
 
-/* Resolved once to what the destination itself calls the mailbox. Over IMAP that is the address. */
+static int note_alias(struct job *j, const char *own, struct err *err)
+{
+	char text[MODEL_ERROR];
+	bool first_name = strstr(own, ".onmicrosoft.com") || strstr(j->user.address, ".onmicrosoft.com");
+	snprintf(text, sizeof text, "%.300s is %s of the mailbox that the destination calls %.300s", j->user.address,
+		first_name ? "another name" : "an alias", own);
+	return store_note(j->work->store, j->user.id, "alias", text, err);
+}
+
+/* Resolved once to what the destination itself calls the mailbox, by a route that can; else the address serves. */
 static int resolve(struct job *j, struct err *err)
 {
-	if (j->user.dest_id[0])
+	struct target_login *l = &j->target_login;
+	char id[MODEL_TEXT] = "", own[MODEL_TEXT] = "";
+	if (j->user.dest_id[0] && strcmp(j->user.dest_id, j->user.address) != 0)
 		return 0;
-	return store_user_dest_id(j->work->store, j->user.id, j->user.lease_epoch, j->user.address, err);
+	for (unsigned r = 0; r < j->n_routes && !id[0]; r++) {
+		const struct job_route *route = &j->routes[r];
+		if (!route_carries(j, r) || !route->ops->identify || !route->target)
+			continue;
+		if (!route->ops->identify(route->target, id, sizeof id, own, sizeof own, err))
+			continue;
+		struct err why = *err;
+		if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
+			return -1;
+		err_clear(err);
+		id[0] = 0;
+	}
+	if (!id[0] && j->user.dest_id[0])
+		return 0;
+	if (own[0] && strcasecmp(own, j->user.address) != 0 && note_alias(j, own, err))
+		return -1;
+	if (store_user_dest_id(j->work->store, j->user.id, j->user.lease_epoch, id[0] ? id : j->user.address, own, err))
+		return -1;
+	if (id[0]) { /* the putters are not there yet: nobody else reads it */
+		snprintf(l->user_id, sizeof l->user_id, "%s", id);
+		l->conf.user_id = l->user_id;
+	}
+	return 0;
 }
 
 static int move(struct job *j, struct err *err)
@@ -358,7 +361,7 @@ static int move(struct job *j, struct err *err)
 		return -1;
 	if (store_user_state(j->work->store, j->user.id, j->user.lease_epoch, USER_VALIDATING, NULL, 0, err))
 		return -1;
-	if (job_target(j, err) || plan_folders(j, err) || resolve(j, err))
+	if (route_open_all(j, err) || resolve(j, err) || plan_folders(j, err))
 		return -1;
 	enum user_state busy = j->user.completing    ? USER_COMPLETING
 			       : j->user.incremental ? USER_INCREMENTAL_SYNCING
@@ -375,7 +378,7 @@ static void stop_putters(struct job *j)
 		return;
 	parcel_queue_close(j->queue);
 	for (unsigned i = 0; i < j->n_putters; i++)
-		pthread_join(j->putters[i], NULL);
+		pthread_join(j->putters[i].thread, NULL);
 	/* Never begun: the intents are void, so that the next run need not look for them. */
 	struct parcel *rest = parcel_queue_rest(j->queue);
 	putter_withdraw(j, &rest);
@@ -403,6 +406,8 @@ static void finish(struct job *j, int rc, struct err *err)
 		rc = -1;
 		*err = flushed ? late : trouble;
 	}
+	if (rc && (err->kind == ERR_STOPPED || err->kind == ERR_DEFERRED))
+		live_take_parting(j->live, err);
 	failpoint_hit(FP_USER_BEFORE_FINISH);
 	enum user_state state = j->user.completing ? USER_COMPLETED : USER_SYNCED;
 	int64_t retry_at = 0;
@@ -410,6 +415,9 @@ static void finish(struct job *j, int rc, struct err *err)
 		/* The person stopped this user; or the engine stops, and the next one goes on with it. */
 		state = stop_is_asked(j->work->stop) ? USER_QUEUED : USER_STOPPED;
 		rc = 0;
+	} else if (rc && err->kind == ERR_DEFERRED) {
+		state = USER_QUEUED;
+		retry_at = err->retry_after_ms > 0 ? clock_wall_s() + (err->retry_after_ms + 999) / 1000 : 0;
 	} else if (rc && ends_run(err->kind)) {
 		state = USER_QUEUED; /* nothing is wrong with this mailbox: it goes on when the machine is well again */
 		work_fail(j->work, err);
@@ -439,18 +447,15 @@ static void finish(struct job *j, int rc, struct err *err)
 
 static void job_done(struct job *j)
 {
+	live_detach(j->live);
 	job_drop_source(j);
-	job_drop_target(j);
-	gate_free(&j->source_gate);
-	gate_free(&j->target_gate);
-	scope_close(&j->source_scope);
-	scope_close(&j->mailbox_scope);
-	scope_close(&j->source_host_scope);
-	scope_close(&j->target_scope);
+	route_close_all(j);
+	limit_close(j);
 	for (size_t i = 0; j->folders && i < j->list.n; i++) {
 		generation_done(&j->folders[i].generation);
 		dest_folder_done(&j->folders[i].dest);
-		folder_ref_done(&j->folders[i].ref);
+		for (unsigned r = 0; r < JOB_ROUTES; r++)
+			folder_ref_done(&j->folders[i].refs[r]);
 	}
 	free(j->folders);
 	adopt_done(j);
@@ -463,7 +468,7 @@ static void job_done(struct job *j)
 	pthread_mutex_destroy(&j->lock);
 }
 
-void job_run(struct work *work, const struct user *user, struct stop *stop)
+void job_run(struct work *work, const struct user *user, struct stop *stop, struct live *live)
 {
 	struct job *j = calloc(1, sizeof *j);
 	if (!j) {
@@ -481,6 +486,7 @@ void job_run(struct work *work, const struct user *user, struct stop *stop)
 	j->folder_error = ERR_INIT;
 	j->begun_ms = clock_mono_ms();
 	j->stop = stop;
+	j->live = live;
 	pthread_mutex_init(&j->lock, NULL);
 	struct err err = ERR_INIT;
 	int rc = (j->stop = stop_new(stop)) ? move(j, &err)

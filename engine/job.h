@@ -1,5 +1,7 @@
 /* One mailbox being moved: a puller (the job's own thread) and its putters, joined by a queue. What the job's files share:
      job.c     signs in, walks the folders, ends in a state
+     route.c   the ways into the target mailbox
+     enter.c   opens a folder on both sides, and notes what is new there from what was
      pass.c    one folder: list, compare with the store, fetch, hand over
      putter.c  takes from the queue, puts, records what became of it
      doubt.c   settles what may or may not have arrived
@@ -9,8 +11,11 @@
 #ifndef NF_ENGINE_JOB_H
 #define NF_ENGINE_JOB_H
 
+#include "engine/limit.h"
+#include "engine/live.h"
 #include "engine/login.h"
 #include "engine/parcel.h"
+#include "engine/route.h"
 #include "engine/work.h"
 #include "imap/folder.h"
 #include "imap/map.h"
@@ -29,22 +34,26 @@ struct route_folder {
 	const struct mapping *mapping; /* borrowed likewise */
 	struct generation generation;
 	struct dest_folder dest;
-	bool opened;                  /* generation and dest are known in this run */
-	bool finished;                /* walked to its end in this run */
-	bool failed;                  /* could not be read; the rest of the mailbox goes on, the user ends as Failed */
-	unsigned attempts;            /* at a walk, in this run */
-	unsigned tries;               /* attempts that broke off, in a row */
+	bool opened;         /* generation, dest and refs are known in this run */
+	bool entered;        /* messages could be put into dest in this run */
+	int64_t found_epoch; /* where mail that adopt.c finds lies: before marks that are taken later than that */
+	bool finished;       /* walked to its end in this run */
+	bool failed;         /* could not be read; the rest of the mailbox goes on, the user ends as Failed */
+	unsigned attempts;   /* at a walk, in this run */
+	unsigned tries;      /* attempts that broke off, in a row */
 	unsigned uidvalidity_changes; /* in this run */
 	uint32_t suspect_uid;         /* was being fetched when the connection broke in cautious mode */
 	unsigned suspect_strikes;
 	unsigned cautious; /* so many messages are fetched one at a time yet */
 	bool one_by_one;   /* what is handed over now is put one at a time: a connection was lost with it before */
 	/* below: guarded by job.lock, putters use them */
-	struct folder_ref ref;
-	_Atomic bool dead;           /* cannot be written: its messages are set aside */
-	_Atomic bool unfinished;     /* messages were placed, and their flags were not stored */
-	_Atomic unsigned doubts;     /* items left in doubt in this run */
-	_Atomic int64_t doubt_at_ms; /* mono clock of the last one */
+	struct folder_ref refs[JOB_ROUTES]; /* path NULL: not asked for by that route */
+	_Atomic unsigned marked;            /* bit r: route r has its mark here and may carry mail into it */
+	_Atomic bool dead;                  /* cannot be written: its messages are set aside */
+	_Atomic bool unfinished;            /* messages were placed, and their flags were not stored */
+	_Atomic unsigned doubts;            /* items left in doubt in this run */
+	_Atomic int64_t doubt_at_ms;        /* mono clock of the last one */
+	_Atomic int64_t put_at_ms;          /* mono clock of the last put by any route */
 };
 
 struct job {
@@ -53,32 +62,37 @@ struct job {
 	struct batch batch;
 	struct source_login source_login;
 	struct target_login target_login;
-	struct stop *stop;     /* owned; the mailbox's; borrowed by all it opens */
-	struct conn *source;   /* owned; NULL between connections */
-	struct target *target; /* owned; the job thread's own, for folders, lists and reading back */
-	const struct target_ops *ops;
-	struct scope *source_host_scope, *source_scope, *target_scope, *mailbox_scope; /* owned */
-	struct gate *source_gate, *target_gate;
+	struct stop *stop;                   /* owned; the mailbox's; borrowed by all it opens */
+	struct conn *source;                 /* owned; NULL between connections */
+	struct job_route routes[JOB_ROUTES]; /* in order of preference */
+	unsigned n_routes;
+	struct live *live; /* borrowed: the loop's */
+	struct limits limits;
 	struct folder_list list;
 	struct mapping *mappings;     /* list.n of them */
 	struct route_folder *folders; /* list.n of them */
 	struct parcel_queue *queue;   /* owned */
-	pthread_t putters[JOB_UPLOADS];
+	struct putter_thread {
+		struct job *job; /* borrowed */
+		unsigned route;
+		pthread_t thread;
+	} putters[JOB_ROUTES * JOB_UPLOADS];
 	unsigned n_putters;
 	bool inherited_doubts; /* items in doubt from an earlier process */
 	int64_t begun_ms;
-	unsigned source_failures;            /* in a row */
-	int64_t got_on_ms;                   /* when the source last gave a message or a list; 0: not yet */
-	bool source_reached, target_reached; /* signed in at least once in this run */
-	struct err folder_error;             /* of the first folder that failed; kind NONE: none did */
+	unsigned source_failures; /* in a row */
+	int64_t got_on_ms;        /* when the source last gave a message or a list; 0: not yet */
+	bool source_reached;      /* signed in at least once in this run */
+	struct err folder_error;  /* of the first folder that failed; kind NONE: none did */
 	unsigned failed_folders;
 	struct adopt *adopt; /* owned by adopt.c: what it keeps between messages */
 	pthread_mutex_t lock;
 	struct err fatal; /* guarded by lock: what ends the mailbox; kind NONE: nothing yet */
 };
 
-/* Runs a claimed user to the end of its pass and writes its state. Never fails by itself. stop: the run's or batch's token. */
-void job_run(struct work *work, const struct user *user, struct stop *stop);
+/* Runs a claimed user to the end of its pass and writes its state. Never fails by itself. stop: the run's or batch's token. live: what the
+   loop says to it and sees of it; outlives the call. */
+void job_run(struct work *work, const struct user *user, struct stop *stop, struct live *live);
 
 /* --- between the files of the job --- */
 /* The first error that ends the mailbox wins; wakes everything of the job. Any thread. */
@@ -89,21 +103,21 @@ int job_back_off(struct job *j, unsigned n, const struct err *why, struct err *e
 /* Signed-in connections, opened if need be, with retries. */
 int job_source(struct job *j, struct err *err);
 void job_drop_source(struct job *j);
-int job_target(struct job *j, struct err *err);
-void job_drop_target(struct job *j);
-int job_open_target(struct job *j, struct gate *gate, struct target **out, struct err *err); /* one try; any thread */
-struct gate *job_new_gate(struct job *j); /* into the target mailbox */
-/* A folder_ref that no other thread changes; folder_ref_done it. */
-int job_copy_ref(struct job *j, struct route_folder *f, struct folder_ref *out, struct err *err);
+/* The folder as a route knows it, in a copy that no other thread changes; folder_ref_done it. ERR_FOLDER: the route never found it. */
+int job_copy_ref(struct job *j, struct route_folder *f, unsigned r, struct folder_ref *out, struct err *err);
+void job_set_ref(struct job *j, struct route_folder *f, unsigned r, struct folder_ref *ref); /* takes it */
+/* The folder cannot be moved; the others go on, and the user ends as Failed. */
+void job_fail_folder(struct job *j, struct route_folder *f, const struct err *why);
 
 /* pass.c: 0: walked (or set aside with a note); -1: the mailbox cannot go on. */
 int pass_folder(struct job *j, struct route_folder *f, struct err *err);
 /* Fetches these messages (withdrawn by doubt.c) and hands them to the putters. */
 int pass_again(struct job *j, struct route_folder *f, const struct pull_meta *v, size_t n, struct err *err);
-/* Opens the source folder and compares its UIDVALIDITY; ERR_CHANGED, ERR_FOLDER, LOST... */
-int pass_open(struct job *j, struct route_folder *f, struct pull **out, struct folder_state *state, struct err *err);
 
-void *putter_main(void *job);
+/* enter.c: opens the source folder, compares its UIDVALIDITY and sees to its destination; ERR_CHANGED, ERR_FOLDER, LOST... */
+int enter_folder(struct job *j, struct route_folder *f, struct pull **out, struct folder_state *state, struct err *err);
+
+void *putter_main(void *thread); /* struct putter_thread */
 /* How an item is put before the store: filled from a mail. The mail's strings are borrowed. key: of the mail; NULL: computed here. */
 void putter_fill_item(const struct route_folder *f, const struct mail *m, enum item_state state, const uint8_t *key,
 	struct item *out);
@@ -111,15 +125,20 @@ void putter_release(struct job *j, struct parcel **p);
 /* Takes the intents of parcels that were never sent back, and frees them. */
 void putter_withdraw(struct job *j, struct parcel **list);
 
-/* Settles all that is in doubt in the folders of this run and sends again what did not arrive; the queue is drained before and after. */
+/* Settles all that is in doubt in the folders of this run and sends again what did not arrive; the queue is drained before and after. A folder where
+   that cannot be done fails by itself. */
 int doubt_settle(struct job *j, struct err *err);
+/* Items in doubt whose destination folder no source folder uses any more (renamed or removed there): found ones are recorded, the others forgotten. */
+int doubt_settle_orphans(struct job *j, struct err *err);
 /* Only looks, for one folder: found items are recorded, the others' intents are taken back. Waits until settle_after has passed. */
 int doubt_settle_folder(struct job *j, struct route_folder *f, struct err *err);
 
-int adopt_index(struct job *j, struct route_folder *f, const struct folder_ref *ref, struct err *err);
-/* A folder that was indexed in an earlier run: what has come there since, and is not ours as far as the store knows. So a state that lost its
-   last writes, or was restored from an older copy, does not copy anything twice. */
-int adopt_arrivals(struct job *j, struct route_folder *f, const struct folder_ref *ref, struct err *err);
+/* By the lead route. *index: what is there already, at first touch. */
+int adopt_index(struct job *j, struct route_folder *f, unsigned r, const struct folder_ref *ref, struct err *err);
+/* A folder that was indexed in an earlier run: what has come there since, and is not ours as far as the store knows, by whatever route. So a state that
+   lost its last writes, or was restored from an older copy, does not copy anything twice. known: accounted for. */
+int adopt_arrivals(struct job *j, struct route_folder *f, unsigned r, const struct folder_ref *ref, uint64_t known,
+	struct err *err);
 /* *taken: the message was there before (or came over from an older generation) and is recorded as such. */
 int adopt_mail(struct job *j, struct route_folder *f, const struct mail *m, bool *taken, struct err *err);
 

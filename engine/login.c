@@ -86,6 +86,31 @@ void source_login_done(struct source_login *l)
 	secret_free(&l->secret);
 }
 
+/* What the route mime needs, where the target has it. */
+static int fill_graph(
+	struct target_login *l, struct work *w, const struct cloud *cloud, int64_t user_id, struct err *err)
+{
+	const struct target_row *t = &l->row;
+	struct user u;
+	bool usable;
+	/* Also where the route is not listed any more: what it began is finished by it. */
+	bool can = cloud->has_mime || t->graph_url[0] || routes_have(t->routes, "mime");
+	if (t->kind != TARGET_EXCHANGE || !can)
+		return 0;
+	snprintf(l->graph_url, sizeof l->graph_url, "%s", t->graph_url[0] ? t->graph_url : cloud->graph_url);
+	if (user_id && store_user_by_id(w->store, user_id, &u, err))
+		return -1;
+	/* until it was resolved the address stands in for the id */
+	if (user_id && strcmp(u.dest_id, l->mailbox))
+		snprintf(l->user_id, sizeof l->user_id, "%s", u.dest_id);
+	l->conf.graph_url = l->graph_url;
+	l->conf.user_id = l->user_id[0] ? l->user_id : NULL;
+	return store_proof_usable(w->store, t->id, "mime", &usable, &l->conf.max_mime_bytes, err) ||
+			       work_token(w, t, WORK_TOKEN_GRAPH, &l->conf.graph_token, err)
+		       ? -1
+		       : 0;
+}
+
 int target_login_init(struct target_login *l, struct work *w, const struct target_row *t, const char *address,
 	int64_t user_id, struct err *err)
 {
@@ -93,11 +118,13 @@ int target_login_init(struct target_login *l, struct work *w, const struct targe
 	l->row = *t;
 	t = &l->row;
 	snprintf(l->mailbox, sizeof l->mailbox, "%s", address);
-	const struct cloud *cloud = cloud_find(t->cloud[0] ? t->cloud : "global");
+	const struct cloud *cloud = cloud_find(t->cloud[0] ? t->cloud : NULL);
 	bool exchange = t->kind == TARGET_EXCHANGE;
-	snprintf(l->host, sizeof l->host, "%s", t->imap_host[0] ? t->imap_host : cloud ? cloud->imap_host : "");
-	struct token *token;
-	if (work_token(w, t, &token, err))
+	if (!cloud)
+		return err_set(err, ERR_USAGE, "target %s: there is no cloud \"%s\"", t->name, t->cloud);
+	snprintf(l->host, sizeof l->host, "%s", t->imap_host[0] ? t->imap_host : cloud->imap_host);
+	struct token *token = NULL;
+	if (work_token(w, t, WORK_TOKEN_IMAP, &token, err))
 		return -1;
 	if (!exchange && user_id && store_secret_get(w->store, "user", user_id, "target_password", &l->password, err))
 		return -1;
@@ -119,7 +146,7 @@ int target_login_init(struct target_login *l, struct work *w, const struct targe
 		.token = token,
 		.spool_dir = w->spool_dir,
 		.max_message_bytes = t->max_message_bytes};
-	return 0;
+	return fill_graph(l, w, cloud, user_id, err);
 }
 
 void target_login_done(struct target_login *l)

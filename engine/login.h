@@ -22,9 +22,11 @@ void source_login_done(struct source_login *l);
 struct target_login { /* owns what conf borrows; not to be copied */
 	struct target_conf conf;
 	struct target_row row;
-	char mailbox[MODEL_TEXT], user[MODEL_TEXT * 2], host[MODEL_TEXT];
+	char mailbox[MODEL_TEXT], user[MODEL_TEXT * 2], host[MODEL_TEXT], graph_url[MODEL_TEXT], user_id[MODEL_TEXT];
 	struct secret *password;
 };
+/* Fills what the routes of the row need: a token source for each audience, Graph's address, the mailbox's own id (of user_id, once it
+   was resolved) and what the proof of the route mime allows. */
 int target_login_init(struct target_login *l, struct work *w, const struct target_row *t, const char *address,
 	int64_t user_id, struct err *err);
 void target_login_done(struct target_login *l);

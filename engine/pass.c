@@ -4,6 +4,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/budget_day.h"
 #include "engine/provider.h"
 #include "imap/flags.h"
 #include "imap/mailbox.h"
@@ -19,7 +20,6 @@
 #define STALL_MS (4 * 60 * 1000) /* a source that gave nothing for so long fails the mailbox for now */
 #define CAUTIOUS_MESSAGES 200
 #define SUSPECT_STRIKES 2
-#define GENERATIONS 3 /* UIDVALIDITY changes of one folder in one run */
 #define CLUSTER_MESSAGES 1000
 #define FLAGS_THAT_CHANGE (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED)
 
@@ -31,97 +31,11 @@ struct walk { /* one attempt at a folder */
 	struct item items[GROUP_ITEMS];
 	size_t n_group;
 	uint64_t group_bytes;
+	uint64_t fetched;   /* octets, for the day's budget */
 	bool got_on;        /* something new was read: the count of tries starts anew */
 	int64_t cluster_at; /* majority vote over the dates */
 	uint64_t cluster_votes, listed, listed_bytes;
 };
-
-/* --- opening ------------------------------------------------------------------------------------ */
-
-static int enter_destination(struct job *j, struct route_folder *f, struct err *err)
-{
-	struct folder_ref ref = {0};
-	for (unsigned tries = 1;; tries++) {
-		if (job_target(j, err))
-			return -1;
-		if (!j->target->ops->folder(j->target, f->mapping->path, &ref, err))
-			break;
-		enum err_action act = err_action(err->kind);
-		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
-			return err_wrap(err, "destination folder %s", f->mapping->path);
-		job_drop_target(j);
-		struct err why = *err;
-		if (job_back_off(j, tries, &why, err))
-			return -1;
-	}
-	bool changed = false;
-	dest_folder_done(&f->dest);
-	int rc = store_dest_folder(j->work->store, j->user.id, j->user.lease_epoch, &ref, &f->dest, &changed, err);
-	if (!rc && !f->dest.indexed)
-		rc = adopt_index(j, f, &ref, err);
-	else if (!rc)
-		rc = adopt_arrivals(j, f, &ref, err);
-	if (!rc && changed) {
-		char text[MODEL_ERROR];
-		snprintf(text, sizeof text,
-			"destination folder \"%.300s\" was deleted and made anew by somebody; what had arrived "
-			"there is not copied again",
-			ref.path);
-		rc = store_note(j->work->store, j->user.id, "folder-remade", text, err);
-	}
-	pthread_mutex_lock(&j->lock);
-	folder_ref_done(&f->ref);
-	f->ref = ref;
-	pthread_mutex_unlock(&j->lock);
-	return rc;
-}
-
-static int enter_generation(struct job *j, struct route_folder *f, uint32_t uidvalidity, struct err *err)
-{
-	struct store *s = j->work->store;
-	generation_done(&f->generation);
-	if (store_generation(s, j->user.id, j->user.lease_epoch, f->source->raw, f->source->name, uidvalidity,
-		    &f->generation, err) ||
-		enter_destination(j, f, err))
-		return -1;
-	if (f->generation.dest_folder_id != f->dest.id &&
-		store_generation_dest(s, j->user.lease_epoch, f->generation.id, f->dest.id, err))
-		return -1;
-	f->generation.dest_folder_id = f->dest.id;
-	f->opened = true;
-	/* What is in doubt of the older generation must be settled before its messages, under new UIDs, are compared with it. */
-	if (!f->generation.older_id)
-		return 0;
-	if (parcel_queue_drain(j->queue, err) || store_flush(j->work->store, err))
-		return -1;
-	return doubt_settle_folder(j, f, err);
-}
-
-int pass_open(struct job *j, struct route_folder *f, struct pull **out, struct folder_state *state, struct err *err)
-{
-	if (job_source(j, err))
-		return -1;
-	struct pull_conf conf = {
-		.spool_dir = j->work->spool_dir, .memory = j->work->memory, .gate = j->source_gate, .stop = j->stop};
-	if (pull_open(out, j->source, f->source->raw, &conf, state, err))
-		return -1;
-	if (f->opened && state->uidvalidity == f->generation.uidvalidity)
-		return 0;
-	if (f->opened && ++f->uidvalidity_changes > GENERATIONS) {
-		pull_close(out);
-		return err_set(err, ERR_FOLDER, "the source gives the folder another UIDVALIDITY each time (now %u)",
-			state->uidvalidity);
-	}
-	if (f->opened && (parcel_queue_drain(j->queue, err) || store_flush(j->work->store, err))) {
-		pull_close(out);
-		return -1; /* what is on its way belongs to the old generation: it must be placed before it can be carried over */
-	}
-	if (enter_generation(j, f, state->uidvalidity, err)) {
-		pull_close(out);
-		return -1;
-	}
-	return 0;
-}
 
 /* --- handing over ------------------------------------------------------------------------------- */
 
@@ -146,19 +60,21 @@ static int hand_over(struct walk *w, struct err *err)
 	return rc;
 }
 
-static int add_to_group(struct walk *w, struct mail **m, struct err *err)
+static int add_to_group(struct walk *w, struct mail **m, unsigned route, struct err *err)
 {
 	struct parcel *p = calloc(1, sizeof *p);
 	if (!p)
 		return err_set(err, ERR_MEMORY, "no memory for a message");
 	p->mail = *m;
 	p->folder = w->f;
+	p->route = route;
 	p->alone = w->f->one_by_one;
 	*m = NULL;
 	*w->group_end = p;
 	w->group_end = &p->next;
 	struct item *rec = &w->items[w->n_group++];
 	putter_fill_item(w->f, p->mail, ITEM_INTENDED, NULL, rec);
+	snprintf(rec->receipt.route, sizeof rec->receipt.route, "%s", w->j->routes[route].ops->name);
 	memcpy(p->key, rec->key, sizeof p->key);
 	w->group_bytes += p->mail->print.size;
 	return w->n_group == GROUP_ITEMS || w->group_bytes >= GROUP_BYTES ? hand_over(w, err) : 0;
@@ -201,7 +117,10 @@ static int take_mail(struct walk *w, struct mail **m, const struct err *item, st
 		return set_aside(w, *m, why.kind == ERR_GONE ? ITEM_GONE : ITEM_REFUSED, &why, err);
 	if (j->batch.date_from_header)
 		print_date(&(*m)->print, &(*m)->received);
-	if (target_check(j->ops, &j->target_login.conf, *m, &why))
+	unsigned route = route_choose(j, w->f, *m, 0, &why);
+	if (route == ROUTE_NONE && why.kind == ERR_NONE) /* none is left that may carry anything into this folder */
+		return err_set(err, ERR_FOLDER, "no route can use destination folder %s", w->f->mapping->path);
+	if (route == ROUTE_NONE)
 		return set_aside(w, *m, ITEM_REFUSED, &why, err);
 	bool taken = false;
 	if (adopt_mail(j, w->f, *m, &taken, err))
@@ -210,7 +129,7 @@ static int take_mail(struct walk *w, struct mail **m, const struct err *item, st
 		return 0;
 	if (note_dropped_keywords(w, *m, err))
 		return -1;
-	return add_to_group(w, m, err);
+	return add_to_group(w, m, route, err);
 }
 
 static int fetch_wanted(struct walk *w, struct err *err)
@@ -226,6 +145,7 @@ static int fetch_wanted(struct walk *w, struct err *err)
 			return -1;
 		if (!m)
 			return hand_over(w, err);
+		w->fetched += m->print.size;
 		if (item.kind == ERR_NONE) {
 			w->got_on = true;
 			w->j->source_failures = 0;
@@ -273,6 +193,50 @@ static int fetch(struct walk *w, const struct pull_meta *v, size_t n, struct err
 	return fetch_wanted(w, err);
 }
 
+/* How many of v are booked together. */
+static size_t chunk(const struct pull_meta *v, size_t n, uint64_t *bytes)
+{
+	size_t k = 0;
+	for (*bytes = 0; k < n && (k == 0 || *bytes + v[k].size <= BUDGET_DAY_CHUNK); k++)
+		*bytes += v[k].size;
+	return k;
+}
+
+/* Fetches v as far as the day's budget goes. What is left of a day is used up message by message. */
+static int fetch_booked(struct walk *w, const struct pull_meta *v, size_t n, struct err *err)
+{
+	struct job *j = w->j;
+	struct store *s = j->work->store;
+	while (n) {
+		struct day_booking booking;
+		uint64_t bytes;
+		size_t k = chunk(v, n, &bytes);
+		while (budget_day_take(s, j->batch.endpoint_id, j->user.source_user, bytes, k == 1, &booking, err)) {
+			if (err->kind != ERR_DEFERRED)
+				return -1;
+			if (k == 1) {
+				live_part(j->live, BIND_BUDGET, err);
+				return -1;
+			}
+			k = chunk(v, k / 2, &bytes);
+		}
+		if (!booking.bytes)
+			k = n; /* no budget: all at once */
+		uint64_t before = w->fetched;
+		int rc = fetch(w, v, k, err);
+		struct err late = ERR_INIT;
+		if (budget_day_settle(s, &booking, w->fetched - before, &late) && !rc) {
+			*err = late;
+			rc = -1;
+		}
+		if (rc)
+			return -1;
+		v += k;
+		n -= k;
+	}
+	return 0;
+}
+
 /* --- comparing ---------------------------------------------------------------------------------- */
 
 /* For the report's subject, sender and date of a message that is not fetched. Best effort: the header may be unreadable too. */
@@ -303,13 +267,11 @@ static int set_aside_deleted(struct walk *w, const struct pull_meta *m, struct e
 	return set_aside_unfetched(w, m, ITEM_SKIPPED, &why, err);
 }
 
+/* Too big for every route, by what the source says: it need not be fetched. */
 static bool is_too_big(const struct walk *w, const struct pull_meta *m, struct err *why)
 {
-	const struct target_conf *c = &w->j->target_login.conf;
-	if (!c->max_message_bytes || m->size <= c->max_message_bytes)
-		return false;
 	struct mail mail = {.uid = m->uid, .announced = m->size, .print = {.size = m->size}};
-	return target_check(w->j->ops, c, &mail, why) != 0;
+	return m->size > 0 && route_choose(w->j, w->f, &mail, 0, why) == ROUTE_NONE && why->kind == ERR_TOO_BIG;
 }
 
 /* What is to be done with one listed message: true if it is to be fetched. *refresh: its flags changed since we wrote them. */
@@ -324,8 +286,9 @@ static bool is_due(const struct walk *w, const struct pull_meta *m, const struct
 	case ITEM_PLACED:
 		*refresh = true;
 		return false;
-	case ITEM_DONE:
-		*refresh = (known->flags_written ^ m->flags) & FLAGS_THAT_CHANGE;
+	case ITEM_DONE: /* what was taken over keeps the flags that people gave it there: only what changes at the source since counts */
+		*refresh = ((known->how == HOW_ADOPTED ? known->flags_source : known->flags_written) ^ m->flags) &
+			   FLAGS_THAT_CHANGE;
 		return false;
 	case ITEM_SKIPPED:
 		return !(m->flags & MAIL_DELETED) || w->j->batch.copy_deleted;
@@ -396,7 +359,7 @@ static int compare_range(struct walk *w, const struct pull_meta *v, size_t n, st
 			want[n_want++] = v[i];
 		}
 	}
-	rc = n_want ? fetch(w, want, n_want, err) : 0;
+	rc = n_want ? fetch_booked(w, want, n_want, err) : 0;
 	if (!rc && n_stale)
 		rc = refresh_flags(j, w->f, stale, n_stale, err);
 out:
@@ -495,24 +458,13 @@ static void walk_free(struct walk *w)
 	free(w);
 }
 
-static void fail_folder(struct job *j, struct route_folder *f, const struct err *why)
-{
-	f->failed = true;
-	j->failed_folders++;
-	if (j->folder_error.kind == ERR_NONE) {
-		j->folder_error = *why;
-		j->folder_error.kind = ERR_FOLDER;
-		err_wrap(&j->folder_error, "folder %s", f->source->name);
-	}
-	log_err(LOG_WARN, why, "batch %s, mailbox %s, folder %s", j->batch.name, j->user.source_user, f->source->name);
-}
-
 /* After an attempt broke off. 0: try again; 1: the folder is failed, go on with the others; -1: the mailbox ends. */
 static int after_break(struct job *j, struct route_folder *f, bool got_on, struct err *err)
 {
 	f->tries = got_on ? 1 : f->tries + 1;
 	j->source_failures = got_on ? 1 : j->source_failures + 1;
 	enum err_action act = err_action(err->kind);
+	limit_source_refused(j, err);
 	bool broken = !j->source || conn_is_dead(j->source);
 	if (broken)
 		job_drop_source(j);
@@ -520,7 +472,7 @@ static int after_break(struct job *j, struct route_folder *f, bool got_on, struc
 	case ACT_SKIP_FOLDER:
 		if (err->kind == ERR_CHANGED && f->tries < FOLDER_TRIES)
 			return 0;
-		fail_folder(j, f, err);
+		job_fail_folder(j, f, err);
 		return 1;
 	case ACT_RETRY:
 	case ACT_WAIT:
@@ -541,7 +493,7 @@ static int after_break(struct job *j, struct route_folder *f, bool got_on, struc
 		/* Other folders may be well, but a host that cannot be reached at all is the mailbox's trouble. */
 		if (job_source(j, err))
 			return -1;
-		fail_folder(j, f, err);
+		job_fail_folder(j, f, err);
 		return 1;
 	}
 	f->cautious = CAUTIOUS_MESSAGES;
@@ -558,7 +510,7 @@ int pass_folder(struct job *j, struct route_folder *f, struct err *err)
 			return -1;
 		*err = ERR_INIT;
 		f->attempts++;
-		int rc = pass_open(j, f, &w->pull, &state, err);
+		int rc = enter_folder(j, f, &w->pull, &state, err);
 		if (!rc)
 			rc = walk_ranges(w, &state, err);
 		bool got_on = w->got_on;
@@ -587,14 +539,14 @@ int pass_again(struct job *j, struct route_folder *f, const struct pull_meta *v,
 			return -1;
 		*err = ERR_INIT;
 		int64_t generation = f->generation.id;
-		int rc = pass_open(j, f, &w->pull, &state, err);
+		int rc = enter_folder(j, f, &w->pull, &state, err);
 		if (!rc && f->generation.id != generation) {
 			f->finished = false; /* a new generation: the walk finds them under their new UIDs */
 			walk_free(w);
 			return 0;
 		}
 		if (!rc)
-			rc = fetch(w, v, n, err);
+			rc = fetch_booked(w, v, n, err);
 		bool got_on = w->got_on;
 		walk_free(w);
 		if (!rc)

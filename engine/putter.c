@@ -1,5 +1,6 @@
-/* A putter owns one open target. It takes runs of messages of one folder, puts them, and records what became of each before it takes more. A
-   message whose answer was lost stays intended in the store: doubt.c settles it. */
+/* A putter owns one open target of one route. It takes runs of messages of one folder that are to go by it, puts them, and records what became of each
+   before it takes more. A message whose answer was lost stays intended in the store: doubt.c settles it. One that its route refuses goes back into
+   the queue for the next route, with an intent of its own; and so does all that is left for a route that turns out dead. */
 #include "engine/job.h"
 
 #include "engine/base/clock.h"
@@ -18,6 +19,8 @@ _Static_assert(sizeof((struct parcel *)0)->key == PRINT_KEY_BYTES, "a parcel car
 
 struct putter {
 	struct job *j;
+	unsigned route;
+	const struct target_ops *ops;
 	struct gate *gate;      /* owned */
 	struct target *target;  /* owned; NULL between connections */
 	struct put_item *items; /* owned; RUN_ITEMS */
@@ -50,21 +53,29 @@ void putter_fill_item(
 void putter_release(struct job *j, struct parcel **p)
 {
 	pull_release(j->work->memory, &(*p)->mail);
+	free((*p)->reasons);
 	free(*p);
 	*p = NULL;
 }
 
-/* Takes the parcels that are settled out of the run; what remains is to be put again. */
-static struct parcel *keep_unsettled(struct putter *p, struct parcel *run, const bool *settled)
+enum fate { FATE_AGAIN, FATE_SETTLED, FATE_NEXT_ROUTE };
+
+/* Takes out of the run what is settled, and what another route is to carry (into *next_route); what remains is to be put again. */
+static struct parcel *keep_unsettled(
+	struct putter *p, struct parcel *run, const enum fate *fates, struct parcel **next_route)
 {
 	struct parcel *rest = NULL, **end = &rest;
 	size_t i = 0, done = 0;
 	while (run) {
 		struct parcel *next = run->next;
+		enum fate fate = fates[i++];
 		run->next = NULL;
-		if (settled[i++]) {
+		if (fate == FATE_SETTLED) {
 			putter_release(p->j, &run);
 			done++;
+		} else if (fate == FATE_NEXT_ROUTE) {
+			*next_route = run;
+			next_route = &run->next;
 		} else {
 			*end = run;
 			end = &run->next;
@@ -105,6 +116,87 @@ static void give_up(struct putter *p, struct parcel **run, const struct err *why
 	parcel_queue_done_with(p->j->queue, n);
 }
 
+/* Not sent: the intents are void, and the next walk over the folder finds the messages again. */
+static void give_back(struct putter *p, struct parcel **list)
+{
+	size_t n = 0;
+	for (struct parcel *q = *list; q; q = q->next) {
+		atomic_store(&q->folder->unfinished, true);
+		n++;
+	}
+	putter_withdraw(p->j, list);
+	parcel_queue_done_with(p->j->queue, n);
+}
+
+/* --- another route ------------------------------------------------------------------------------ */
+
+/* Remembers why this route does not carry the message. */
+static void add_reason(struct putter *p, struct parcel *q, const struct err *why)
+{
+	char line[MODEL_ERROR], all[MODEL_ERROR];
+	err_line(why, line, sizeof line);
+	snprintf(all, sizeof all, "%.500s%sroute %s: %.450s", q->reasons ? q->reasons : "", q->reasons ? "; " : "",
+		p->ops->name, line);
+	free(q->reasons);
+	q->reasons = strdup(all);
+}
+
+/* Gives messages to other routes: intended anew, then queued. None of them lies at the destination: refused, or never sent. *left: those that no
+   other route takes. */
+static int pass_on(struct putter *p, struct parcel **list, struct parcel **left, struct err *err)
+{
+	struct job *j = p->j;
+	struct parcel *moved = NULL, **end = &moved, **left_end = left;
+	size_t n = 0;
+	while (*list) {
+		struct parcel *q = *list;
+		struct err why;
+		unsigned r = route_choose(j, q->folder, q->mail, q->refused_by | 1u << p->route, &why);
+		*list = q->next;
+		q->next = NULL;
+		if (r == ROUTE_NONE) {
+			if (why.kind != ERR_NONE)
+				add_reason(p, q, &why);
+			*left_end = q;
+			left_end = &q->next;
+			continue;
+		}
+		struct item *rec = &p->records[n++]; /* a run is RUN_ITEMS at most */
+		putter_fill_item(q->folder, q->mail, ITEM_INTENDED, q->key, rec);
+		snprintf(rec->receipt.route, sizeof rec->receipt.route, "%s", j->routes[r].ops->name);
+		q->route = r;
+		q->tries = 0;
+		*end = q;
+		end = &q->next;
+	}
+	if (n && store_intend(j->work->store, j->user.id, j->user.lease_epoch, p->records, n, err)) {
+		*end = *left;
+		*left = NULL;
+		*list = moved; /* the caller gives all of them up */
+		return -1;
+	}
+	parcel_queue_return(j->queue, &moved);
+	return 0;
+}
+
+/* The route is dead: what was to go by it goes by the next. 0; -1: it cannot, and the mailbox ends. */
+static int leave_route(struct putter *p, struct parcel **run, const struct err *why, struct err *err)
+{
+	struct parcel *left = NULL;
+	if (!route_is_to_blame(why->kind) || !route_lose(p->j, p->route, why)) {
+		*err = *why;
+		return -1;
+	}
+	for (struct parcel *q = *run; q; q = q->next)
+		add_reason(p, q, why);
+	if (pass_on(p, run, &left, err))
+		return -1;
+	if (!left)
+		return 0;
+	give_back(p, &left); /* too big for what is left, say: the next walk over the folder decides */
+	return 0;
+}
+
 /* What the destination's refusal of one item means: 1: set the item aside, 0: put it again, -1: the mailbox ends. Only a message that was put by itself
    can be to blame for a lost connection or a busy server: those beside it were not even looked at. */
 static int judge(struct putter *p, struct parcel *q, const struct put_item *it, bool alone)
@@ -132,20 +224,47 @@ static int judge(struct putter *p, struct parcel *q, const struct put_item *it, 
 	return -1;
 }
 
+/* It is not carried by this route. 0: another one may; 1: it is set aside, with every reason. */
+static int refuse(struct putter *p, struct parcel *q, const struct put_item *it, struct item *aside)
+{
+	struct job *j = p->j;
+	struct err why = ERR_INIT, ignored = ERR_INIT;
+	const struct target_row *t = &j->target_login.row;
+	bool first = !q->reasons;
+	add_reason(p, q, &it->err);
+	q->refused_by |= 1u << p->route;
+	if (it->err.kind == ERR_TOO_BIG && store_proof_suspect(j->work->store, t->id, p->ops->name,
+						   q->reasons ? q->reasons : "", clock_wall_s(), &ignored))
+		log_err(LOG_WARN, &ignored, "target %s", t->name);
+	if (!atomic_load(&q->folder->dead) && route_choose(j, q->folder, q->mail, q->refused_by, &why) != ROUTE_NONE)
+		return 0;
+	if (why.kind != ERR_NONE) {
+		add_reason(p, q, &why);
+		first = false;
+	}
+	putter_fill_item(q->folder, q->mail, ITEM_REFUSED, q->key, aside);
+	aside->error_kind = it->err.kind;
+	if (first || !q->reasons)
+		err_line(&it->err, aside->error, sizeof aside->error);
+	else
+		snprintf(aside->error, sizeof aside->error, "%s", q->reasons);
+	return 1;
+}
+
 struct outcome {
 	size_t placed, aside;
 	bool remake_folder;
 	struct err fatal, busy;
 };
 
-static void record(struct putter *p, struct parcel *run, size_t n, bool *settled, struct outcome *o)
+static void record(struct putter *p, struct parcel *run, size_t n, enum fate *fates, struct outcome *o)
 {
 	struct item *placed = p->records, *aside = p->records + n; /* the two meet: together they are n at most */
 	size_t i = 0;
 	for (struct parcel *q = run; q; q = q->next, i++) {
 		struct put_item *it = &p->items[i];
 		struct item rec;
-		settled[i] = false;
+		fates[i] = FATE_AGAIN;
 		/* Accepted, but nobody knows as what: without an id it could be taken for another one that is in doubt, or be doubled by it. It is
 		   looked up with those. */
 		bool nameless = it->result == PUT_PLACED && !it->receipt.id[0];
@@ -157,14 +276,15 @@ static void record(struct putter *p, struct parcel *run, size_t n, bool *settled
 			if (it->err.kind != ERR_NONE)
 				atomic_store(&q->folder->unfinished, true);
 			rec.receipt = it->receipt;
-			rec.flags_written = q->mail->flags & (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED | MAIL_DRAFT);
+			rec.epoch = p->j->user.lease_epoch;
+			rec.flags_written = q->mail->flags & p->ops->flags_kept;
 			placed[o->placed++] = rec;
-			settled[i] = true;
+			fates[i] = FATE_SETTLED;
 			break;
 		case PUT_IN_DOUBT:
 			atomic_store(&q->folder->doubt_at_ms, clock_mono_ms());
 			atomic_fetch_add(&q->folder->doubts, 1);
-			settled[i] = true; /* as far as this putter goes */
+			fates[i] = FATE_SETTLED; /* as far as this putter goes */
 			break;
 		case PUT_NOT_SENT:
 		case PUT_REFUSED: {
@@ -172,12 +292,11 @@ static void record(struct putter *p, struct parcel *run, size_t n, bool *settled
 			if (verdict < 0 && o->fatal.kind == ERR_NONE)
 				o->fatal = it->err;
 			if (verdict > 0) {
-				putter_fill_item(q->folder, q->mail, ITEM_REFUSED, q->key, &rec);
-				rec.error_kind = it->err.kind;
-				err_line(&it->err, rec.error, sizeof rec.error);
-				*--aside = rec;
-				o->aside++;
-				settled[i] = true;
+				fates[i] = refuse(p, q, it, &rec) ? FATE_SETTLED : FATE_NEXT_ROUTE;
+				if (fates[i] == FATE_SETTLED) {
+					*--aside = rec;
+					o->aside++;
+				}
 			} else {
 				o->remake_folder |= err_action(it->err.kind) == ACT_SKIP_FOLDER;
 				if (o->busy.kind == ERR_NONE && err_action(it->err.kind) == ACT_RETRY)
@@ -194,7 +313,7 @@ static int ensure_target(struct putter *p, struct err *err)
 {
 	if (p->target)
 		return 0;
-	if (!job_open_target(p->j, p->gate, &p->target, err))
+	if (!route_open(p->j, p->route, p->gate, &p->target, err))
 		return 0;
 	enum err_action act = err_action(err->kind);
 	if ((act != ACT_RETRY && act != ACT_WAIT) || (act == ACT_RETRY && ++p->failures >= JOB_TRIES))
@@ -227,29 +346,38 @@ static int make_again(struct putter *p, struct route_folder *f, struct folder_re
 	}
 }
 
+/* What is in it now came in this run: it needs no index. */
+static int save_made(struct job *j, struct putter *p, const struct folder_ref *ref, struct err *err)
+{
+	char generation[sizeof(((struct dest_mark *)0)->generation)];
+	struct folder_ref row = *ref;
+	struct dest_folder dest = {0};
+	bool changed;
+	route_generation(ref, generation, sizeof generation);
+	row.generation = generation;
+	row.existing = 0;
+	int rc = store_dest_folder(
+		j->work->store, j->user.id, j->user.lease_epoch, p->ops->name, &row, &dest, &changed, err);
+	dest_folder_done(&dest);
+	return rc;
+}
+
 /* The folder went away under us: made again, once; a folder that cannot be made is dead and its messages are set aside. */
 static int remake_folder(struct putter *p, struct route_folder *f, struct err *err)
 {
 	struct folder_ref ref = {0};
-	struct dest_folder dest = {0};
-	bool changed;
 	struct job *j = p->j;
 	if (make_again(p, f, &ref, err))
 		return err_wrap(err, "destination folder %s", f->mapping->path);
 	bool made = ref.path != NULL;
-	if (made && store_dest_folder(j->work->store, j->user.id, j->user.lease_epoch, &ref, &dest, &changed, err)) {
+	if (made && save_made(j, p, &ref, err)) {
 		folder_ref_done(&ref);
 		return -1;
 	}
-	pthread_mutex_lock(&j->lock);
-	if (made) {
-		folder_ref_done(&f->ref);
-		f->ref = ref;
-	} else {
+	if (made)
+		job_set_ref(j, f, p->route, &ref);
+	else
 		atomic_store(&f->dead, true);
-	}
-	pthread_mutex_unlock(&j->lock);
-	dest_folder_done(&dest);
 	if (made)
 		log_line(LOG_WARN, "mailbox %s: destination folder %s was made again", j->user.address,
 			f->mapping->path);
@@ -301,18 +429,22 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 	struct job *j = p->j;
 	struct folder_ref ref;
 	struct route_folder *f = (*run)->folder;
-	bool settled[RUN_ITEMS];
+	enum fate fates[RUN_ITEMS];
+	struct parcel *next_route = NULL, *left = NULL;
 	struct outcome o = {.fatal = ERR_INIT, .busy = ERR_INIT};
-	if (job_copy_ref(j, f, &ref, err))
+	if (job_copy_ref(j, f, p->route, &ref, err))
 		return -1;
 	/* After a lost connection one at a time: a message that kills the session is found and takes no other with it. */
 	bool careful = p->failures || p->culprits || (*run)->alone;
-	size_t most = careful ? 1 : j->ops->max_batch < RUN_ITEMS ? j->ops->max_batch : RUN_ITEMS;
+	size_t most = careful || p->ops->max_batch < 1 ? 1
+		      : p->ops->max_batch < RUN_ITEMS  ? p->ops->max_batch
+						       : RUN_ITEMS;
 	size_t n = load_items(p, *run, most);
 	struct parcel *rest = split(*run, n);
 	struct err why = ERR_INIT;
 	int rc = p->target->ops->put(p->target, &ref, p->items, n, &why);
-	record(p, *run, n, settled, &o);
+	atomic_store(&f->put_at_ms, clock_mono_ms());
+	record(p, *run, n, fates, &o);
 	folder_ref_done(&ref);
 	int saved = 0;
 	if (o.placed)
@@ -320,7 +452,18 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 	if (!saved && o.aside)
 		saved = store_set_aside(
 			j->work->store, j->user.id, j->user.lease_epoch, p->records + n - o.aside, o.aside, err);
-	*run = keep_unsettled(p, *run, settled);
+	*run = keep_unsettled(p, *run, fates, &next_route);
+	if (!saved && next_route)
+		saved = pass_on(p, &next_route, &left, err);
+	if (left) /* the route that would have taken it was lost this moment */
+		give_back(p, &left);
+	if (next_route) { /* given up with the rest */
+		struct parcel *last = next_route;
+		while (last->next)
+			last = last->next;
+		last->next = *run;
+		*run = next_route;
+	}
 	struct parcel **end = run;
 	while (*end)
 		end = &(*end)->next;
@@ -357,16 +500,26 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 
 static void put_run(struct putter *p, struct parcel *run)
 {
-	struct err err = ERR_INIT;
+	struct job *j = p->j;
+	struct job_route *route = &j->routes[p->route];
 	while (run) {
-		if (stop_is_asked(p->j->stop)) {
+		struct err err = ERR_INIT;
+		if (stop_is_asked(j->stop)) {
 			give_up(p, &run, NULL);
 			return;
 		}
-		int rc = ensure_target(p, &err);
-		if (rc == 0)
-			rc = put_once(p, &run, &err);
-		if (rc < 0) {
+		int rc = -1;
+		if (!atomic_load(&route->lost)) {
+			rc = ensure_target(p, &err);
+			if (rc == 0)
+				rc = put_once(p, &run, &err);
+		} else {
+			pthread_mutex_lock(&j->lock);
+			err = route->why;
+			pthread_mutex_unlock(&j->lock);
+		}
+		struct err why = err;
+		if (rc < 0 && leave_route(p, &run, &why, &err)) {
 			give_up(p, &run, &err);
 			return;
 		}
@@ -375,9 +528,14 @@ static void put_run(struct putter *p, struct parcel *run)
 
 void *putter_main(void *arg)
 {
-	struct job *j = arg;
+	const struct putter_thread *t = arg;
+	struct job *j = t->job;
+	const struct target_ops *ops = j->routes[t->route].ops;
+	size_t most = ops->max_batch < RUN_ITEMS ? ops->max_batch : RUN_ITEMS;
 	struct putter p = {.j = j,
-		.gate = job_new_gate(j),
+		.route = t->route,
+		.ops = ops,
+		.gate = limit_gate(j, ops->name),
 		.items = calloc(RUN_ITEMS, sizeof *p.items),
 		.records = calloc(RUN_ITEMS, sizeof *p.records)};
 	struct err err = ERR_INIT;
@@ -386,7 +544,8 @@ void *putter_main(void *arg)
 		job_fail(j, &err);
 	} else {
 		struct parcel *run;
-		while ((run = parcel_queue_take(j->queue, RUN_ITEMS, RUN_BYTES)))
+		bool busy = false;
+		while ((run = parcel_queue_take(j->queue, p.route, &busy, most ? most : 1, RUN_BYTES)))
 			put_run(&p, run);
 	}
 	if (p.target)

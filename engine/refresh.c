@@ -1,5 +1,6 @@
-/* Flags that changed at the source after the message was moved. They are written only where the destination still holds what we last wrote:
-   what a person did there stays. */
+/* Flags that changed at the source after the message was moved. They are written only where the destination still holds what we last wrote: what a
+   person did there stays. What was taken over had its flags from people: of it only what changes at the source since is written. A message has an id
+   of one route alone, so the route that made its receipt is asked. */
 #include "engine/job.h"
 
 #include "engine/base/failpoint.h"
@@ -15,40 +16,80 @@ static int finish_item(struct job *j, const struct item *it, unsigned written, s
 	return store_placed(j->work->store, j->user.id, j->user.lease_epoch, &rec, 1, err);
 }
 
-static int refresh_one(
-	struct job *j, const struct folder_ref *ref, const struct pull_meta *m, const struct item *it, struct err *err)
+/* What the source wants there now; flags that the route cannot carry are never written and never missed. */
+static unsigned wanted_flags(const struct pull_meta *m, const struct item *it, unsigned there)
 {
-	unsigned there = 0, wanted = m->flags & CHANGING;
-	int rc = it->receipt.id[0] ? j->target->ops->get_flags(j->target, ref, it->receipt.id, &there, err)
+	if (it->how != HOW_ADOPTED || it->state != ITEM_DONE)
+		return m->flags & CHANGING;
+	unsigned changed = (m->flags ^ it->flags_source) & CHANGING;
+	return (there & CHANGING & ~changed) | (m->flags & changed);
+}
+
+static int save(struct job *j, const struct pull_meta *m, const struct item *it, unsigned written, struct err *err)
+{
+	if (it->state == ITEM_PLACED)
+		return finish_item(j, it, written, err);
+	return store_flags(
+		j->work->store, j->user.id, j->user.lease_epoch, it->generation_id, it->uid, m->flags, written, err);
+}
+
+static int refresh_one(struct job *j, struct target *t, const struct folder_ref *ref, const struct pull_meta *m,
+	const struct item *it, struct err *err)
+{
+	unsigned there = 0, mask = CHANGING & t->ops->flags_kept;
+	int rc = it->receipt.id[0] ? t->ops->get_flags(t, ref, it->receipt.id, &there, err)
 				   : err_set(err, ERR_GONE, "id");
 	if (rc && err->kind != ERR_GONE && err->kind != ERR_CHANGED)
 		return -1;
+	unsigned wanted = wanted_flags(m, it, there);
 	/* Moved, deleted or flagged otherwise by a person: theirs from now on. One that was only placed was never finished by us. */
-	if (rc || (it->state == ITEM_DONE && (there & CHANGING) != (it->flags_written & CHANGING))) {
+	if (rc || (it->state == ITEM_DONE && ((there ^ it->flags_written) & mask))) {
 		err_clear(err);
-		return it->state == ITEM_PLACED ? finish_item(j, it, wanted, err)
-						: store_flags(j->work->store, j->user.id, j->user.lease_epoch,
-							  it->generation_id, it->uid, m->flags, wanted, err);
+		return save(j, m, it, wanted, err);
 	}
 	failpoint_hit(FP_FINISH_BEFORE_FLAGS);
-	if (j->target->ops->set_flags(j->target, ref, it->receipt.id, wanted, err)) {
+	if (t->ops->set_flags(t, ref, it->receipt.id, wanted & mask, err)) {
 		if (err->kind != ERR_MESSAGE && err->kind != ERR_GONE)
 			return -1;
 		err_clear(err); /* the destination does not keep them: asking again would not help */
 	}
 	failpoint_hit(FP_FINISH_AFTER_FLAGS);
-	if (it->state == ITEM_PLACED ? finish_item(j, it, wanted, err)
-				     : store_flags(j->work->store, j->user.id, j->user.lease_epoch, it->generation_id,
-					       it->uid, m->flags, wanted, err))
-		return -1;
-	return 0;
+	return save(j, m, it, wanted, err);
+}
+
+/* 0: done, or it waits for a run in which its route can be used. */
+static int refresh_item(
+	struct job *j, struct route_folder *f, const struct pull_meta *m, const struct item *it, struct err *err)
+{
+	unsigned r = route_named(j, it->receipt.route);
+	for (unsigned tries = 1;; tries++) {
+		struct folder_ref ref;
+		enum reach how;
+		int rc = route_reach(j, f, r, &ref, &how, err);
+		if (!rc && how != REACH_OK)
+			return 0;
+		if (!rc) {
+			rc = refresh_one(j, j->routes[r].target, &ref, m, it, err);
+			folder_ref_done(&ref);
+		}
+		if (!rc)
+			return 0;
+		struct err why = *err;
+		enum err_action act = err_action(why.kind);
+		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES) {
+			if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
+				return -1;
+			err_clear(err);
+			return 0;
+		}
+		route_drop(j, r);
+		if (job_back_off(j, tries, &why, err))
+			return -1;
+	}
 }
 
 int refresh_flags(struct job *j, struct route_folder *f, const struct pull_meta *v, size_t n, struct err *err)
 {
-	struct folder_ref ref;
-	if (job_copy_ref(j, f, &ref, err))
-		return -1;
 	int rc = 0;
 	for (size_t i = 0; i < n && !rc; i++) {
 		struct item it;
@@ -59,22 +100,10 @@ int refresh_flags(struct job *j, struct route_folder *f, const struct pull_meta 
 			rc = store_items_full(j->work->store, f->generation.id, v[i].uid - 1, &it, 1, &got, err);
 		if (rc || !got)
 			continue;
-		for (unsigned tries = 1; it.uid == v[i].uid && (it.state == ITEM_DONE || it.state == ITEM_PLACED);
-			tries++) {
-			rc = job_target(j, err);
-			if (!rc && !(rc = refresh_one(j, &ref, &v[i], &it, err)))
-				break;
-			enum err_action act = err_action(err->kind);
-			if (!j->target || (act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
-				break;
-			job_drop_target(j);
-			struct err why = *err;
-			if (job_back_off(j, tries, &why, err))
-				break;
-		}
+		if (it.uid == v[i].uid && (it.state == ITEM_DONE || it.state == ITEM_PLACED))
+			rc = refresh_item(j, f, &v[i], &it, err);
 		item_done(&it);
 	}
-	folder_ref_done(&ref);
 	if (!rc && !(rc = store_flush(j->work->store, err)))
 		failpoint_hit(FP_FINISH_AFTER_COMMIT);
 	return rc ? err_wrap(err, "flags in %s", f->mapping->path) : 0;

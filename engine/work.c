@@ -40,7 +40,8 @@ void work_fail(struct work *w, const struct err *why)
 	stop_request(w->stop, STOP_DRAIN);
 }
 
-static int make_token(struct work *w, const struct target_row *t, struct token **out, struct err *err)
+static int make_token(
+	struct work *w, const struct target_row *t, enum work_audience audience, struct token **out, struct err *err)
 {
 	struct secret *client = NULL, *certificate = NULL, *key = NULL;
 	int rc = -1;
@@ -48,13 +49,15 @@ static int make_token(struct work *w, const struct target_row *t, struct token *
 		store_secret_get(w->store, "target", t->id, "certificate", &certificate, err) ||
 		store_secret_get(w->store, "target", t->id, "private_key", &key, err))
 		goto out;
-	const struct cloud *cloud = cloud_find(t->cloud[0] ? t->cloud : "global");
-	struct token_conf conf = {.login_url = t->login_url[0] ? t->login_url
-					       : cloud         ? cloud->login_url
-							       : NULL,
+	const struct cloud *cloud = cloud_find(t->cloud[0] ? t->cloud : NULL);
+	if (!cloud) {
+		err_set(err, ERR_USAGE, "target %s: there is no cloud \"%s\"", t->name, t->cloud);
+		goto out;
+	}
+	struct token_conf conf = {.login_url = t->login_url[0] ? t->login_url : cloud->login_url,
 		.tenant = t->tenant,
 		.client_id = t->client_id,
-		.scope = "https://outlook.office365.com/.default",
+		.scope = audience == WORK_TOKEN_GRAPH ? cloud->graph_scope : cloud->imap_scope,
 		.client_secret = client,
 		.certificate_pem = certificate,
 		.private_key_pem = key,
@@ -72,7 +75,8 @@ out:
 	return rc;
 }
 
-int work_token(struct work *w, const struct target_row *t, struct token **out, struct err *err)
+int work_token(
+	struct work *w, const struct target_row *t, enum work_audience audience, struct token **out, struct err *err)
 {
 	*out = NULL;
 	if (t->kind != TARGET_EXCHANGE)
@@ -80,12 +84,13 @@ int work_token(struct work *w, const struct target_row *t, struct token **out, s
 	int rc = 0;
 	pthread_mutex_lock(&w->lock);
 	for (size_t i = 0; i < w->n_tokens && !*out; i++)
-		if (w->tokens[i].target_id == t->id)
+		if (w->tokens[i].target_id == t->id && w->tokens[i].audience == audience)
 			*out = w->tokens[i].token;
-	if (!*out && w->n_tokens == WORK_TARGETS)
+	if (!*out && w->n_tokens == sizeof w->tokens / sizeof w->tokens[0])
 		rc = err_set(err, ERR_MEMORY, "more than %d targets in one run", WORK_TARGETS);
-	else if (!*out && !(rc = make_token(w, t, out, err))) {
+	else if (!*out && !(rc = make_token(w, t, audience, out, err))) {
 		w->tokens[w->n_tokens].target_id = t->id;
+		w->tokens[w->n_tokens].audience = audience;
 		w->tokens[w->n_tokens++].token = *out;
 	}
 	pthread_mutex_unlock(&w->lock);

@@ -3,12 +3,15 @@
 #define NF_ENGINE_WORK_H
 
 #include "engine/base/budget.h"
-#include "engine/store.h"
+#include "engine/store/store.h"
 #include "upload/token.h"
 
 #include <pthread.h>
 
 #define WORK_TARGETS 64
+
+/* A token is good for one service: IMAP's and Graph's are two, each with its own permissions. */
+enum work_audience { WORK_TOKEN_IMAP, WORK_TOKEN_GRAPH, WORK_AUDIENCES };
 
 struct work {
 	struct store *store;       /* borrowed */
@@ -20,8 +23,9 @@ struct work {
 	struct err fatal;     /* what ends the run; kind NONE: nothing yet */
 	struct {
 		int64_t target_id;
+		enum work_audience audience;
 		struct token *token;
-	} tokens[WORK_TARGETS];
+	} tokens[WORK_TARGETS * WORK_AUDIENCES];
 	size_t n_tokens;
 };
 
@@ -32,7 +36,8 @@ int work_init(struct work *w, struct store *store, struct stop *stop, struct err
 void work_done(struct work *w);
 /* Nothing can go on for any mailbox: the state, the vault or the disk is unusable. The first error is kept; the run drains. */
 void work_fail(struct work *w, const struct err *why);
-/* The one token source of a target, made at first use; *out is NULL for a target that signs in by password. */
-int work_token(struct work *w, const struct target_row *t, struct token **out, struct err *err);
+/* The one token source of a target and audience, made at first use; *out is NULL for a target that signs in by password. */
+int work_token(
+	struct work *w, const struct target_row *t, enum work_audience audience, struct token **out, struct err *err);
 
 #endif

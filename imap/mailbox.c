@@ -383,6 +383,7 @@ struct flags_seen {
 	uint32_t uid;
 	bool found;
 	unsigned flags;
+	char keywords[sizeof(((struct fetch_line *)0)->keywords)];
 };
 
 static void on_flags_line(void *ctx, const struct fetch_line *line)
@@ -392,20 +393,36 @@ static void on_flags_line(void *ctx, const struct fetch_line *line)
 		return;
 	f->found = true;
 	f->flags = line->flags;
+	memcpy(f->keywords, line->keywords, sizeof(f->keywords));
 }
 
-int mailbox_flags(struct conn *c, uint32_t uid, unsigned *flags, struct err *err)
+static int read_flags(struct conn *c, uint32_t uid, struct flags_seen *seen, struct err *err)
 {
-	struct flags_seen seen = {.uid = uid};
-	const struct fetch_sink sink = {.line = on_flags_line, .ctx = &seen};
+	*seen = (struct flags_seen){.uid = uid};
+	const struct fetch_sink sink = {.line = on_flags_line, .ctx = seen};
 	enum reply reply;
 	if (fetch_ask(c, &sink, &reply, err, "UID FETCH %lu (UID FLAGS)", (unsigned long)uid) < 0)
 		return -1;
 	if (reply != REPLY_OK)
 		return message_refusal(c, reply, err, "the flags cannot be read");
-	if (!seen.found)
-		return err_set(err, ERR_GONE, "message %lu is not there", (unsigned long)uid);
+	return seen->found ? 0 : err_set(err, ERR_GONE, "message %lu is not there", (unsigned long)uid);
+}
+
+int mailbox_flags(struct conn *c, uint32_t uid, unsigned *flags, struct err *err)
+{
+	struct flags_seen seen;
+	if (read_flags(c, uid, &seen, err) < 0)
+		return -1;
 	*flags = seen.flags;
+	return 0;
+}
+
+int mailbox_keywords(struct conn *c, uint32_t uid, char *out, size_t size, struct err *err)
+{
+	struct flags_seen seen;
+	if (read_flags(c, uid, &seen, err) < 0)
+		return -1;
+	snprintf(out, size, "%s", seen.keywords);
 	return 0;
 }
 
@@ -447,14 +464,29 @@ static int remove_folder(struct conn *c, const char *encoded, const char *quoted
 	return command(c, &reply, err, "UNSUBSCRIBE", quoted);
 }
 
-int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, struct err *err)
+/* Is nothing but `uid` flagged \Deleted in the selected folder? *only is false, too, where there is much. */
+static int is_only_deleted(struct conn *c, uint32_t uid, bool *only, struct err *err)
 {
-	char quoted[4096], text[16];
-	uint32_t uidvalidity, uidnext, exists;
+	enum { MOST = 64 };
+	struct mailbox_entry *v = calloc(MOST, sizeof(*v));
+	size_t n = 0;
+	if (!v)
+		return err_set(err, ERR_MEMORY, "no memory for a list");
+	int rc = mailbox_list(c, 1, v, MOST, &n, err);
+	*only = rc == 0 && n < MOST;
+	for (size_t i = 0; i < n; i++) {
+		*only &= !(v[i].flags & MAIL_DELETED) || v[i].uid == uid;
+		fingerprint_done(&v[i].print);
+	}
+	free(v);
+	return rc;
+}
+
+static int remove_message(struct conn *c, uint32_t uid, struct err *err)
+{
+	char text[16];
+	bool only = false;
 	enum reply reply;
-	if (session_quote(encoded, quoted, sizeof(quoted), err) < 0 ||
-		mailbox_select(c, encoded, &uidvalidity, &uidnext, &exists, err) < 0)
-		return -1;
 	snprintf(text, sizeof(text), "%lu", (unsigned long)uid);
 	if (mailbox_store(c, text, true, "(\\Deleted)", err) < 0)
 		return -1;
@@ -464,9 +496,23 @@ int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, stru
 			return -1;
 		if (reply != REPLY_OK)
 			return box_refusal(c, reply, err, "the probe message cannot be removed");
-	} else if (exists == 1) {
-		if (command(c, &reply, err, "EXPUNGE", "") < 0)
-			return -1;
+	} else if (is_only_deleted(c, uid, &only, err) < 0 || (only && command(c, &reply, err, "EXPUNGE", "") < 0)) {
+		return -1;
 	}
-	return remove_folder(c, encoded, quoted, err);
+	return 0;
+}
+
+int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, struct err *err)
+{
+	char quoted[4096];
+	uint32_t uidvalidity, uidnext, exists;
+	if (session_quote(encoded, quoted, sizeof(quoted), err) < 0)
+		return -1;
+	if (mailbox_select(c, encoded, &uidvalidity, &uidnext, &exists, err) < 0) {
+		if (err->kind != ERR_FOLDER || conn_is_dead(c))
+			return -1;
+		err_clear(err); /* it is not there any more */
+		return 0;
+	}
+	return uid ? remove_message(c, uid, err) : remove_folder(c, encoded, quoted, err);
 }

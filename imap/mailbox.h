@@ -28,9 +28,12 @@ int mailbox_read(struct conn *c, uint32_t uid, const char *spool_dir, struct spo
 /* UIDs of [from, to] that exist, ascending into out (cap); for verification. */
 int mailbox_uids(struct conn *c, uint32_t from, uint32_t to, uint32_t *out, size_t cap, size_t *n, struct err *err);
 int mailbox_flags(struct conn *c, uint32_t uid, unsigned *flags, struct err *err); /* ERR_GONE */
+/* Separated by blanks, cut at whole words. ERR_GONE. */
+int mailbox_keywords(struct conn *c, uint32_t uid, char *out, size_t size, struct err *err);
 /* UID STORE +FLAGS.SILENT / -FLAGS.SILENT on a set ("1,4:7"), then nothing is assumed: read back with mailbox_flags. */
 int mailbox_store(struct conn *c, const char *uid_set, bool add, const char *flags, struct err *err);
-/* Only for what this program itself put there as a probe: flags it \Deleted and UID EXPUNGEs it; and DELETEs the probe folder. */
+/* Only for what this program itself put there as a probe: flags it \Deleted and UID EXPUNGEs it; or, uid 0, DELETEs the folder if nothing
+   is left in it. What is not there is removed. */
 int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, struct err *err);
 
 #endif

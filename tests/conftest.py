@@ -1,4 +1,5 @@
 """Fixtures for contract, system and crash tests: private servers, the program with a home of its own, and the comparison of mailboxes."""
+import functools
 import json
 import os
 import sys
@@ -37,8 +38,19 @@ def _factory(kind, authority):
             pytest.skip(f"NOT RUN: {e}")
         return running[-1]
     yield make
+    complaints = [c for server in running if hasattr(server, "trace") for c in graph_complaints(server)]
     for server in running:
         server.stop()
+    if complaints:
+        pytest.fail(f"Graph traffic is not as Microsoft's metadata has it, {len(complaints)} times:\n" + "\n".join(complaints[:20]))
+
+
+def graph_complaints(exosim):
+    """All Graph traffic of a test is validated; servers/schema.py needs python3-jsonschema."""
+    if not exosim.trace or not os.path.exists(exosim.trace) or not os.path.getsize(exosim.trace):
+        return []
+    from servers import schema
+    return schema.Validator(checks_requests=exosim.checks_requests).check(exosim.trace)
 
 
 @pytest.fixture
@@ -59,8 +71,8 @@ def courier(authority):
 
 @pytest.fixture
 def exosim_for(authority):
-    """exosim_for(dovecot_target, profile={...}) starts exosim in front of it."""
-    yield from _factory(Exosim, authority)
+    """exosim_for(dovecot_target, config={...}) starts exosim in front of it. Its Graph traffic is validated at the test's end."""
+    yield from _factory(functools.partial(Exosim, trace=True), authority)
 
 
 @pytest.fixture
@@ -153,7 +165,7 @@ def pytest_sessionstart(session):
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session, exitstatus):
     config = session.config
-    if config.getoption("--results"):
+    if config.getoption("--results") and not hasattr(config, "workerinput"):  # with -n: once, by the process that gathers
         counts = config.nf_counts
         failed = sorted(counts["failed"]) or ([] if exitstatus == 0 else [f"pytest ended with {int(exitstatus)}"])
         results.save(config.getoption("--results"), len(counts["passed"] - counts["failed"]), failed,

@@ -15,7 +15,7 @@ def main():
     args.add_argument("--failed", default="", help="suites whose command failed")
     opt = args.parse_args()
     broken = set(opt.failed.split())
-    passed, failed, not_run, seconds = 0, [], [], 0.0
+    passed, failed, not_run, late, seconds = 0, [], [], [], 0.0
     print("\n==== summary")
     for suite in opt.suites:
         path = os.path.join(opt.folder, suite + ".json")
@@ -29,6 +29,7 @@ def main():
         passed += counts["passed"]
         failed += [f"{suite}: {name}" for name in counts["failed"]]
         not_run += [f"{suite}: {name}" for name in counts["not_run"]]
+        late += [f"{suite}: {name}" for name in counts.get("second_try", [])]
         seconds += counts["seconds"]
         if suite in broken and not counts["failed"]:
             failed.append(f"{suite}: its command failed")
@@ -36,6 +37,8 @@ def main():
         print(f"FAILED   {name}")
     for name in not_run:
         print(f"NOT RUN  {name}")
+    for name in late:
+        print(f"SECOND TRY  {name} passed only when it was tried again: it or the program has a race")
     text = f"{passed} passed, {len(failed)} failed"
     if not_run:
         text += f", {len(not_run)} NOT RUN"

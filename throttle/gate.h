@@ -100,6 +100,7 @@ struct scope_view {
 	bool binding_learned;       /* a limit that was learned from refusals or latency, not the published one */
 	bool learned;               /* a limit below the published one was found */
 	unsigned allowed_in_flight; /* 0 = unlimited */
+	uint64_t refused;           /* requests in it and below that were throttled, ever */
 };
 void scope_look(struct scope *s, struct scope_view *out);
 

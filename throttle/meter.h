@@ -36,6 +36,7 @@ struct meter {
 	unsigned refused_in_row;
 	unsigned lost_in_row;
 	int64_t lost_at_ms;
+	uint64_t refused; /* requests in it and below that were throttled */
 	int64_t fence_end_ms;
 	int64_t fenced_at_ms;
 	int64_t used_ms; /* last use */

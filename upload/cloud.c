@@ -56,6 +56,15 @@ const struct cloud *cloud_find(const char *name)
 	return NULL;
 }
 
+int cloud_check_route(const struct cloud *c, const char *route, struct err *err)
+{
+	if ((strcmp(route, "mime") != 0 || c->has_mime) && (strcmp(route, "fts") != 0 || c->has_fts))
+		return 0;
+	err_set(err, ERR_USAGE, "the route %s does not exist in the cloud %s (%s)", route, c->name, c->title);
+	err_hint(err, "Microsoft offers it in the global cloud only: --routes imap");
+	return -1;
+}
+
 const struct cloud *cloud_table(size_t *n)
 {
 	*n = sizeof(clouds) / sizeof(clouds[0]);

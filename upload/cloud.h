@@ -2,8 +2,9 @@
 #ifndef NF_UPLOAD_CLOUD_H
 #define NF_UPLOAD_CLOUD_H
 
+#include "engine/base/err.h"
+
 #include <stdbool.h>
-#include <stddef.h>
 
 struct cloud {
 	const char *name;      /* "global" */
@@ -18,6 +19,8 @@ struct cloud {
 
 /* NULL: unknown name. A NULL name is the global cloud. */
 const struct cloud *cloud_find(const char *name);
+/* ERR_USAGE: that route does not exist in this cloud. */
+int cloud_check_route(const struct cloud *c, const char *route, struct err *err);
 /* All of them, for help texts. */
 const struct cloud *cloud_table(size_t *n);
 

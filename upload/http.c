@@ -7,6 +7,7 @@
 #include "upload/http.h"
 
 #include "engine/base/clock.h"
+#include "engine/base/failpoint.h"
 #include "engine/base/log.h"
 #include "upload/http_body.h"
 
@@ -36,8 +37,10 @@ struct transfer {
 	struct http_body body;
 	size_t header_octets;
 	unsigned attempts;
+	unsigned passed;           /* failpoints of this transfer */
 	bool again;                /* curl wanted to send a request that may have been acted on */
 	bool answer_big;           /* the answer passed its cap */
+	struct err into_err;       /* the answer could not be kept in its spool */
 	char host[256], path[256]; /* for messages: never the query */
 	char detail[CURL_ERROR_SIZE];
 };
@@ -156,10 +159,25 @@ static int on_attempt(void *arg, char *remote_ip, char *local_ip, int remote_por
 
 /* --- the answer --- */
 
+/* 0, or 1 for what goes into the response. */
+static int body_into_spool(struct transfer *t, const char *data, size_t n)
+{
+	const struct request *r = t->request;
+	long status = 0;
+	curl_easy_getinfo(t->h->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (!r->into || status != 200)
+		return 1;
+	t->answer_big = n > r->into_cap || spool_size(r->into) > r->into_cap - n;
+	return t->answer_big ? -1 : spool_write(r->into, data, n, &t->into_err);
+}
+
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
 	struct transfer *t = arg;
 	struct err ignored = ERR_INIT;
+	int into = body_into_spool(t, data, size * count);
+	if (into <= 0)
+		return into == 0 ? size * count : 0;
 	if (buf_add(&t->out->body, data, size * count, &ignored)) {
 		t->answer_big = true;
 		return 0;
@@ -293,6 +311,30 @@ static void options_set(struct transfer *t, struct curl_slist *headers)
 	options_body(t);
 }
 
+#ifdef NF_FAILPOINTS
+/* Kills a message's upload half way, and once its last octet was written to the connection. */
+static void failpoints(struct transfer *t)
+{
+	curl_off_t sent = 0;
+	if (!t->request->spool)
+		return;
+	curl_easy_getinfo(t->h->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+	if (t->passed < 1 && sent > 0 && t->body.handed * 2 >= t->body.total) {
+		t->passed = 1;
+		failpoint_hit(FP_PUT_MID_LITERAL);
+	}
+	if (t->passed < 2 && sent > 0 && (uint64_t)sent == t->body.total) {
+		t->passed = 2;
+		failpoint_hit(FP_PUT_AFTER_LAST_BYTE);
+	}
+}
+#else
+static void failpoints(struct transfer *t)
+{
+	(void)t;
+}
+#endif
+
 /* Runs the transfer to its end. 0: *code is curl's verdict. -1: stopped. */
 static int run(struct transfer *t, CURLcode *code, struct err *err)
 {
@@ -310,6 +352,7 @@ static int run(struct transfer *t, CURLcode *code, struct err *err)
 		struct curl_waitfd wake = {.fd = fd, .events = CURL_WAIT_POLLIN};
 		if (curl_multi_perform(h->multi, &running) != CURLM_OK)
 			break;
+		failpoints(t);
 		if (running)
 			curl_multi_poll(h->multi, fd >= 0 ? &wake : NULL, fd >= 0 ? 1 : 0, POLL_MS, NULL);
 	}
@@ -349,8 +392,8 @@ static int typed_failure(struct transfer *t, CURLcode code, struct err *err)
 	const char *why = t->detail[0] ? t->detail : curl_easy_strerror(code);
 	if (t->answer_big)
 		return err_set(err, ERR_PROTOCOL, "%s: the answer is larger than it may be", t->host);
-	if (t->body.failed) {
-		*err = t->body.err;
+	if (t->body.failed || t->into_err.kind != ERR_NONE) {
+		*err = t->body.failed ? t->body.err : t->into_err;
 		return err_wrap(err, "%s", t->host);
 	}
 	if (t->again)
@@ -424,7 +467,7 @@ int http_send(struct http *h, const struct request *r, struct permit *permit, st
 {
 	assert(permit || !r->bearer);
 	response_init(out, r);
-	struct transfer t = {.h = h, .request = r, .out = out};
+	struct transfer t = {.h = h, .request = r, .out = out, .into_err = ERR_INIT};
 	http_body_init(&t.body, r);
 	name_parts(&t);
 	struct curl_slist *headers = headers_make(&t, err);

@@ -33,6 +33,9 @@ struct request {                     /* borrowed for the call */
 	const struct spool *spool;
 	bool base64;       /* or: streamed from the spool, base64 on the fly, exact Content-Length, rewindable */
 	size_t answer_cap; /* 0: 1 MiB */
+	struct spool *
+		into; /* where the body of an answer 200 goes, into_cap octets of it at most; NULL: into the response */
+	uint64_t into_cap;
 };
 
 struct response {
@@ -48,7 +51,7 @@ void response_done(struct response *r);
 
 /* permit may be NULL only for the token endpoint (a request without a bearer). 0: an answer came, whatever its status; the caller
    judges it and leaves the gate. -1: none came: DNS, FIREWALL, TLS, CERTIFICATE, LOST, STOPPED, PROTOCOL (the answer passed a cap),
-   USAGE (URL or CA file), DISK (the spool); out->body_sent tells whether it may have been acted on. out needs response_done in
+   USAGE (URL or CA file), DISK (a spool); out->body_sent tells whether it may have been acted on. out needs response_done in
    either case. A request whose last octet left is never sent a second time by itself, also not on a kept connection that died. */
 int http_send(struct http *h, const struct request *r, struct permit *permit, struct response *out, struct err *err);
 

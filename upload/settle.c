@@ -1,6 +1,7 @@
 /* Settling by key, then by content. The folder is listed once after the mark; what fits the key of an item in doubt is read once and
    digested. Equal octets are assigned as they are found. What is left over is compared by canonical digest afterwards, so that a
    re-encoded copy never takes the place of an exact one. Each candidate serves one item: a multiset, so identical items are fine.
+   What another route placed is among the candidates and is nobody's in doubt: such twins take part and are served first.
    An item without a Message-ID is looked up both as it is and as a server may have stored it, with one of its own making. */
 #include "upload/settle.h"
 
@@ -22,9 +23,7 @@ struct leftover { /* a candidate whose octets were nobody's */
 
 struct settling {
 	struct target *target;
-	const struct folder_ref *folder;
-	const char *const *claimed;
-	size_t n_claimed;
+	const struct settle_query *query;
 	struct entry *entries; /* owned */
 	size_t n, found;
 	struct leftover *left; /* owned */
@@ -35,17 +34,11 @@ static int entry_compare(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
 	int by_key = memcmp(x->key, y->key, PRINT_KEY_BYTES);
-	return by_key ? by_key : (x->item > y->item) - (x->item < y->item);
-}
-
-static int id_compare(const void *a, const void *b)
-{
-	return strcmp(a, *(const char *const *)b);
-}
-
-static bool is_claimed(const struct settling *s, const char *id)
-{
-	return s->n_claimed > 0 && bsearch(id, s->claimed, s->n_claimed, sizeof(*s->claimed), id_compare) != NULL;
+	if (by_key)
+		return by_key;
+	if (x->item->twin != y->item->twin)
+		return x->item->twin ? -1 : 1;
+	return (x->item > y->item) - (x->item < y->item);
 }
 
 /* The entries of a key: [*from, end). */
@@ -126,7 +119,7 @@ static int weigh(struct settling *s, const uint8_t *key, const struct remote_mai
 {
 	struct spool *body = NULL;
 	struct fingerprint print = {0};
-	int rc = s->target->ops->read(s->target, s->folder, m->id, &body, &print, err);
+	int rc = s->target->ops->read(s->target, s->query->folder, m->id, &body, &print, err);
 	if (rc && err->kind == ERR_GONE) { /* expunged since it was listed: nobody's */
 		err_clear(err);
 		rc = 0;
@@ -145,22 +138,25 @@ static int weigh(struct settling *s, const uint8_t *key, const struct remote_mai
 static int consider(struct settling *s, struct remote_mail *m, struct err *err)
 {
 	uint8_t key[PRINT_KEY_BYTES];
-	if (is_claimed(s, m->id))
-		return 0;
+	bool accounted = false;
 	print_key(&m->print, key);
-	if (is_wanted(s, key))
-		return weigh(s, key, m, err);
-	/* a Message-ID of the server's own making */
-	char none[] = "";
-	struct fingerprint bare = m->print;
-	bare.message_id = none;
-	print_key(&bare, key);
-	return is_wanted(s, key) ? weigh(s, key, m, err) : 0;
+	if (!is_wanted(s, key)) { /* a Message-ID of the server's own making? */
+		char none[] = "";
+		struct fingerprint bare = m->print;
+		bare.message_id = none;
+		print_key(&bare, key);
+		if (!is_wanted(s, key))
+			return 0;
+	}
+	if (s->query->accounted && s->query->accounted(s->query->arg, m->id, &accounted, err))
+		return -1;
+	return accounted ? 0 : weigh(s, key, m, err);
 }
 
 /* Goes through the folder after the mark until all are found or it ends. */
-static int look(struct settling *s, const char *mark, struct err *err)
+static int look(struct settling *s, struct err *err)
 {
+	const char *mark = s->query->mark;
 	struct remote_mail *page = calloc(PAGE, sizeof(*page));
 	char cursor[sizeof(page->id)];
 	size_t n = 0;
@@ -169,7 +165,7 @@ static int look(struct settling *s, const char *mark, struct err *err)
 		return err_set(err, ERR_MEMORY, "no memory for a list");
 	snprintf(cursor, sizeof(cursor), "%s", mark ? mark : "");
 	do {
-		rc = s->target->ops->list(s->target, s->folder, cursor, page, PAGE, &n, err);
+		rc = s->target->ops->list(s->target, s->query->folder, cursor, page, PAGE, &n, err);
 		for (size_t i = 0; i < n; i++) {
 			if (rc == 0 && s->found < s->n)
 				rc = consider(s, &page[i], err);
@@ -181,29 +177,57 @@ static int look(struct settling *s, const char *mark, struct err *err)
 	return rc;
 }
 
+/* The first twin of that key whose content nobody can tell. */
+static struct pending *match_any(const struct settling *s, const uint8_t *key)
+{
+	size_t from, end = range(s, key, &from);
+	for (; from < end; from++) {
+		struct pending *p = s->entries[from].item;
+		if (p->any_content && p->outcome != SETTLE_FOUND)
+			return p;
+	}
+	return NULL;
+}
+
+/* A twin of that key is not found yet, and its meaning is not known: a copy that fits an item in doubt could be the twin's. */
+static bool is_undecided(const struct settling *s, const uint8_t *key)
+{
+	size_t from, end = range(s, key, &from);
+	for (; from < end; from++) {
+		const struct pending *p = s->entries[from].item;
+		if (p->twin && !p->canon && !p->any_content && p->outcome != SETTLE_FOUND)
+			return true;
+	}
+	return false;
+}
+
 /* What no octets matched, by meaning. An item whose canonical digest is not known yet must come again with it. */
 static void match_leftovers(struct settling *s)
 {
 	for (size_t i = 0; i < s->n_left; i++) {
 		const struct leftover *l = &s->left[i];
-		struct pending *p = match(s, l->key, NULL, l->canon);
+		bool undecided = is_undecided(s, l->key);
+		struct pending *p = undecided ? NULL : match(s, l->key, NULL, l->canon);
 		size_t from, end = range(s, l->key, &from);
+		if (!undecided && (!p || !p->twin)) { /* a twin that may be any of them goes before an item in doubt */
+			struct pending *any = match_any(s, l->key);
+			p = any ? any : p;
+		}
 		if (p) {
 			assign(s, p, l->id);
 			continue;
 		}
 		for (; from < end; from++) {
 			p = s->entries[from].item;
-			if (p->outcome == SETTLE_ABSENT && !p->canon)
+			if (p->outcome == SETTLE_ABSENT && (undecided || !p->canon) && !p->any_content)
 				p->outcome = SETTLE_NEEDS_CANON;
 		}
 	}
 }
 
-int settle_pending(struct target *t, const struct folder_ref *f, const char *mark, const char *const *claimed,
-	size_t n_claimed, struct pending *v, size_t n, struct err *err)
+int settle_look(struct target *t, const struct settle_query *q, struct pending *v, size_t n, struct err *err)
 {
-	struct settling s = {.target = t, .folder = f, .claimed = claimed, .n_claimed = n_claimed, .n = n};
+	struct settling s = {.target = t, .query = q, .n = n};
 	if (n == 0)
 		return 0;
 	s.entries = calloc(n, sizeof(*s.entries));
@@ -213,15 +237,44 @@ int settle_pending(struct target *t, const struct folder_ref *f, const char *mar
 		v[i].outcome = SETTLE_ABSENT;
 		v[i].receipt = (struct receipt){.id = ""};
 		s.entries[i].item = &v[i];
-		print_key(v[i].print, s.entries[i].key);
+		if (v[i].key)
+			memcpy(s.entries[i].key, v[i].key, PRINT_KEY_BYTES);
+		else
+			print_key(v[i].print, s.entries[i].key);
 	}
 	qsort(s.entries, n, sizeof(*s.entries), entry_compare);
 	failpoint_hit(FP_SETTLE_BEFORE_LOOK);
-	int rc = look(&s, mark, err);
+	int rc = look(&s, err);
 	failpoint_hit(FP_SETTLE_AFTER_LOOK);
 	if (rc == 0)
 		match_leftovers(&s);
 	free(s.entries);
 	free(s.left);
-	return rc ? err_wrap(err, "%s: looking for messages in doubt", f->path) : 0;
+	return rc ? err_wrap(err, "%s: looking for messages in doubt", q->folder->path) : 0;
+}
+
+struct claims {
+	const char *const *v;
+	size_t n;
+};
+
+static int id_compare(const void *a, const void *b)
+{
+	return strcmp(a, *(const char *const *)b);
+}
+
+static int is_claimed(void *arg, const char *id, bool *yes, struct err *err)
+{
+	const struct claims *c = arg;
+	(void)err;
+	*yes = c->n > 0 && bsearch(id, c->v, c->n, sizeof(*c->v), id_compare) != NULL;
+	return 0;
+}
+
+int settle_pending(struct target *t, const struct folder_ref *f, const char *mark, const char *const *claimed,
+	size_t n_claimed, struct pending *v, size_t n, struct err *err)
+{
+	struct claims c = {claimed, n_claimed};
+	struct settle_query q = {.folder = f, .mark = mark, .accounted = is_claimed, .arg = &c};
+	return settle_look(t, &q, v, n, err);
 }

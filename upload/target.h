@@ -29,7 +29,12 @@ struct target_conf { /* borrowed; outlives the target */
 	const char *user;      /* TARGET_IMAP: sign-in name where it is not the mailbox; NULL: the mailbox */
 	const char *authzid; /* TARGET_IMAP: SASL authorization identity, when user is an administrator's; NULL: none */
 	const struct secret *password; /* TARGET_IMAP by password */
-	struct token *token; /* TARGET_EXCHANGE (and IMAP by token): where tokens come from; shared between threads */
+	struct token *token;   /* TARGET_EXCHANGE (and IMAP by token): where tokens come from; shared between threads */
+	const char *graph_url; /* route mime: "https://graph.microsoft.com", no slash at the end; NULL: no such route */
+	struct token *graph_token; /* route mime: tokens for Graph; shared between threads */
+	const char *user_id;       /* the destination's own id of the mailbox; NULL or "": the address serves */
+	uint64_t
+		max_mime_bytes; /* route mime: largest message that its test saw arrive; 0: the route's own cautious cap */
 	const char *spool_dir;
 	uint64_t max_message_bytes; /* 0: not known */
 	unsigned window_items;
@@ -38,10 +43,10 @@ struct target_conf { /* borrowed; outlives the target */
 
 /* A folder at the destination. Plain value but for its strings. */
 struct folder_ref {
-	char *path;        /* owned: '/'-separated UTF-8, as imap/map gives it */
-	char *id;          /* owned: the route's own handle (IMAP: encoded name; Graph: folder id) */
-	char *generation;  /* owned: IMAP: UIDVALIDITY as text; Graph: "" */
-	char *mark;        /* owned: what tells old from new at the time of the call: IMAP: UIDNEXT as text */
+	char *path;       /* owned: '/'-separated UTF-8, as imap/map gives it */
+	char *id;         /* owned: the route's own handle (IMAP: encoded name; Graph: folder id) */
+	char *generation; /* owned: IMAP: UIDVALIDITY as text; Graph: "" */
+	char *mark;       /* owned: what tells old from new at the time of the call: IMAP: UIDNEXT as text; Graph: "" */
 	uint64_t existing; /* messages there at the time of the call */
 };
 void folder_ref_done(struct folder_ref *f);
@@ -72,17 +77,31 @@ struct target_ops {
 	const char *name;
 	size_t max_batch;        /* most items in one put */
 	int64_t settle_after_ms; /* how long after it was sent the far side may still be committing; the table's default */
+	/* The route's list has no order that a mark could cut: old are the ids that were there at first touch, and whoever settles keeps them. */
+	bool marks_by_ids;
+	bool gives_date; /* put states the received date; where it cannot, what arrives is for upload/prove to find out */
+	unsigned
+		flags_kept; /* enum mail_flag: those the route carries; the others are lost there, and get_flags and list never show them */
 	int (*open)(struct target **, const struct target_conf *, struct gate *, struct stop *, struct err *);
-	/* How names must be made for this destination (imap/map): exchange and separator are set; well_known is left alone. */
+	/* How names must be made for this destination (imap/map): exchange and separator are set; well_known where the route knows what this
+	   mailbox calls its own folders (it then points into the target), else it is left alone. */
 	int (*rules)(struct target *, struct map_rules *, struct err *);
 	/* Finds or creates, parents too. ERR_FOLDER: cannot be. */
 	int (*folder)(struct target *, const char *path, struct folder_ref *, struct err *);
+	/* Finds only: nothing is made, *found says whether it is there. For verification. */
+	int (*find)(struct target *, const char *path, struct folder_ref *, bool *found, struct err *);
+	/* Paths of all folders that hold mail, for a search through the mailbox; yours to free, one by one. NULL: the route does not tell. */
+	int (*folders)(struct target *, char ***paths, size_t *n, struct err *err);
+	/* The destination's own id of the mailbox and the address that it goes by there; "" where the route cannot tell. ERR_MAILBOX: there
+	   is no such mailbox. NULL: the route never can. */
+	int (*identify)(struct target *, char *id, size_t id_size, char *address, size_t address_size, struct err *);
 	/* 0: every item has a result. -1: the same, but the target is dead (close it and open another); err says why.
 	   PUT_REFUSED: permanent for this item. THROTTLED never makes an item REFUSED: it is NOT_SENT with err.kind THROTTLED; so is
 	   what concerns the folder or the mailbox (FOLDER, QUOTA, RIGHTS...). PUT_PLACED with err.kind other than NONE: the message
 	   is there, but \Flagged could not be stored and verified (err says why): set_flags makes up for it. */
 	int (*put)(struct target *, const struct folder_ref *, struct put_item *, size_t n, struct err *);
-	/* Messages after the cursor (a mark or the last id returned; NULL or "": from the start), in the route's order; *n 0 at the end. */
+	/* Messages after the cursor (a mark or the last id returned; NULL or "": from the start), in the route's order; *n 0 at the end.
+	   A cursor other than a mark is given back at once and on the same target only. */
 	int (*list)(struct target *, const struct folder_ref *, const char *cursor, struct remote_mail *, size_t cap,
 		size_t *n, struct err *);
 	/* Content of one; print may be NULL. ERR_GONE. */
@@ -92,8 +111,11 @@ struct target_ops {
 	int (*get_flags)(struct target *, const struct folder_ref *, const char *id, unsigned *flags, struct err *);
 	/* Writes flags (Seen, Answered, Flagged) so that they equal `flags`, and verifies. ERR_MESSAGE: they did not stay. */
 	int (*set_flags)(struct target *, const struct folder_ref *, const char *id, unsigned flags, struct err *);
-	/* Puts a probe message with an old date into a folder of its own, reads it back, removes both. */
-	int (*prove)(struct target *, struct err *);
+	/* Keywords or categories, separated by blanks, cut to size. NULL: the route cannot read them. ERR_GONE. */
+	int (*get_keywords)(
+		struct target *, const struct folder_ref *, const char *id, char *out, size_t size, struct err *);
+	/* For upload/prove, in its own folder only: removes the message `id`, or, with "", the folder. What is not there is removed. */
+	int (*remove_probe)(struct target *, const struct folder_ref *, const char *id, struct err *);
 	void (*close)(struct target **);
 };
 
@@ -102,7 +124,7 @@ struct target {
 	const struct target_ops *ops;
 };
 
-extern const struct target_ops target_imap_ops;
+extern const struct target_ops target_imap_ops, target_graph_mime_ops;
 /* The table of routes, in order of preference; NULL-terminated. */
 const struct target_ops *const *target_routes(void);
 const struct target_ops *target_route(const char *name); /* NULL: unknown */

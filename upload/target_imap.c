@@ -1,5 +1,5 @@
 /* The route "imap": Exchange Online by an app-only token (spec/exchange-online.md, section 2), or any IMAP host. The session lives long:
-   Exchange counts sessions and sign-ins. This file holds the session and what reads; folders, put and prove have files of their own. */
+   Exchange counts sessions and sign-ins. This file holds the session and what reads; folders and put have files of their own. */
 #include "upload/target_imap.h"
 
 #include "engine/base/clock.h"
@@ -30,12 +30,14 @@ static void hint_rights(const struct target_imap *t, struct err *err)
 	if (t->conf->kind != TARGET_EXCHANGE || err->kind != ERR_CREDENTIALS)
 		return;
 	err_hint(err,
-		"the token is good, this mailbox does not take it: New-ServicePrincipal with the object id "
-		"of the *enterprise "
-		"application*, Add-MailboxPermission -Identity %s -User OBJECT-ID -AccessRights FullAccess, "
-		"IMAP enabled on the "
-		"mailbox, and admin consent for IMAP.AccessAsApp; rights take up to an hour",
-		t->conf->mailbox);
+		"the token is good, and the service does not say why this mailbox refuses it. In this order: "
+		"Get-Mailbox "
+		"%s (is it there?), Get-CASMailbox: ImapEnabled, Get-MailboxPermission: FullAccess for the service "
+		"principal, "
+		"whose ObjectId must be the *enterprise application's*; nightferry target setup %s prints the "
+		"commands; "
+		"rights take up to an hour",
+		t->conf->mailbox, t->conf->name);
 }
 
 static enum dimension dimension_named(const char *words)
@@ -346,6 +348,20 @@ static int imap_get_flags(
 	return target_imap_end(t, &w, rc, 1, err);
 }
 
+static int imap_get_keywords(
+	struct target *base, const struct folder_ref *f, const char *id, char *out, size_t size, struct err *err)
+{
+	struct target_imap *t = target_imap_of(base);
+	struct imap_work w;
+	uint32_t uid;
+	if (target_imap_parse_id(f, id, &uid, err) || target_imap_begin(t, 0, 1, &w, err))
+		return -1;
+	int rc = target_imap_select(t, f, false, err);
+	if (rc == 0)
+		rc = mailbox_keywords(t->conn, uid, out, size, err);
+	return target_imap_end(t, &w, rc, 1, err);
+}
+
 /* --- flags --- */
 
 #define WRITABLE (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED)
@@ -394,18 +410,37 @@ static int imap_set_flags(
 	return target_imap_end(t, &w, rc, 3, err);
 }
 
+static int imap_remove_probe(struct target *base, const struct folder_ref *f, const char *id, struct err *err)
+{
+	struct target_imap *t = target_imap_of(base);
+	struct imap_work w;
+	uint32_t uid = 0;
+	if ((id[0] && target_imap_parse_id(f, id, &uid, err)) || target_imap_begin(t, 0, 3, &w, err))
+		return -1;
+	int rc = mailbox_remove_probe(t->conn, f->id, uid, err);
+	target_imap_unselect(t);
+	if (rc == 0 && !uid)
+		target_imap_forget(t, f->path);
+	return target_imap_end(t, &w, rc, 3, err);
+}
+
 const struct target_ops target_imap_ops = {
 	.name = "imap",
 	.max_batch = 256,
 	.settle_after_ms = 30000,
+	.gives_date = true,
+	.flags_kept = MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED | MAIL_DRAFT,
 	.open = imap_open,
 	.rules = target_imap_rules,
 	.folder = target_imap_folder,
+	.find = target_imap_find,
+	.folders = target_imap_folders,
 	.put = target_imap_put,
 	.list = imap_list,
 	.read = imap_read,
 	.get_flags = imap_get_flags,
 	.set_flags = imap_set_flags,
-	.prove = target_imap_prove,
+	.get_keywords = imap_get_keywords,
+	.remove_probe = imap_remove_probe,
 	.close = imap_close,
 };

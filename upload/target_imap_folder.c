@@ -308,3 +308,51 @@ int target_imap_folder(struct target *base, const char *path, struct folder_ref 
 	buf_done(&raw);
 	return target_imap_end(t, &w, rc, 2, err);
 }
+
+/* By a list that is fresh where the one of this session does not know the name: other sessions make folders too. */
+int target_imap_find(struct target *base, const char *path, struct folder_ref *out, bool *found, struct err *err)
+{
+	struct target_imap *t = target_imap_of(base);
+	struct imap_work w;
+	*out = (struct folder_ref){0};
+	*found = false;
+	if (target_imap_begin(t, 0, 2, &w, err))
+		return -1;
+	bool fresh = !t->listed;
+	int rc = list_once(t, err);
+	if (rc == 0 && !known_get(t, path) && !fresh) {
+		target_imap_forget_all(t);
+		rc = list_once(t, err);
+	}
+	const char *raw = rc == 0 ? known_get(t, path) : NULL;
+	if (raw) {
+		rc = ref_fill(t, path, raw, out, err);
+		*found = rc == 0;
+		if (rc && err->kind == ERR_FOLDER &&
+			!conn_is_dead(t->conn)) { /* a name that only holds folders, or removed since */
+			target_imap_forget(t, path);
+			err_clear(err);
+			rc = 0;
+		}
+	}
+	if (rc)
+		err_wrap(err, "folder \"%s\"", path);
+	return target_imap_end(t, &w, rc, 2, err);
+}
+
+/* As they compare: find() takes them whatever their case was. */
+int target_imap_folders(struct target *base, char ***paths, size_t *n, struct err *err)
+{
+	struct target_imap *t = target_imap_of(base);
+	struct imap_work w;
+	*paths = NULL;
+	*n = 0;
+	if (target_imap_begin(t, 0, 1, &w, err) || target_imap_end(t, &w, list_once(t, err), 1, err))
+		return -1;
+	*paths = calloc(t->n_known ? t->n_known : 1, sizeof(**paths));
+	for (size_t i = 0; *paths && i < t->n_known; i++) {
+		if (((*paths)[*n] = strdup(t->known[i].key)))
+			++*n;
+	}
+	return *n == t->n_known ? 0 : err_set(err, ERR_MEMORY, "no memory for the names of folders");
+}

@@ -654,7 +654,10 @@ static void test_probe_is_removed(void **state)
 	must(mailbox_list(s->conn, 1, &entry, 1, &n, &err), &err, "list");
 	assert_int_equal(n, 1);
 	fingerprint_done(&entry.print);
+	must(mailbox_remove_probe(s->conn, folder, 0, &err), &err, "not yet: it is not empty");
 	must(mailbox_remove_probe(s->conn, folder, entry.uid, &err), &err, "remove");
+	must(mailbox_remove_probe(s->conn, folder, 0, &err), &err, "remove the folder");
+	must(mailbox_remove_probe(s->conn, folder, 0, &err), &err, "remove what is not there");
 	must(folder_list(s->conn, NULL, &l, NULL, &err), &err, "list");
 	assert_null(find_raw(&l, folder));
 	folder_list_done(&l);

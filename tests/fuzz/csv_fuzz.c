@@ -1,6 +1,6 @@
 /* The CSV of migration users. First octet: whether passwords are needed. What is accepted must hold no control character, no overlong value, no
    duplicate; and, written again by csv_add_field, must read back the same. */
-#include "engine/csv.h"
+#include "engine/command/csv.h"
 
 #include <stdint.h>
 #include <strings.h>

@@ -4,9 +4,9 @@ import os
 import re
 
 # Lowest first. A file includes only from its own layer or from one before it; exosim is a program on top of upload.
-LAYERS = ["engine/base", "throttle", "imap", "upload", "engine"]
+LAYERS = ["engine/base", "throttle", "imap", "upload", "engine/store", "engine", "engine/command"]
 FOLDERS = {"engine/base": "engine/base", "throttle": "throttle", "imap": "imap", "upload": "upload", "upload/exosim": "exosim",
-           "engine": "engine"}
+           "engine/store": "engine/store", "engine": "engine", "engine/command": "engine/command"}
 MAY = {layer: set(LAYERS[:i + 1]) for i, layer in enumerate(LAYERS)}
 MAY["exosim"] = MAY["upload"] | {"exosim"}
 
@@ -17,14 +17,14 @@ HOMES = [
     (r"curl/", r"upload/http\.c$|tests/"),
     (r"gmime/|glib", r"upload/"),
     (r"jansson\.h", r"upload/|engine/(?!base/)|tests/"),
-    (r"sqlite3\.h", r"engine/store\w*\.[ch]$|tests/"),
-    (r"libpq", r"engine/store_pg\w*\.[ch]$"),
-    (r"microhttpd\.h", r"upload/exosim/|engine/dashboard\.c$|tests/"),
+    (r"sqlite3\.h", r"engine/store/|tests/"),
+    (r"libpq", r"engine/store/pg\w*\.[ch]$"),
+    (r"microhttpd\.h", r"upload/exosim/|engine/command/dashboard\.c$|tests/"),
     (r"cmocka\.h", r"tests/"),
 ]
 # Headers that other files see must not show a library's types, except inside its home (which has no lower reader).
 TYPES = [(r"\bmailimap\w*|\bclist\b|\bmailstream\w*", r"imap/"), (r"\bCURL\w*", r"upload/http\.h$"), (r"\bGMime\w*|\bGObject\b", r"upload/"),
-         (r"\bsqlite3\w*", r"engine/store\w*\.h$"), (r"\bstruct MHD_\w+|\bMHD_\w+", r"upload/exosim/"),
+         (r"\bsqlite3\w*", r"engine/store/"), (r"\bstruct MHD_\w+|\bMHD_\w+", r"upload/exosim/"),
          (r"\bjson_t\b", r"upload/|engine/(?!base/)")]
 # A header whose every reader is in the same folder is private to the home and may show the library.
 LONGEST = 600
@@ -56,7 +56,7 @@ def check_layers(root, files):
         parts = path.split("/")
         layer = layer_of(path)
         if path.startswith("tests/unit/") and len(parts) == 4:
-            layer = FOLDERS.get({"base": "engine/base", "exosim": "upload/exosim"}.get(parts[2], parts[2]))
+            layer = FOLDERS.get({"base": "engine/base", "store": "engine/store", "command": "engine/command", "exosim": "upload/exosim"}.get(parts[2], parts[2]))
         for line, kind, what in includes(root, path):
             if kind != "quote":
                 continue

@@ -14,9 +14,11 @@ TENANT, CLIENT, SECRET = "contoso.example", "11111111-2222-3333-4444-55555555555
 
 
 class Exosim:
-    """backend: a Dovecot whose users are the mailboxes' addresses. config: further members of exosim's configuration file."""
+    """backend: a Dovecot whose users are the mailboxes' addresses. config: further members of exosim's configuration file. trace: all
+    Graph traffic is written down; the fixture exosim_for has it validated at the test's end (servers/schema.py). Set checks_requests to
+    False in a test that sends wrong requests on purpose."""
 
-    def __init__(self, backend, *, authority=None, config=None, binary=None, options=()):
+    def __init__(self, backend, *, authority=None, config=None, binary=None, options=(), trace=False):
         build = os.path.join(local.ROOT, os.environ.get("NF_BUILD", "build"))
         self.binary = os.path.abspath(binary or os.environ.get("NF_EXOSIM") or os.path.join(build, "exosim"))
         self.backend = backend
@@ -27,7 +29,10 @@ class Exosim:
         self.tenant, self.client, self.secret = TENANT, CLIENT, SECRET
         self.config = {"tenants": [TENANT], "apps": [{"id": CLIENT, "secret": SECRET}],
                        "mailboxes": [{"address": u} for u in backend.users], **(config or {})}
-        self.options = list(options)
+        self.options, self.checks_requests, self.trace = list(options), True, None
+        if trace:
+            self.trace = os.path.join(self.folder, "graph.jsonl")
+            self.options += ["--trace-graph", self.trace]
         self.process = None
         self.start()
 
@@ -56,21 +61,51 @@ class Exosim:
                 raise RuntimeError("exosim does not start: " + local.read(output)[start:])
             time.sleep(0.01)
         self.https, self.imaps, self.admin = map(int, ready.groups())
-        self.login_url = f"https://localhost:{self.https}"
+        self.login_url = self.graph_url = f"https://localhost:{self.https}"
         self.tls_port = self.imaps
 
-    def ask(self, path, data=None):
+    def ask(self, path, data=None, method=None):
         """The admin port: GET, or POST of a JSON value; returns the parsed answer."""
         body = None if data is None else json.dumps(data).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.admin}{path}", body, {"Content-Type": "application/json"})
+        request = urllib.request.Request(f"http://127.0.0.1:{self.admin}{path}", body, {"Content-Type": "application/json"}, method=method)
         with urllib.request.urlopen(request, timeout=10) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 
-    def token(self):
+    def fault(self, kind, **spec):
+        """A fault from now on; its id."""
+        return self.ask("/fault", {"kind": kind, **spec})["id"]
+
+    def fired(self, fault):
+        return next(f["fired"] for f in self.ask("/state")["faults"] if f["id"] == fault)
+
+    def clear_faults(self):
+        self.ask("/fault", {}, "DELETE")
+
+    def switch(self, **values):
+        self.ask("/profile", values)
+
+    def mailbox(self, address, **values):
+        self.ask("/mailbox", {"address": address, **values})
+
+    def roles(self, *names):
+        """What the application is consented to: holds for tokens from now on."""
+        self.ask("/app", {"id": CLIENT, "roles": list(names)})
+
+    def counts(self, address):
+        return self.ask("/state")["mailboxes"][address]
+
+    def traced(self):
+        """The Graph requests so far, oldest first."""
+        if not self.trace or not os.path.exists(self.trace):
+            return []
+        with open(self.trace, encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
+
+    def token(self, resource="https://outlook.office365.com"):
         """An access token as nightferry would get it."""
         body = (f"grant_type=client_credentials&client_id={CLIENT}&client_secret={urllib.parse.quote(SECRET)}"
-                "&scope=https%3A%2F%2Foutlook.office365.com%2F.default").encode()
+                f"&scope={urllib.parse.quote(resource, safe='')}%2F.default").encode()
         context = ssl.create_default_context(cafile=self.ca)
         with urllib.request.urlopen(f"{self.login_url}/{TENANT}/oauth2/v2.0/token", body, 10, context=context) as answer:
             return json.loads(answer.read())["access_token"]

@@ -9,7 +9,7 @@ def add_endpoint(nf, source, user, name="src", code=0, extra=()):
 def add_exchange(nf, exosim, address, name="contoso", code=0, extra=("--settle-after", "2s")):
     return nf.run("target", "create", name, "--tenant", exosim.tenant, "--client-id", exosim.client, "--client-secret-file",
                   nf.secret_file(exosim.secret), "--login-url", exosim.login_url, "--imap-host", "localhost", "--imap-port", exosim.imaps,
-                  "--ca-file", exosim.ca, "--test-user", address, *extra, code=code)
+                  "--ca-file", exosim.ca, "--test-user", address, "--probe-size", 0, *extra, code=code)
 
 
 def add_imap_target(nf, server, address, name="other", code=0, extra=("--settle-after", "1s")):

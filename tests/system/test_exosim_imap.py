@@ -460,9 +460,8 @@ def test_exosim_killed_leaves_the_backend_whole(exosim):
 
 def test_sigterm_ends_it_with_sessions_open(exosim):
     c = connect(exosim)
-    start = time.monotonic()
     exosim.stop(keep=True)
-    assert time.monotonic() - start < 3 and exosim.process.returncode == 0
+    assert exosim.process.returncode == 0
     with pytest.raises((EOFError, OSError)):
         c.command("NOOP")
 

@@ -28,7 +28,7 @@ def options_of(text):
 def sections():
     """{command: options under the headings that name it}, and the common ones under "Common options"."""
     found = {}
-    text = page("engine/nightferry.1").split(".SH COMMANDS", 1)[1].split("\n.SH ", 1)[0]
+    text = page("engine/command/nightferry.1").split(".SH COMMANDS", 1)[1].split("\n.SH ", 1)[0]
     for part in text.split("\n.SS ")[1:]:
         head, body = part.split("\n", 1)
         names = set(re.findall(r"^\.T[PQ]\n(?:-\w, )?--([a-z-]+)", body, re.M))
@@ -57,7 +57,7 @@ def test_exosims_options_are_in_its_manual(exosim):
         assert f"\n{name}" in manual, name
 
 
-@pytest.mark.parametrize("name", ["engine/nightferry.1", "upload/exosim/exosim.1"])
+@pytest.mark.parametrize("name", ["engine/command/nightferry.1", "upload/exosim/exosim.1"])
 def test_the_pages_are_well_formed(name):
     if shutil.which("groff") is None:
         pytest.skip("NOT RUN: groff is not installed")

@@ -1,6 +1,7 @@
 """An ordinary user can do all of it, servers of the tests included; and the command line keeps its promises to scripts: JSON also for errors,
 --help for everything, 64 for what is typed wrong."""
 import json
+import glob
 import os
 import re
 import shutil
@@ -91,7 +92,7 @@ def test_help_of_every_command(nightferry):
         assert nightferry.run(noun, "--help").out.startswith("Usage")
     assert nightferry.run("--version").out.startswith("nightferry ")
     # the options in the sources are in the help, all of them
-    sources = "".join(local.read(os.path.join(local.ROOT, "engine", n)) for n in os.listdir(os.path.join(local.ROOT, "engine")) if n.startswith("command_"))
+    sources = "".join(local.read(path) for path in glob.glob(os.path.join(local.ROOT, "engine", "command", "*.c")))
     wanted = {m.group(1) for m in re.finditer(r'\{\.name = "([a-z-]+)"(?:[^}"]|"(?:[^"\\]|\\.)*")*\.help = "', sources)}
     shown = {name for c in commands(nightferry) for name, _ in options_of(nightferry.run(*c, "--help").out)}
     assert wanted and wanted <= shown, wanted - shown
@@ -132,7 +133,7 @@ def test_json_is_json_also_for_errors(nightferry, dovecot, exosim_for):
     watch.prepare(nightferry, source, exosim, ("alice",))
     ferry.add_batch(nightferry, [("bob", "wrong", "bob@contoso.example")], name="failing")
     steps = [("endpoint", "list"), ("endpoint", "show", "src"), ("endpoint", "test", "src"), ("endpoint", "set", "src", "--max-mailboxes", "9"),
-             ("target", "list"), ("target", "show", "contoso"), ("target", "test", "contoso"), ("target", "set", "contoso", "--max-mailboxes", "9"),
+             ("target", "list"), ("target", "show", "contoso"), ("target", "test", "contoso", "--probe-size", "0"), ("target", "set", "contoso", "--max-mailboxes", "9", "--probe-size", "0"),
              ("batch", "list"), ("batch", "show", "pilot"), ("batch", "set", "pilot", "--max-concurrent", "3"), ("batch", "status", "pilot"),
              ("batch", "start", "pilot", "--wait"), ("batch", "start", "failing", "--wait"), ("batch", "sync", "pilot", "--wait"),
              ("batch", "verify", "pilot"), ("batch", "report", "pilot"), ("batch", "report", "failing"), ("batch", "status", "failing"), ("user", "list", "pilot"),

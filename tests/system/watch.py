@@ -11,7 +11,7 @@ def children(pid):
     return [int(p) for task in os.listdir(f"/proc/{pid}/task") for p in local.read(f"/proc/{pid}/task/{task}/children").split()]
 
 
-def worker(process, seconds=10):
+def worker(process, seconds=60):
     """The pid of the engine's own process below a `batch start --wait` or a `run`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -26,12 +26,17 @@ def worker(process, seconds=10):
     raise AssertionError("no engine process came up")
 
 
+def engine(nf):
+    """Waits until an engine holds the state's lock, as `doctor` sees it."""
+    wait_for(lambda: "no engine runs" not in nf.run("doctor", code=None).out, 60)
+
+
 def status_field(pid, name):
     found = re.search(rf"^{name}:\s*(\d+)", local.read(f"/proc/{pid}/status"), re.M)
     return int(found.group(1)) if found else None
 
 
-def wait_for(what, seconds=30, pause=0.05):
+def wait_for(what, seconds=90, pause=0.05):
     """Polls until what() is true; returns it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

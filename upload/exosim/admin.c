@@ -87,6 +87,16 @@ static void post_mailbox(struct exosim *x, const json_t *body, struct http_reply
 		reply(out, 200, json_object());
 }
 
+static void post_app(struct exosim *x, const json_t *body, struct http_reply *out)
+{
+	struct err err = ERR_INIT;
+
+	if (world_set_app(x->world, body, &err) < 0)
+		reply_err(out, &err);
+	else
+		reply(out, 200, json_object());
+}
+
 /* {"client":id}, or nothing for all: tokens issued so far are no longer good. */
 static void post_revoke(struct exosim *x, const json_t *body, struct http_reply *out)
 {
@@ -104,6 +114,7 @@ static const struct {
 	{"DELETE", "/fault", delete_fault},
 	{"POST", "/profile", post_profile},
 	{"POST", "/mailbox", post_mailbox},
+	{"POST", "/app", post_app},
 	{"POST", "/revoke", post_revoke},
 };
 

@@ -5,6 +5,6 @@
 #include "upload/exosim/exosim.h"
 #include "upload/exosim/http.h"
 
-http_handler admin_handle; /* ctx: struct exosim */
+void admin_handle(void *ctx, const struct http_request *in, struct http_reply *out); /* ctx: struct exosim */
 
 #endif

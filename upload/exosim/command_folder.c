@@ -3,42 +3,11 @@
 
 #include "engine/base/clock.h"
 #include "imap/name.h"
-#include "upload/exosim/backend.h"
+#include "upload/exosim/prepare.h"
 
 #include <assert.h>
 #include <glib.h>
 #include <strings.h>
-
-struct names {
-	char **v; /* owned */
-	size_t n, room;
-};
-
-static void collect(void *ctx, const char *line, size_t len)
-{
-	struct names *names = ctx;
-	const char *close = memchr(line, ')', len);
-	struct args a = {close ? close + 1 : line, line + len};
-	struct span raw;
-	char *name = NULL;
-
-	if (len < 7 || strncasecmp(line, "* LIST ", 7) != 0 || !close || !args_take_char(&a, ' ') ||
-		!args_take_astring(&a, &raw, NULL) || !args_take_char(&a, ' ') || !args_take_astring(&a, &raw, &name))
-		return;
-	if (names->n == names->room) {
-		names->room = names->room ? names->room * 2 : 64;
-		names->v = realloc(names->v, names->room * sizeof(*names->v));
-		assert(names->v);
-	}
-	names->v[names->n++] = name;
-}
-
-static void names_done(struct names *names)
-{
-	for (size_t i = 0; i < names->n; i++)
-		free(names->v[i]);
-	free(names->v);
-}
 
 static void load(struct session *s)
 {
@@ -46,7 +15,7 @@ static void load(struct session *s)
 
 	assert(names);
 	if (relay_drain(s) == 0) {
-		s->capture = collect;
+		s->capture = names_collect;
 		s->capture_ctx = names;
 		if (relay_ask(s, "LIST \"\" \"*\"") == 0)
 			folders_replace(s->box->folders, names->v, names->n);
@@ -434,44 +403,6 @@ void command_copy(struct session *s, struct command *c, bool uid)
 	free(raw);
 	free(key);
 	free(name);
-}
-
-int folder_prepare(struct session *s, struct err *err)
-{
-	struct names names = {0};
-	const struct known_folder *k;
-	char command[400], quoted[300];
-	bool mail_only = !profile_get(&s->x->profile, SW_NONMAIL_FOLDERS);
-
-	if (backend_command(s->backend, "LIST \"\" \"*\"", collect, &names, err) < 0)
-		return -1;
-	folders_replace(s->box->folders, names.v, names.n);
-	names_done(&names);
-	for (size_t i = 0; (k = rule_known_folder(i)) != NULL; i++) {
-		char *raw, *key, *found;
-
-		if (k->kind == FOLDER_OTHER && mail_only)
-			continue;
-		if (name_encode(s->x->german ? k->german : k->english, &raw, err) < 0)
-			return -1;
-		key = folder_key(raw, false);
-		found = folders_find(s->box->folders, key);
-		args_quote(quoted, raw);
-		free(raw);
-		free(key);
-		if (found) {
-			free(found);
-			continue;
-		}
-		snprintf(command, sizeof(command), "CREATE %s", quoted);
-		if (backend_command(s->backend, command, NULL, NULL, err) < 0)
-			return -1;
-		snprintf(command, sizeof(command), "SUBSCRIBE %s", quoted);
-		if (backend_command(s->backend, command, NULL, NULL, err) < 0)
-			return -1;
-		folders_forget(s->box->folders);
-	}
-	return 0;
 }
 
 void folder_destroy(struct session *s, const char *name)

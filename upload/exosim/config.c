@@ -1,5 +1,7 @@
 #include "upload/exosim/config.h"
 
+#include "upload/exosim/graph_trace.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
@@ -27,6 +29,7 @@ enum {
 	OPT_SEED,
 	OPT_LANGUAGE,
 	OPT_SPOOL,
+	OPT_TRACE,
 	OPT_VERBOSE,
 	OPT_HELP
 };
@@ -43,12 +46,12 @@ static const struct option options[] = {{"https-port", required_argument, NULL, 
 	{"open", no_argument, NULL, OPT_OPEN}, {"profile", required_argument, NULL, OPT_PROFILE},
 	{"set", required_argument, NULL, OPT_SET}, {"token-life", required_argument, NULL, OPT_TOKEN_LIFE},
 	{"seed", required_argument, NULL, OPT_SEED}, {"language", required_argument, NULL, OPT_LANGUAGE},
-	{"spool-dir", required_argument, NULL, OPT_SPOOL}, {"verbose", no_argument, NULL, OPT_VERBOSE},
-	{"help", no_argument, NULL, OPT_HELP}, {NULL, 0, NULL, 0}};
+	{"spool-dir", required_argument, NULL, OPT_SPOOL}, {"trace-graph", required_argument, NULL, OPT_TRACE},
+	{"verbose", no_argument, NULL, OPT_VERBOSE}, {"help", no_argument, NULL, OPT_HELP}, {NULL, 0, NULL, 0}};
 
 void config_help(FILE *to)
 {
-	fputs("exosim: a local Exchange Online for tests, demos and rehearsals: tokens over HTTPS, IMAP "
+	fputs("exosim: a local Exchange Online for tests, demos and rehearsals: tokens and Graph over HTTPS, IMAP "
 	      "before a real Dovecot.\n"
 	      "Listens on 127.0.0.1 only. When all is up it prints: exosim ready https=PORT imaps=PORT "
 	      "admin=PORT\n"
@@ -73,10 +76,12 @@ void config_help(FILE *to)
 	      "  --seed N                   of the faults' probabilities (default 1)\n"
 	      "  --language en|de           names of the well-known folders\n"
 	      "  --spool-dir D              unlinked files of large messages (default: TMPDIR or /tmp)\n"
+	      "  --trace-graph F            appends every Graph request and answer as a line of JSON (no tokens, no "
+	      "messages)\n"
 	      "  --verbose                  a line for every refusal on stderr\n"
 	      "\n"
 	      "admin: GET /state, POST /fault, DELETE /fault {\"id\":n}, POST /profile {\"switch\":n}, POST "
-	      "/mailbox, POST /revoke\n"
+	      "/mailbox, POST /app {\"id\",\"roles\"}, POST /revoke\n"
 	      "\nswitches (kind/unkind, grade):\n",
 		to);
 	for (int i = 0; i < SWITCHES_END; i++) {
@@ -294,6 +299,9 @@ static int apply_option(struct config *c, struct exosim *x, int opt, struct err 
 		return read_language(x, optarg, err);
 	case OPT_SPOOL:
 		return keep(&x->spool_dir, optarg);
+	case OPT_TRACE:
+		graph_trace_close(&x->trace);
+		return graph_trace_open(&x->trace, optarg, err);
 	case OPT_VERBOSE:
 		c->verbose = true;
 		return 0;

@@ -9,6 +9,7 @@
 #include "upload/exosim/world.h"
 
 struct late;
+struct graph_trace;
 
 struct exosim {
 	struct profile profile;
@@ -18,6 +19,7 @@ struct exosim {
 	struct wire_tls *tls;
 	struct stop *stop;
 	struct late *late;
+	struct graph_trace *trace; /* NULL: none */
 	char *backend_host;
 	unsigned backend_port;
 	char *backend_master;

@@ -201,11 +201,23 @@ static bool matches(const char *wanted, const char *given)
 	return !wanted || (given && strcasecmp(wanted, given) == 0);
 }
 
+/* A kind of Graph's requests: "folder" is "folder_create", too. */
+static bool matches_kind(const char *wanted, const char *given)
+{
+	size_t n = strlen(wanted);
+
+	return given && strncasecmp(wanted, given, n) == 0 && (given[n] == '\0' || given[n] == '_');
+}
+
 static bool matches_command(const struct fault *x, enum fault_hook hook, const char *command)
 {
-	const char *wanted = x->command ? x->command : "APPEND";
+	const char *wanted = x->command ? x->command : hook == HOOK_GRAPH ? "import" : "APPEND";
 
-	return hook != HOOK_COMMAND || strcmp(wanted, "*") == 0 || matches(wanted, command);
+	if (strcmp(wanted, "*") == 0)
+		return true;
+	if (hook == HOOK_GRAPH)
+		return matches_kind(wanted, command);
+	return hook != HOOK_COMMAND || matches(wanted, command);
 }
 
 bool faults_exist(struct faults *f)

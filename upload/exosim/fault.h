@@ -14,7 +14,8 @@ enum fault_hook {
 	HOOK_SIGNIN,  /* a sign-in whose token was good */
 	HOOK_COMMAND, /* a command was read (of APPEND: up to its literal) */
 	HOOK_LITERAL, /* APPEND's message is about to be read */
-	HOOK_COMMIT   /* APPEND's message was read and is good */
+	HOOK_COMMIT,  /* APPEND's message was read and is good */
+	HOOK_GRAPH    /* a Graph request was read in full; its token, its path and its limits are good */
 };
 
 /* X(KEY, "kind", hook, "what it does") */
@@ -46,7 +47,30 @@ enum fault_hook {
 		"the message is stored, the answer is lost, the connection drops") \
 	X(COMMIT_LATE, "commit_late", HOOK_COMMIT, "the connection drops now, the message is stored `ms` later") \
 	X(HANG_AFTER_COMMIT, "hang_after_commit", HOOK_COMMIT, "the message is stored, nothing is answered any more") \
-	X(HIDDEN, "hidden", HOOK_COMMIT, "the message is stored and answered, but no query shows it for `ms`")
+	X(HIDDEN, "hidden", HOOK_COMMIT, "the message is stored and answered, but no query shows it for `ms`") \
+	X(GRAPH_DROP, "graph_drop", HOOK_GRAPH, "the request is not done, the connection drops") \
+	X(GRAPH_DROP_AFTER, "graph_drop_after", HOOK_GRAPH, "it is done, the answer is lost, the connection drops") \
+	X(GRAPH_LATE, "graph_late", HOOK_GRAPH, \
+		"import and create: the connection drops now, the message is stored `ms` later") \
+	X(GRAPH_HIDDEN, "graph_hidden", HOOK_GRAPH, \
+		"import and create: stored and answered, but no list shows it for `ms`") \
+	X(GRAPH_SLOW, "graph_slow", HOOK_GRAPH, "it is done after `ms`") \
+	X(GRAPH_HANG, "graph_hang", HOOK_GRAPH, \
+		"it is not done; nothing is answered for `ms` (0: a minute), then a drop") \
+	X(GRAPH_SLOW_BODY, "graph_slow_body", HOOK_GRAPH, "it is done; the answer's body comes at `bytes` per second") \
+	X(GRAPH_CUT, "graph_cut", HOOK_GRAPH, "it is done; the answer's body breaks off after `bytes`") \
+	X(GRAPH_GARBAGE, "graph_garbage", HOOK_GRAPH, "it is done; the answer's body is no JSON (or `text`)") \
+	X(GRAPH_HUGE, "graph_huge", HOOK_GRAPH, "it is done; the answer has `bytes` (0: 256 MB) blanks behind it") \
+	X(GRAPH_NOTHING, "graph_nothing", HOOK_GRAPH, "it is not done, and answered 200 without a body") \
+	X(GRAPH_REVOKED, "graph_revoked", HOOK_GRAPH, \
+		"the application's tokens issued so far are revoked; this request is answered 401") \
+	X(GRAPH_FOLDER_GONE, "graph_folder_gone", HOOK_GRAPH, \
+		"the path's folder is deleted with its messages before the request is done") \
+	X(GRAPH_QUOTA, "graph_quota", HOOK_GRAPH, "ErrorQuotaExceeded") \
+	X(GRAPH_THROTTLE, "graph_throttle", HOOK_GRAPH, \
+		"429 of `text` (MailboxConcurrency, RequestRate, IncomingBytes) with a Retry-After of `ms` (0: none)") \
+	X(GRAPH_ERROR, "graph_error", HOOK_GRAPH, \
+		"not done; `text` is \"STATUS CODE message\" (STATUS alone: no body), Retry-After of `ms` (0: none)")
 
 enum fault_kind {
 #define X(k, n, hook, text) FAULT_##k,
@@ -70,7 +94,9 @@ void faults_seed(struct faults *f, uint64_t seed);
 void faults_free(struct faults **f);
 /* {"kind":…, "mailbox":…, "folder":…, "command":…, "nth":N, "count":C, "probability":P, "ms":…, "bytes":…, "text":…}.
    It fires from the nth matching event on (default 1), `count` times (default 1; 0: for ever), each with probability P (default 1).
-   mailbox and folder are compared without case; command is a verb or "*", and APPEND where nothing is said. ERR_USAGE. */
+   mailbox and folder are compared without case; command is a verb or "*", and APPEND where nothing is said. Of graph_…: command is
+   a kind of request (user, folder, list, get, value, import, create, patch, delete; folder_list, folder_create, folder_delete narrow folder),
+   and import where nothing is said; folder is the name that IMAP shows. ERR_USAGE. */
 int faults_add(struct faults *f, const json_t *spec, unsigned *id, struct err *err);
 /* id 0: all. false: no such fault. */
 bool faults_remove(struct faults *f, unsigned id);

@@ -22,6 +22,7 @@ struct folders {
 	struct folder *list; /* owned, sorted by key */
 	size_t n;
 	bool known;
+	unsigned generation;
 	struct hidden *hidden; /* owned */
 };
 
@@ -117,7 +118,18 @@ void folders_forget(struct folders *f)
 {
 	pthread_mutex_lock(&f->lock);
 	f->known = false;
+	f->generation++;
 	pthread_mutex_unlock(&f->lock);
+}
+
+unsigned folders_generation(struct folders *f)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&f->lock);
+	n = f->generation;
+	pthread_mutex_unlock(&f->lock);
+	return n;
 }
 
 static int by_key(const void *a, const void *b)

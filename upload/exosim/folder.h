@@ -17,6 +17,8 @@ char *folder_trim(const char *raw);
 /* Is the list as the backend has it, as far as we know? */
 bool folders_are_known(struct folders *f);
 void folders_forget(struct folders *f); /* something changed */
+/* Another number after each change that was told of. */
+unsigned folders_generation(struct folders *f);
 /* Takes the list from the backend: n raw names. */
 void folders_replace(struct folders *f, char *const *raw, size_t n);
 /* The backend's own spelling of a folder. Yours; NULL: there is none of that key. */

@@ -198,6 +198,19 @@ static struct refusal check_scope(const char *scope, const char **resource)
 	return REFUSE(RESOURCE, scope);
 }
 
+/* The roles of one resource. */
+static json_t *roles_json(const struct app *app, const char *resource)
+{
+	bool exchange = strcmp(resource, RESOURCE_EXCHANGE) == 0;
+	unsigned roles = atomic_load(&app->roles);
+	json_t *list = json_array();
+
+	for (int r = 0; r < ROLES_END; r++)
+		if (roles >> r & 1 && (r == ROLE_IMAP) == exchange)
+			json_array_append_new(list, json_string(role_name((enum role)r)));
+	return list;
+}
+
 static char *issue(struct grants *g, const char *tenant, const struct app *app, const char *resource, int64_t now_s)
 {
 	unsigned char filler[512]; /* S: real tokens have 1.5 to 2 KB */
@@ -208,11 +221,10 @@ static char *issue(struct grants *g, const char *tenant, const struct app *app, 
 	jwt_random(filler, sizeof(filler));
 	pad = jwt_encode(filler, sizeof(filler));
 	snprintf(issuer, sizeof(issuer), "https://sts.windows.net/%.200s/", tenant);
-	claims = json_pack("{s:s, s:s, s:s, s:s, s:[s], s:I, s:I, s:I, s:i, s:s}", "aud", resource, "iss", issuer,
-		"appid", app->id, "tid", tenant, "roles",
-		strcmp(resource, RESOURCE_EXCHANGE) == 0 ? "IMAP.AccessAsApp" : "Mail-Advanced.ReadWrite.All", "iat",
-		(json_int_t)now_s, "nbf", (json_int_t)now_s, "exp", (json_int_t)(now_s + life), "gen",
-		(int)atomic_load(&app->generation), "xms_tdbr", pad);
+	claims = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:i, s:s}", "aud", resource, "iss", issuer,
+		"appid", app->id, "tid", tenant, "roles", roles_json(app, resource), "iat", (json_int_t)now_s, "nbf",
+		(json_int_t)now_s, "exp", (json_int_t)(now_s + life), "gen", (int)atomic_load(&app->generation),
+		"xms_tdbr", pad);
 	token = claims ? jwt_sign(claims, &g->key) : NULL;
 	json_decref(claims);
 	free(pad);
@@ -271,18 +283,47 @@ void grants_answer(struct grants *g, const char *tenant, const char *url, const 
 	form_done(&f);
 }
 
-struct app *grants_check(struct grants *g, const char *token, const char *resource, int64_t now_s)
+static unsigned roles_of(const json_t *claims)
+{
+	const json_t *v;
+	unsigned set = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(claims, "roles"), i,
+		v) for (int r = 0; r < ROLES_END; r++) if (strcmp(role_name((enum role)r), json_string_value(v)) == 0)
+		set |= 1u << r;
+	return set;
+}
+
+enum token_fault grants_examine(
+	struct grants *g, const char *token, const char *resource, int64_t now_s, struct bearer *out)
 {
 	json_t *claims = jwt_open(token, &g->key);
 	const char *aud = json_string_value(json_object_get(claims, "aud"));
-	const char *id = json_string_value(json_object_get(claims, "appid"));
-	struct app *app = id ? world_app(g->world, id) : NULL;
+	struct app *app = world_app(g->world, json_string_value(json_object_get(claims, "appid")));
+	enum token_fault fault = TOKEN_GOOD;
 
-	if (!app || !aud || strcmp(aud, resource) != 0 || json_integer_value(json_object_get(claims, "exp")) <= now_s ||
-		json_integer_value(json_object_get(claims, "gen")) != (json_int_t)atomic_load(&app->generation))
-		app = NULL;
+	if (!app || !aud)
+		fault = TOKEN_BAD;
+	else if (strcmp(aud, resource) != 0)
+		fault = TOKEN_AUDIENCE;
+	else if (json_integer_value(json_object_get(claims, "exp")) <= now_s)
+		fault = TOKEN_OLD;
+	else if (json_integer_value(json_object_get(claims, "gen")) != (json_int_t)atomic_load(&app->generation))
+		fault = TOKEN_REVOKED;
+	else
+		*out = (struct bearer){app, roles_of(claims)};
 	json_decref(claims);
-	return app;
+	return fault;
+}
+
+struct app *grants_check(struct grants *g, const char *token, const char *resource, int64_t now_s)
+{
+	struct bearer b;
+
+	if (grants_examine(g, token, resource, now_s, &b) != TOKEN_GOOD)
+		return NULL;
+	return strcmp(resource, RESOURCE_EXCHANGE) != 0 || b.roles & ROLE_BIT(IMAP) ? b.app : NULL;
 }
 
 json_t *grants_state(struct grants *g)

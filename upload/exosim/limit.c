@@ -46,9 +46,21 @@ static struct limit_entry *log_at(struct limit_log *g, size_t i)
 	return &g->entry[(g->first + i) % g->room];
 }
 
-static void log_add(struct limit_log *g, int64_t now_ms, uint64_t n)
+static void log_expire(struct limit_log *g, int64_t now_ms, int64_t window_ms)
 {
+	while (g->count && log_at(g, 0)->at_ms + window_ms <= now_ms) {
+		g->sum -= log_at(g, 0)->n;
+		g->first = (g->first + 1) % g->room;
+		g->count--;
+	}
+}
+
+static void log_add(struct limit_log *g, int64_t now_ms, int64_t window_ms, uint64_t n)
+{
+	log_expire(g, now_ms, window_ms);
 	g->sum += n;
+	if (g->sum > g->peak)
+		g->peak = g->sum;
 	if (g->count && now_ms - log_at(g, g->count - 1)->at_ms < LIMIT_GRAIN_MS) {
 		log_at(g, g->count - 1)->n += n;
 		return;
@@ -67,15 +79,6 @@ static void log_add(struct limit_log *g, int64_t now_ms, uint64_t n)
 	}
 	g->count++;
 	*log_at(g, g->count - 1) = (struct limit_entry){now_ms, n};
-}
-
-static void log_expire(struct limit_log *g, int64_t now_ms, int64_t window_ms)
-{
-	while (g->count && log_at(g, 0)->at_ms + window_ms <= now_ms) {
-		g->sum -= log_at(g, 0)->n;
-		g->first = (g->first + 1) % g->room;
-		g->count--;
-	}
 }
 
 static int64_t log_fits_at(struct limit_log *g, int64_t now_ms, int64_t window_ms, uint64_t n, uint64_t limit)
@@ -103,7 +106,8 @@ int64_t limit_fits_at(struct limit *l, int64_t now_ms, uint64_t bytes, enum limi
 	int64_t at = log_fits_at(&l->requests, now_ms, r->requests_window_ms, 1, r->requests);
 	if (at > now_ms)
 		*why = LIMIT_REQUESTS;
-	int64_t bytes_at = log_fits_at(&l->bytes, now_ms, r->bytes_window_ms, bytes, r->bytes);
+	/* The limit is of uploads: a request without a body passes, however full its window is. */
+	int64_t bytes_at = bytes ? log_fits_at(&l->bytes, now_ms, r->bytes_window_ms, bytes, r->bytes) : now_ms;
 	if (bytes_at > at) {
 		*why = LIMIT_BYTES;
 		at = bytes_at;
@@ -113,10 +117,10 @@ int64_t limit_fits_at(struct limit *l, int64_t now_ms, uint64_t bytes, enum limi
 
 void limit_use(struct limit *l, int64_t now_ms, uint64_t requests, uint64_t bytes)
 {
-	if (requests && l->rules.requests)
-		log_add(&l->requests, now_ms, requests);
-	if (bytes && l->rules.bytes)
-		log_add(&l->bytes, now_ms, bytes);
+	if (requests && l->rules.requests_window_ms)
+		log_add(&l->requests, now_ms, l->rules.requests_window_ms, requests);
+	if (bytes && l->rules.bytes_window_ms)
+		log_add(&l->bytes, now_ms, l->rules.bytes_window_ms, bytes);
 }
 
 static int64_t limit_retry_ms(const struct limit *l, int64_t now_ms, int64_t fits_at)

@@ -46,6 +46,7 @@ struct limit_log { /* amounts by time, oldest first */
 	} * entry; /* owned; a ring */
 	size_t room, first, count;
 	uint64_t sum;
+	uint64_t peak; /* the most that ever was within the window */
 };
 
 struct limit { /* one app and mailbox */

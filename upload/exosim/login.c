@@ -33,9 +33,8 @@ static bool is_form(const char *type)
 	       (type[sizeof(form) - 1] == '\0' || strchr("; ", type[sizeof(form) - 1]));
 }
 
-void login_handle(void *ctx, const struct http_request *in, struct http_reply *out)
+void login_handle(struct exosim *x, const struct http_request *in, struct http_reply *out)
 {
-	struct exosim *x = ctx;
 	struct grant_answer a;
 	struct fault_hit hit;
 	bool faulty;

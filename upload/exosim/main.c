@@ -3,15 +3,18 @@
 #include "upload/exosim/admin.h"
 #include "upload/exosim/config.h"
 #include "upload/exosim/front.h"
+#include "upload/exosim/graph.h"
+#include "upload/exosim/graph_trace.h"
 #include "upload/exosim/late.h"
-#include "upload/exosim/login.h"
 #include "upload/exosim/recode.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
 
-#define TOKEN_BODY_MAX ((size_t)64 * 1024)
+#define BODY_MAX ((size_t)64 * 1024 * 1024) /* the hooks lower it for each request */
+
+static const struct http_hooks admin_hooks = {.handle = admin_handle};
 
 struct servers {
 	struct http *https, *admin;
@@ -44,10 +47,10 @@ static int start(struct servers *v, struct exosim *x, struct config *c, struct e
 		goto out;
 	x->late = late_new(x);
 	if ((fd = front_listen(&c->https_port, err)) < 0 ||
-		http_open(&v->https, fd, cert, key, TOKEN_BODY_MAX, login_handle, x, err) < 0)
+		http_open(&v->https, fd, cert, key, BODY_MAX, &graph_hooks, x, err) < 0)
 		goto out;
 	if ((fd = front_listen(&c->admin_port, err)) < 0 ||
-		http_open(&v->admin, fd, NULL, NULL, (size_t)1 << 20, admin_handle, x, err) < 0)
+		http_open(&v->admin, fd, NULL, NULL, (size_t)1 << 20, &admin_hooks, x, err) < 0)
 		goto out;
 	if ((fd = front_listen(&c->imaps_port, err)) < 0 || front_open(&v->front, x, fd, err) < 0)
 		goto out;
@@ -62,6 +65,7 @@ out:
 
 static void done(struct exosim *x)
 {
+	graph_trace_close(&x->trace);
 	wire_tls_free(&x->tls);
 	grants_free(&x->grants);
 	faults_free(&x->faults);

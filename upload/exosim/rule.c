@@ -63,18 +63,18 @@ const struct token_error_row *rule_token_error(enum token_error e)
 
 /* S: libremail issue 105 lists what outlook.office365.com shows over IMAP. German names: T. */
 static const struct known_folder known[] = {
-	{"\\Drafts", "Drafts", "Entwürfe", FOLDER_MAIL},
-	{"\\Sent", "Sent Items", "Gesendete Elemente", FOLDER_MAIL},
-	{"\\Trash", "Deleted Items", "Gelöschte Elemente", FOLDER_MAIL},
-	{"\\Junk", "Junk Email", "Junk-E-Mail", FOLDER_MAIL},
-	{"\\Archive", "Archive", "Archiv", FOLDER_MAIL},
-	{"", "Outbox", "Postausgang", FOLDER_MAIL},
-	{"", "Conversation History", "Verlauf der Unterhaltung", FOLDER_MAIL},
-	{"", "Calendar", "Kalender", FOLDER_OTHER},
-	{"", "Contacts", "Kontakte", FOLDER_OTHER},
-	{"", "Journal", "Journal", FOLDER_OTHER},
-	{"", "Notes", "Notizen", FOLDER_OTHER},
-	{"", "Tasks", "Aufgaben", FOLDER_OTHER},
+	{"\\Drafts", "Drafts", "Entwürfe", "drafts", FOLDER_MAIL},
+	{"\\Sent", "Sent Items", "Gesendete Elemente", "sentitems", FOLDER_MAIL},
+	{"\\Trash", "Deleted Items", "Gelöschte Elemente", "deleteditems", FOLDER_MAIL},
+	{"\\Junk", "Junk Email", "Junk-E-Mail", "junkemail", FOLDER_MAIL},
+	{"\\Archive", "Archive", "Archiv", "archive", FOLDER_MAIL},
+	{"", "Outbox", "Postausgang", "outbox", FOLDER_MAIL},
+	{"", "Conversation History", "Verlauf der Unterhaltung", "conversationhistory", FOLDER_MAIL},
+	{"", "Calendar", "Kalender", "", FOLDER_OTHER},
+	{"", "Contacts", "Kontakte", "", FOLDER_OTHER},
+	{"", "Journal", "Journal", "", FOLDER_OTHER},
+	{"", "Notes", "Notizen", "", FOLDER_OTHER},
+	{"", "Tasks", "Aufgaben", "", FOLDER_OTHER},
 };
 
 const struct known_folder *rule_known_folder(size_t n)

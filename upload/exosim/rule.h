@@ -58,7 +58,36 @@
 	X(NAMES_TRIMMED, "names_trimmed", 1, 1, "T", "blanks around a folder's name are dropped") \
 	X(NAME_MAX, "name_max", 255, 255, "T", "octets of one level of a folder's name, in UTF-8") \
 	X(DEPTH_MAX, "depth_max", 300, 300, "T", "levels of folders") \
-	X(KEYWORDS_OPEN, "keywords_open", 0, 0, "S", "PERMANENTFLAGS holds \\*")
+	X(KEYWORDS_OPEN, "keywords_open", 0, 0, "S", "PERMANENTFLAGS holds \\*") \
+	X(GRAPH_IN_FLIGHT, "graph_in_flight", 4, 4, "D", "Graph: requests at once of an app in a mailbox") \
+	X(GRAPH_REQUESTS, "graph_requests", 10000, 10000, "D", "Graph: requests within graph_requests_window") \
+	X(GRAPH_REQUESTS_WINDOW_MS, "graph_requests_window", 600000, 600000, "D", "milliseconds") \
+	X(GRAPH_BYTES, "graph_bytes", 150000000, 150000000, "D", \
+		"Graph: octets of POST, PUT and PATCH within graph_bytes_window (that MB are millions: ?)") \
+	X(GRAPH_BYTES_WINDOW_MS, "graph_bytes_window", 300000, 300000, "D", "milliseconds") \
+	X(GRAPH_RETRY, "graph_retry", 0, 0, "?", \
+		"Retry-After of a 429: 0 when it will fit, 1 always graph_retry_ms, 2 none") \
+	X(GRAPH_RETRY_MS, "graph_retry_ms", 1000, 1000, "?", "the least, or the only, Retry-After in milliseconds") \
+	X(GRAPH_REFUSED_FREE, "graph_refused_free", 0, 0, "?", \
+		"the octets of a refused request do not count (that the request does: D)") \
+	X(GRAPH_REQUEST_MAX, "graph_request_max", 4194304, 4000000, "T", "octets of a request's body: 4 MB") \
+	X(GRAPH_TOO_BIG, "graph_too_big", 0, 2, "T", \
+		"a larger one: 0 is 413, 1 is 400, 2 is 200 with nothing created (all were seen)") \
+	X(GRAPH_SIZE_CAP, "graph_size_cap", 0, 0, "?", \
+		"octets of MIME that are taken: more is ErrorMessageSizeExceeded; 0: what fits into a request") \
+	X(GRAPH_RECEIVED, "graph_received", 1, 0, "?", \
+		"importMime's received date: 0 now, 1 the first Received field (else Date), 2 Date (else now)") \
+	X(GRAPH_CREATED, "graph_created", 0, 1, "?", "createdDateTime: 0 the time of arrival, 1 the received date") \
+	X(GRAPH_IMPORT_READ, "graph_import_read", 0, 1, "?", "an imported message is read at once") \
+	X(GRAPH_FILTER_NOCASE, "graph_filter_nocase", 0, 1, "?", "texts in $filter are compared without case") \
+	X(GRAPH_ANSWER_BODY, "graph_answer_body", 0, 1, "?", "the answer to a MIME create holds body and preview") \
+	X(GRAPH_SENSITIVE, "graph_sensitive", 0, 1, "I", \
+		"sensitive properties of non-drafts: 0 refused from 31 Dec 2026 on (D), 1 refused, 2 allowed") \
+	X(GRAPH_ALIAS, "graph_alias", 1, 0, "T", "/users/{alias} finds the mailbox") \
+	X(GRAPH_BASE64_LINES, "graph_base64_lines", 1, 0, "?", "line ends and blanks in base64 are passed over") \
+	X(GRAPH_PAGES_SHORT, "graph_pages_short", 0, 1, "I", \
+		"the first page of a list is empty and has a nextLink (that pages may be short: D)") \
+	X(GRAPH_DELETE_MOVES, "graph_delete_moves", 0, 1, "T", "DELETE moves to Deleted Items, unless it is there")
 
 enum rule_switch {
 #define X(k, n, kind, unkind, grade, text) SW_##k,
@@ -180,6 +209,7 @@ enum folder_kind { FOLDER_MAIL, FOLDER_OTHER };
 struct known_folder {
 	const char *use;              /* special-use attribute, "" if it has none */
 	const char *english, *german; /* UTF-8 */
+	const char *graph;            /* well-known name, "" if it has none */
 	enum folder_kind kind;
 };
 /* n-th row, NULL after the last. INBOX is not in it. */

@@ -118,8 +118,6 @@ void command_subscribe(struct session *s, struct command *c);
 void command_list(struct session *s, struct command *c);
 void command_status(struct session *s, struct command *c);
 void command_copy(struct session *s, struct command *c, bool uid);
-/* The folders that every mailbox has; at its first sign-in. Before relaying begins. */
-int folder_prepare(struct session *s, struct err *err);
 /* Deletes a folder with its messages (fault FOLDER_GONE). */
 void folder_destroy(struct session *s, const char *name);
 

@@ -5,6 +5,7 @@
 #include "engine/base/log.h"
 #include "upload/exosim/backend.h"
 #include "upload/exosim/jwt.h"
+#include "upload/exosim/prepare.h"
 
 #include <assert.h>
 #include <strings.h>
@@ -85,23 +86,14 @@ static void enter(struct session *s, const struct command *c)
 {
 	struct err err = ERR_INIT;
 	char line[1600];
-	int r = 0;
 
 	s->entered = mailbox_enter(s->box, mailbox_limit(s->box, &s->x->profile, SW_SESSIONS_MAX));
 	if (!s->entered) {
 		enter_limbo(s, c);
 		return;
 	}
-	if (backend_open(&s->backend, s->x, s->box->address, s->stop, &err) == 0) {
-		pthread_mutex_lock(&s->box->preparing);
-		if (!s->box->prepared)
-			r = folder_prepare(s, &err);
-		s->box->prepared = s->box->prepared || r == 0;
-		pthread_mutex_unlock(&s->box->preparing);
-	} else {
-		r = -1;
-	}
-	if (r < 0) {
+	if (backend_open(&s->backend, s->x, s->box->address, s->stop, &err) < 0 ||
+		prepare_once(s->x, s->box, s->backend, &err) < 0) {
 		log_line(LOG_ERROR, "imap %s: %s", s->box->address, err_line(&err, line, sizeof(line)));
 		wire_free(&s->backend);
 		enter_limbo(s, c);

@@ -1,9 +1,10 @@
 #include "upload/exosim/world.h"
 
-#include "upload/exosim/jwt.h"
+#include "upload/exosim/graph_id.h"
+#include "upload/exosim/graph_tree.h"
+#include "upload/exosim/pool.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <strings.h>
 
 #define TENANTS_MAX 8
@@ -31,22 +32,25 @@ struct world *world_new(struct profile *profile)
 	return w;
 }
 
-static void app_free(struct app *a)
+static void texts_free(char **v, size_t n)
 {
-	free(a->id);
-	secret_free(&a->secret);
-	free(a->certificate);
-	free(a->thumbprint);
-	free(a);
+	for (size_t i = 0; i < n; i++)
+		free(v[i]);
+	free(v);
 }
 
 static void mailbox_free(struct mailbox *m)
 {
 	free(m->address);
+	free(m->upn);
+	texts_free(m->aliases, m->aliases_n);
+	texts_free(m->hidden_folders, m->hidden_folders_n);
 	folders_free(&m->folders);
+	pool_free(&m->pool);
+	tree_cache_free(&m->tree);
 	for (size_t i = 0; i < APPS_MAX; i++) {
-		window_done(&m->use[i].appends);
-		window_done(&m->use[i].bytes);
+		limit_done(&m->use[i].appends);
+		limit_done(&m->use[i].graph);
 	}
 	pthread_mutex_destroy(&m->preparing);
 	pthread_mutex_destroy(&m->lock);
@@ -62,7 +66,7 @@ void world_free(struct world **pw)
 	for (size_t i = 0; i < w->tenants_n; i++)
 		free(w->tenants[i]);
 	for (size_t i = 0; i < w->apps_n; i++)
-		app_free(w->apps[i]);
+		app_free(&w->apps[i]);
 	while (w->mailboxes) {
 		struct mailbox *m = w->mailboxes;
 
@@ -90,51 +94,29 @@ bool world_has_tenant(struct world *w, const char *name)
 	return false;
 }
 
-static int read_pem(struct app *a, const char *path, struct err *err)
-{
-	FILE *f = fopen(path, "re");
-	char text[16384];
-	size_t n;
-
-	if (!f)
-		return err_set(err, ERR_USAGE, "certificate %s: %s", path, strerror(errno));
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	a->certificate = strdup(text);
-	a->thumbprint = jwt_thumbprint(text);
-	return a->thumbprint ? 0 : err_set(err, ERR_USAGE, "%s holds no certificate", path);
-}
-
 int world_add_app(struct world *w, const json_t *spec, struct err *err)
 {
-	const char *id = NULL, *secret = NULL, *secret_file = NULL, *certificate = NULL;
-	int expired = 0;
-	json_error_t je;
 	struct app *a;
 
-	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT, "{s:s, s?s, s?s, s?s, s?b}", "id", &id,
-		    "secret", &secret, "secret_file", &secret_file, "certificate", &certificate, "secret_expired",
-		    &expired) < 0)
-		return err_set(err, ERR_USAGE, "app: %s", je.text);
 	if (w->apps_n == APPS_MAX)
 		return err_set(err, ERR_USAGE, "more than %d apps", APPS_MAX);
-	a = calloc(1, sizeof(*a));
-	assert(a);
-	a->index = (unsigned)w->apps_n;
-	w->apps[w->apps_n++] = a;
-	a->id = strdup(id);
-	a->secret_expired = expired;
-	if (secret)
-		a->secret = secret_new(secret, strlen(secret));
-	else if (secret_file && secret_read_file(&a->secret, secret_file, err) < 0)
+	a = app_new(spec, (unsigned)w->apps_n, err);
+	if (!a)
 		return -1;
-	return certificate ? read_pem(a, certificate, err) : 0;
+	w->apps[w->apps_n++] = a;
+	return 0;
+}
+
+int world_set_app(struct world *w, const json_t *spec, struct err *err)
+{
+	struct app *a = world_app(w, json_string_value(json_object_get(spec, "id")));
+
+	return a ? app_set(a, spec, err) : err_set(err, ERR_USAGE, "app: no such application");
 }
 
 struct app *world_app(struct world *w, const char *client_id)
 {
-	for (size_t i = 0; i < w->apps_n; i++)
+	for (size_t i = 0; client_id && i < w->apps_n; i++)
 		if (strcasecmp(w->apps[i]->id, client_id) == 0)
 			return w->apps[i];
 	return NULL;
@@ -169,14 +151,18 @@ static struct mailbox *make_locked(struct world *w, const char *address)
 	m = calloc(1, sizeof(*m));
 	assert(m);
 	m->address = strdup(address);
-	m->permitted = m->imap_enabled = true;
+	graph_id_of_user(m->id, address);
+	m->permitted = m->imap_enabled = m->rest_enabled = m->graph_permitted = true;
 	m->size_cap = m->sessions_max = m->appends_max = m->bytes_max = m->quota = -1;
+	m->graph_in_flight_max = m->graph_requests_max = m->graph_bytes_max = -1;
+	m->pool = pool_new();
+	m->tree = tree_cache_new();
 	m->folders = folders_new();
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->preparing, NULL);
 	for (size_t i = 0; i < APPS_MAX; i++) {
-		window_init(&m->use[i].appends, profile_get(w->profile, SW_APPENDS_WINDOW_MS));
-		window_init(&m->use[i].bytes, profile_get(w->profile, SW_BYTES_WINDOW_MS));
+		limit_init(&m->use[i].appends, &(struct limit_rules){0});
+		limit_init(&m->use[i].graph, &(struct limit_rules){0});
 	}
 	m->next = w->mailboxes;
 	w->mailboxes = m;
@@ -214,37 +200,124 @@ struct mailbox *world_mailbox(struct world *w, const char *address)
 	return m;
 }
 
-int world_set_mailbox(struct world *w, const json_t *spec, struct err *err)
+static bool is_of(const struct mailbox *m, const char *name, bool aliases)
 {
-	const char *address = NULL;
-	int permission = -1, imap = -1;
-	json_int_t cap = -2, quota = -2, sessions = -2, appends = -2, bytes = -2;
-	json_error_t je;
+	if (strcasecmp(m->id, name) == 0 || strcasecmp(m->upn ? m->upn : m->address, name) == 0)
+		return true;
+	if (!aliases)
+		return false;
+	for (size_t i = 0; i < m->aliases_n; i++)
+		if (strcasecmp(m->aliases[i], name) == 0)
+			return true;
+	return strcasecmp(m->address, name) == 0;
+}
+
+struct mailbox *world_user(struct world *w, const char *name, bool aliases)
+{
 	struct mailbox *m;
 
-	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT, "{s:s, s?b, s?b, s?I, s?I, s?I, s?I, s?I}",
-		    "address", &address, "permission", &permission, "imap", &imap, "size_cap", &cap, "quota", &quota,
-		    "sessions_max", &sessions, "appends_max", &appends, "bytes_max", &bytes) < 0)
-		return err_set(err, ERR_USAGE, "mailbox: %s", je.text);
-	if (!is_address(address))
-		return err_set(err, ERR_USAGE, "mailbox: '%s' is not an address", address);
 	pthread_mutex_lock(&w->lock);
-	m = find_locked(w, address);
+	for (m = w->mailboxes; m && !is_of(m, name, aliases); m = m->next)
+		;
+	if (!m && w->open && is_address(name) && strchr(name, '@'))
+		m = make_locked(w, name);
+	pthread_mutex_unlock(&w->lock);
+	return m;
+}
+
+static int read_texts(const json_t *list, const char *what, char ***v, size_t *n, struct err *err)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) if (!json_is_string(one)) return err_set(
+		err, ERR_USAGE, "mailbox: %s are texts", what);
+	if (!json_is_array(list))
+		return err_set(err, ERR_USAGE, "mailbox: %s are an array", what);
+	texts_free(*v, *n);
+	*n = json_array_size(list);
+	*v = calloc(*n + 1, sizeof(**v));
+	assert(*v);
+	json_array_foreach(list, i, one)(*v)[i] = strdup(json_string_value(one));
+	return 0;
+}
+
+/* Everything of a mailbox's specification; -2 and NULL: not given. */
+struct mailbox_spec {
+	const char *address, *id, *upn;
+	int permission, imap, rest, graph_permission;
+	json_int_t cap, quota, sessions, appends, bytes, in_flight, requests, graph_bytes;
+	const json_t *aliases, *hidden;
+};
+
+static int unpack_mailbox(struct mailbox_spec *p, const json_t *spec, struct err *err)
+{
+	json_error_t je;
+
+	*p = (struct mailbox_spec){.permission = -1, .imap = -1, .rest = -1, .graph_permission = -1};
+	p->cap = p->quota = p->sessions = p->appends = p->bytes = p->in_flight = p->requests = p->graph_bytes = -2;
+	if (json_unpack_ex((json_t *)(uintptr_t)spec, &je, JSON_STRICT,
+		    "{s:s, s?b, s?b, s?I, s?I, s?I, s?I, s?I, s?s, s?s, s?b, s?b, s?I, s?I, s?I, s?o, s?o}", "address",
+		    &p->address, "permission", &p->permission, "imap", &p->imap, "size_cap", &p->cap, "quota",
+		    &p->quota, "sessions_max", &p->sessions, "appends_max", &p->appends, "bytes_max", &p->bytes, "id",
+		    &p->id, "upn", &p->upn, "rest", &p->rest, "graph_permission", &p->graph_permission,
+		    "graph_in_flight", &p->in_flight, "graph_requests", &p->requests, "graph_bytes", &p->graph_bytes,
+		    "aliases", &p->aliases, "hidden_folders", &p->hidden) < 0)
+		return err_set(err, ERR_USAGE, "mailbox: %s", je.text);
+	if (!is_address(p->address))
+		return err_set(err, ERR_USAGE, "mailbox: '%s' is not an address", p->address);
+	if (p->id && (strlen(p->id) != 36 || strspn(p->id, "0123456789abcdefABCDEF-") != 36))
+		return err_set(err, ERR_USAGE, "mailbox: id '%s' is no GUID", p->id);
+	return 0;
+}
+
+static int name_mailbox(struct mailbox *m, const struct mailbox_spec *p, struct err *err)
+{
+	if (p->id)
+		snprintf(m->id, sizeof(m->id), "%s", p->id);
+	if (p->upn) {
+		free(m->upn);
+		m->upn = strdup(p->upn);
+	}
+	return p->aliases ? read_texts(p->aliases, "aliases", &m->aliases, &m->aliases_n, err) : 0;
+}
+
+int world_set_mailbox(struct world *w, const json_t *spec, struct err *err)
+{
+	struct mailbox_spec p;
+	struct mailbox *m;
+	int r = 0;
+
+	if (unpack_mailbox(&p, spec, err) < 0)
+		return -1;
+	pthread_mutex_lock(&w->lock);
+	m = find_locked(w, p.address);
 	if (!m)
-		m = make_locked(w, address);
+		m = make_locked(w, p.address);
+	if (m)
+		r = name_mailbox(m, &p, err);
 	pthread_mutex_unlock(&w->lock);
 	if (!m)
 		return err_set(err, ERR_USAGE, "too many mailboxes");
 	pthread_mutex_lock(&m->lock);
-	m->permitted = permission < 0 ? m->permitted : permission;
-	m->imap_enabled = imap < 0 ? m->imap_enabled : imap;
-	m->size_cap = cap == -2 ? m->size_cap : cap;
-	m->quota = quota == -2 ? m->quota : quota;
-	m->sessions_max = sessions == -2 ? m->sessions_max : sessions;
-	m->appends_max = appends == -2 ? m->appends_max : appends;
-	m->bytes_max = bytes == -2 ? m->bytes_max : bytes;
+#define KEEP(field, none, value) m->field = (value) == (none) ? m->field : (value)
+	KEEP(permitted, -1, p.permission);
+	KEEP(imap_enabled, -1, p.imap);
+	KEEP(rest_enabled, -1, p.rest);
+	KEEP(graph_permitted, -1, p.graph_permission);
+	KEEP(size_cap, -2, p.cap);
+	KEEP(quota, -2, p.quota);
+	KEEP(sessions_max, -2, p.sessions);
+	KEEP(appends_max, -2, p.appends);
+	KEEP(bytes_max, -2, p.bytes);
+	KEEP(graph_in_flight_max, -2, p.in_flight);
+	KEEP(graph_requests_max, -2, p.requests);
+	KEEP(graph_bytes_max, -2, p.graph_bytes);
+#undef KEEP
+	if (r == 0 && p.hidden)
+		r = read_texts(p.hidden, "hidden_folders", &m->hidden_folders, &m->hidden_folders_n, err);
 	pthread_mutex_unlock(&m->lock);
-	return 0;
+	return r;
 }
 
 static void add_counters(struct counters *sum, const struct counters *c)
@@ -264,6 +337,25 @@ static json_t *counters_json(const struct counters *c)
 	return o;
 }
 
+/* The most that was ever within a window, of any application. */
+static void put_peaks(json_t *o, const struct mailbox *m, size_t apps)
+{
+	uint64_t most[4] = {0};
+	static const char *const names[] = {
+		"window_appends_peak", "window_bytes_peak", "graph_window_requests_peak", "graph_window_bytes_peak"};
+
+	for (size_t i = 0; i < apps; i++) {
+		const struct app_use *u = &m->use[i];
+		uint64_t peak[] = {
+			u->appends.requests.peak, u->appends.bytes.peak, u->graph.requests.peak, u->graph.bytes.peak};
+
+		for (size_t k = 0; k < 4; k++)
+			most[k] = peak[k] > most[k] ? peak[k] : most[k];
+	}
+	for (size_t k = 0; k < 4; k++)
+		json_object_set_new(o, names[k], json_integer((json_int_t)most[k]));
+}
+
 json_t *world_state(struct world *w)
 {
 	json_t *boxes = json_object();
@@ -272,18 +364,12 @@ json_t *world_state(struct world *w)
 	pthread_mutex_lock(&w->lock);
 	for (struct mailbox *m = w->mailboxes; m; m = m->next) {
 		json_t *o;
-		uint64_t peak_n = 0, peak_b = 0;
 
 		pthread_mutex_lock(&m->lock);
 		o = counters_json(&m->count);
 		add_counters(&sum, &m->count);
-		for (size_t i = 0; i < w->apps_n; i++) {
-			peak_n = m->use[i].appends.peak_count > peak_n ? m->use[i].appends.peak_count : peak_n;
-			peak_b = m->use[i].bytes.peak_bytes > peak_b ? m->use[i].bytes.peak_bytes : peak_b;
-		}
+		put_peaks(o, m, w->apps_n);
 		pthread_mutex_unlock(&m->lock);
-		json_object_set_new(o, "window_appends_peak", json_integer((json_int_t)peak_n));
-		json_object_set_new(o, "window_bytes_peak", json_integer((json_int_t)peak_b));
 		json_object_set_new(boxes, m->address, o);
 	}
 	pthread_mutex_unlock(&w->lock);
@@ -292,11 +378,14 @@ json_t *world_state(struct world *w)
 
 int64_t mailbox_limit(struct mailbox *m, struct profile *p, enum rule_switch sw)
 {
-	int64_t own = sw == SW_SIZE_CAP       ? m->size_cap
-		      : sw == SW_SESSIONS_MAX ? m->sessions_max
-		      : sw == SW_APPENDS_MAX  ? m->appends_max
-		      : sw == SW_BYTES_MAX    ? m->bytes_max
-					      : -1;
+	int64_t own = sw == SW_SIZE_CAP          ? m->size_cap
+		      : sw == SW_SESSIONS_MAX    ? m->sessions_max
+		      : sw == SW_APPENDS_MAX     ? m->appends_max
+		      : sw == SW_BYTES_MAX       ? m->bytes_max
+		      : sw == SW_GRAPH_IN_FLIGHT ? m->graph_in_flight_max
+		      : sw == SW_GRAPH_REQUESTS  ? m->graph_requests_max
+		      : sw == SW_GRAPH_BYTES     ? m->graph_bytes_max
+						 : -1;
 
 	return own >= 0 ? own : profile_get(p, sw);
 }
@@ -320,32 +409,26 @@ void mailbox_leave(struct mailbox *m)
 
 int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *p, int64_t now_ms, uint64_t bytes)
 {
-	int64_t max_n, max_b, wait = 0, other = 0, backoff = profile_get(p, SW_BACKOFF_MS);
 	struct app_use *u = &m->use[app->index];
+	int64_t backoff = profile_get(p, SW_BACKOFF_MS), wait;
+	struct limit_rules rules;
+	enum limit_kind why;
 
 	pthread_mutex_lock(&m->lock);
-	max_n = mailbox_limit(m, p, SW_APPENDS_MAX);
-	max_b = mailbox_limit(m, p, SW_BYTES_MAX);
-	window_set_span(&u->appends, profile_get(p, SW_APPENDS_WINDOW_MS));
-	window_set_span(&u->bytes, profile_get(p, SW_BYTES_WINDOW_MS));
-	window_advance(&u->appends, now_ms);
-	window_advance(&u->bytes, now_ms);
-	if (max_n && u->appends.count + 1 > (uint64_t)max_n)
-		wait = window_wait(&u->appends, now_ms, (uint64_t)max_n - 1, UINT64_MAX);
-	/* A message larger than the limit goes alone. */
-	if (max_b && u->bytes.count && u->bytes.bytes + bytes > (uint64_t)max_b)
-		other = window_wait(
-			&u->bytes, now_ms, UINT64_MAX, bytes < (uint64_t)max_b ? (uint64_t)max_b - bytes : 0);
-	if (other > wait)
-		wait = other;
-	if (wait) {
+	rules = (struct limit_rules){.requests = (uint64_t)mailbox_limit(m, p, SW_APPENDS_MAX),
+		.requests_window_ms = profile_get(p, SW_APPENDS_WINDOW_MS),
+		.bytes = (uint64_t)mailbox_limit(m, p, SW_BYTES_MAX),
+		.bytes_window_ms = profile_get(p, SW_BYTES_WINDOW_MS)};
+	limit_set_rules(&u->appends, &rules);
+	wait = limit_fits_at(&u->appends, now_ms, bytes, &why) - now_ms;
+	if (why != LIMIT_NONE) {
 		if (backoff)
 			wait = backoff;
 		u->fence_until_ms = now_ms + wait;
 		m->count.throttled++;
 	} else {
-		window_add(&u->appends, now_ms, bytes);
-		window_add(&u->bytes, now_ms, bytes);
+		wait = 0;
+		limit_use(&u->appends, now_ms, 1, bytes);
 	}
 	pthread_mutex_unlock(&m->lock);
 	return wait;

@@ -22,6 +22,14 @@ static void test_find(void **state)
 		assert_non_null(strstr(v[i].imap_scope, v[i].imap_host));
 		assert_non_null(strstr(v[i].graph_scope, v[i].graph_url));
 		assert_int_equal(v[i].has_mime, i == 0);
+		struct err e = ERR_INIT;
+		assert_int_equal(cloud_check_route(&v[i], "imap", &e), 0);
+		assert_int_equal(cloud_check_route(&v[i], "mime", &e), i == 0 ? 0 : -1);
+		if (i > 0) {
+			assert_int_equal(e.kind, ERR_USAGE);
+			assert_non_null(strstr(e.text, v[i].name));
+			assert_non_null(strstr(e.hint, "--routes imap"));
+		}
 	}
 }
 

@@ -225,6 +225,12 @@ int mailbox_store(struct conn *c, const char *uid_set, bool add, const char *fla
 	}
 	return 0;
 }
+int mailbox_keywords(struct conn *c, uint32_t uid, char *out, size_t size, struct err *err)
+{
+	(void)c, (void)uid, (void)size, (void)err;
+	out[0] = 0;
+	return 0;
+}
 int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, struct err *err)
 {
 	(void)c, (void)encoded, (void)uid, (void)err;

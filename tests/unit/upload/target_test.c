@@ -49,6 +49,41 @@ static void test_check(void **state)
 	}
 }
 
+static const struct {
+	const char *what;
+	uint64_t proved, limit, size; /* what the target's test saw arrive; what the mailbox takes; the message */
+	struct mail_defects defects;
+	enum err_kind expect;
+} mime_cases[] = {
+	{"fine", 0, 0, 1000, {0}, ERR_NONE},
+	{"empty", 0, 0, 0, {0}, ERR_MESSAGE},
+	{"base64 stays below four million", 0, 0, 2990000, {0}, ERR_NONE},
+	{"one more", 0, 0, 2990001, {0}, ERR_TOO_BIG},
+	{"proved larger", 5 * MB, 0, 5 * MB, {0}, ERR_NONE},
+	{"larger than proved", 5 * MB, 0, 5 * MB + 1, {0}, ERR_TOO_BIG},
+	{"proved smaller", 1000, 0, 1001, {0}, ERR_TOO_BIG},
+	{"the mailbox's limit", 5 * MB, 4 * MB, 4 * MB + 1, {0}, ERR_TOO_BIG},
+	{"a long line", 0, 0, 50000, {.longest_line = 40000}, ERR_NONE},
+	{"NUL", 0, 0, 10, {.nul = true, .nul_header = true}, ERR_NONE},
+	{"raw header", 0, 0, 10, {.eight_bit_header = true}, ERR_NONE},
+};
+
+static void test_check_mime(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(mime_cases) / sizeof(mime_cases[0]); i++) {
+		struct err e = ERR_INIT;
+		struct target_conf conf = {.kind = TARGET_EXCHANGE,
+			.max_message_bytes = mime_cases[i].limit,
+			.max_mime_bytes = mime_cases[i].proved};
+		struct mail mail = {.announced = mime_cases[i].size, .defects = mime_cases[i].defects};
+		int rc = target_check(&target_graph_mime_ops, &conf, &mail, &e);
+		if (rc != (mime_cases[i].expect == ERR_NONE ? 0 : -1) || e.kind != mime_cases[i].expect ||
+			(rc && !e.hint[0]))
+			fail_msg("%s: %d %s, %s, %s", mime_cases[i].what, rc, err_kind_name(e.kind), e.text, e.hint);
+	}
+}
+
 /* What was fetched counts, not what was announced. */
 static void test_real_size(void **state)
 {
@@ -67,8 +102,10 @@ static void test_routes(void **state)
 {
 	(void)state;
 	assert_ptr_equal(target_routes()[0], &target_imap_ops);
-	assert_null(target_routes()[1]);
+	assert_ptr_equal(target_routes()[1], &target_graph_mime_ops);
+	assert_null(target_routes()[2]);
 	assert_ptr_equal(target_route("imap"), &target_imap_ops);
+	assert_ptr_equal(target_route("mime"), &target_graph_mime_ops);
 	assert_null(target_route("pigeon"));
 	assert_true(strlen(target_imap_ops.name) < sizeof(((struct receipt *)NULL)->route));
 }
@@ -77,6 +114,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_check_mime),
 		cmocka_unit_test(test_real_size),
 		cmocka_unit_test(test_routes),
 	};

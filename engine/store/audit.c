@@ -1,0 +1,165 @@
+/* Who changed what, when; and what a person should know about a mailbox. Both are only ever added to. */
+#include "engine/store/parts.h"
+
+#include "engine/base/clock.h"
+#include "engine/base/utf8.h"
+
+#define AUDIT_ROWS ((size_t)100000)
+#define NOTES ((size_t)2000) /* a user; a hostile source must not fill the state with them */
+
+struct audit_args {
+	const char *who, *action, *object, *detail;
+	struct audit_row *rows;
+	size_t n, room;
+};
+
+int audit_add(
+	struct db *db, const char *who, const char *action, const char *object, const char *detail, struct err *err)
+{
+	struct query q;
+	query_begin(&q, db, "INSERT INTO audit (at, who, action, object, detail) VALUES (?, ?, ?, ?, ?)");
+	put_int(&q, clock_wall_s());
+	put_text_cut(&q, who, MODEL_NAME - 1);
+	put_text_cut(&q, action, sizeof(((struct audit_row *)0)->action) - 1);
+	put_text_cut(&q, object, MODEL_TEXT - 1);
+	put_text_cut(&q, detail, MODEL_ERROR - 1);
+	return query_run(&q, err);
+}
+
+static int audit_step(struct db *db, void *arg, struct err *err)
+{
+	struct audit_args *a = arg;
+	return audit_add(db, a->who, a->action, a->object, a->detail, err);
+}
+
+int store_audit(struct store *s, const char *action, const char *object, const char *detail, struct err *err)
+{
+	struct audit_args a = {.who = s->who, .action = action, .object = object, .detail = detail};
+	return store_do(s, audit_step, &a, err);
+}
+
+/* The newest, in the order they were written. */
+static int audit_look(struct db *db, void *arg, struct err *err)
+{
+	struct audit_args *a = arg;
+	struct query q;
+	query_begin(&q, db,
+		"SELECT at, who, action, object, detail FROM (SELECT * FROM audit WHERE ?1 = '' OR "
+		"object = ?1 "
+		"ORDER BY id DESC LIMIT ?2) ORDER BY id");
+	put_text(&q, a->object);
+	put_uint(&q, AUDIT_ROWS);
+	int rc;
+	while ((rc = query_row(&q, err)) > 0) {
+		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), AUDIT_ROWS, err) < 0) {
+			query_end(&q);
+			return -1;
+		}
+		struct audit_row *r = &a->rows[a->n++];
+		r->at = get_int(&q);
+		get_text(&q, r->who, sizeof(r->who));
+		get_text(&q, r->action, sizeof(r->action));
+		get_text(&q, r->object, sizeof(r->object));
+		get_text(&q, r->detail, sizeof(r->detail));
+	}
+	return rc;
+}
+
+int store_audit_list(struct store *s, const char *object, struct audit_row **out, size_t *n, struct err *err)
+{
+	struct audit_args a = {.object = object};
+	int rc = store_look(s, audit_look, &a, err);
+	if (rc < 0) {
+		free(a.rows);
+		a = (struct audit_args){0};
+	}
+	*out = a.rows;
+	*n = a.n;
+	return rc;
+}
+
+/* --- notes --- */
+
+struct note_args {
+	int64_t user_id;
+	char kind[32];
+	char text[MODEL_ERROR];
+};
+struct note_list {
+	int64_t user_id;
+	struct note *rows;
+	size_t n, room;
+};
+
+int note_add(struct db *db, int64_t user_id, const char *kind, const char *text, struct err *err)
+{
+	struct query q;
+	query_begin(&q, db,
+		"INSERT OR IGNORE INTO note (user_id, at, kind, text) SELECT u.id, ?2, ?3, ?4 FROM user "
+		"u WHERE u.id = ?1 "
+		"AND (SELECT count(*) FROM (SELECT 1 FROM note WHERE user_id = ?1 LIMIT ?5)) < ?5");
+	put_int(&q, user_id);
+	put_int(&q, clock_wall_s());
+	put_text_cut(&q, kind, sizeof(((struct note *)0)->kind) - 1);
+	put_text_cut(&q, text, MODEL_ERROR - 1);
+	put_uint(&q, NOTES);
+	return query_run(&q, err);
+}
+
+static int note_step(struct db *db, void *arg, struct err *err)
+{
+	const struct note_args *a = arg;
+	return note_add(db, a->user_id, a->kind, a->text, err);
+}
+
+int store_note(struct store *s, int64_t user_id, const char *kind, const char *text, struct err *err)
+{
+	struct note_args *a = calloc(1, sizeof(*a));
+	if (!a)
+		return err_set(err, ERR_MEMORY, "out of memory for a note");
+	a->user_id = user_id;
+	snprintf(a->kind, sizeof(a->kind), "%s", kind);
+	snprintf(a->text, sizeof(a->text), "%s", text);
+	utf8_mend(a->text); /* names in it were cut */
+	struct step step = {.run = note_step,
+		.arg = a,
+		.drop = free,
+		.user_id = user_id,
+		.before = FAILPOINTS_END,
+		.after = FAILPOINTS_END};
+	return writer_queue(s->writer, &step, err);
+}
+
+static int note_look(struct db *db, void *arg, struct err *err)
+{
+	struct note_list *a = arg;
+	struct query q;
+	query_begin(&q, db, "SELECT at, kind, text FROM note WHERE user_id = ? ORDER BY id LIMIT ?");
+	put_int(&q, a->user_id);
+	put_uint(&q, NOTES);
+	int rc;
+	while ((rc = query_row(&q, err)) > 0) {
+		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), NOTES, err) < 0) {
+			query_end(&q);
+			return -1;
+		}
+		struct note *r = &a->rows[a->n++];
+		r->at = get_int(&q);
+		get_text(&q, r->kind, sizeof(r->kind));
+		get_text(&q, r->text, sizeof(r->text));
+	}
+	return rc;
+}
+
+int store_notes(struct store *s, int64_t user_id, struct note **out, size_t *n, struct err *err)
+{
+	struct note_list a = {.user_id = user_id};
+	int rc = store_look_settled(s, note_look, &a, err);
+	if (rc < 0) {
+		free(a.rows);
+		a = (struct note_list){0};
+	}
+	*out = a.rows;
+	*n = a.n;
+	return rc;
+}
