@@ -102,7 +102,7 @@ make_variant = $(MAKE) B=$(B)/$(1) $(2)
 variant = +@$(make_variant)
 $(B)/fp/nightferry: FORCE
 	$(call variant,fp,CFLAGS="$(CFLAGS) -DNF_FAILPOINTS") $(B)/fp/nightferry
-FORCE:
+.PHONY: FORCE # a file of that name that is missing counts as made, with .SECONDARY
 ASAN := SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" OPT="-O1 -g"
 TSAN := SAN="-fsanitize=thread" OPT="-O1 -g"
 

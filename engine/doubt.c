@@ -125,7 +125,7 @@ static int assign_routes(struct doubt *d, struct err *err)
 		unsigned own = route_named(j, d->items[i].receipt.route);
 		for (unsigned k = 0; k <= j->n_routes && d->routes[i] == ROUTE_NONE; k++) {
 			unsigned r = k == 0 ? own : k - 1;
-			if (r == ROUTE_NONE || (k > 0 && r == own))
+			if (r == ROUTE_NONE || (k > 0 && (r == own || !route_carries(j, r))))
 				continue;
 			if (!asked[r] && try_route(d, r, &hows[r], err))
 				return -1;

@@ -164,6 +164,21 @@ static int note_mappings(struct job *j, struct err *err)
 	return 0;
 }
 
+/* All routes must find the same folder under a path, so what any of them knows of names there counts; the lead has the last word. */
+static int ask_rules(struct job *j, struct map_rules *rules, struct err *err)
+{
+	for (unsigned r = j->n_routes; r-- > 0;) {
+		struct target *t = j->routes[r].target;
+		if (!route_carries(j, r) || !t || !t->ops->rules(t, rules, err))
+			continue;
+		struct err why = *err;
+		if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
+			return -1;
+		err_clear(err);
+	}
+	return 0;
+}
+
 static int plan_folders(struct job *j, struct err *err)
 {
 	unsigned odd = 0;
@@ -192,8 +207,7 @@ static int plan_folders(struct job *j, struct err *err)
 			return -1;
 	}
 	struct map_rules rules = {.separator = '/'};
-	struct target *lead = j->routes[route_lead(j)].target;
-	if (lead->ops->rules(lead, &rules, err) || map_folders(&j->list, &rules, &j->mappings, err))
+	if (ask_rules(j, &rules, err) || map_folders(&j->list, &rules, &j->mappings, err))
 		return -1;
 	j->folders = calloc(j->list.n ? j->list.n : 1, sizeof *j->folders);
 	if (!j->folders)

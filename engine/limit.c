@@ -199,9 +199,11 @@ static void look_fences(struct limits *l, struct limit_view *out)
 	struct scope_view v;
 	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
 		scope_look(*at(l, order[i]), &v);
-		bool target = order[i] >= TARGET;
-		out->limit_per_s = narrower(v.allowed_bytes_per_s, out->limit_per_s);
-		if (order[i] >= API && (v.in_flight || v.waiting || v.requests_per_s > 0)) {
+		bool target = order[i] >= TARGET, api = order[i] >= API,
+		     idle = !v.in_flight && !v.waiting && v.requests_per_s <= 0;
+		if (!(api && idle)) /* the limits of an API that no route uses bind nobody */
+			out->limit_per_s = narrower(v.allowed_bytes_per_s, out->limit_per_s);
+		if (api && !idle) {
 			out->requests_limit_per_s = v.allowed_requests_per_s;
 			out->in_flight = v.in_flight;
 			out->in_flight_limit = v.allowed_in_flight;

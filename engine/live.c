@@ -148,6 +148,8 @@ static void find_unlimited(const struct limit_view *v, const struct parcel_view 
 		say(f, BIND_SOURCE, "the source, or the line to it, gives no more");
 	else if (q->empty)
 		say(f, BIND_SOURCE, "the source's folders are being listed and compared");
+	else if (v->in_flight)
+		say(f, BIND_NETWORK, "an answer of the destination is awaited");
 	else
 		say(f, BIND_NOTHING, "nothing holds it back");
 }

@@ -11,7 +11,7 @@
 
 struct limits;
 
-#define LIVE_VOTES 25 /* looks of which the most frequent finding is shown: about five seconds of them */
+#define LIVE_VOTES 15 /* looks of which the most frequent finding is shown: about three seconds of them */
 
 struct live {
 	int64_t user_id;

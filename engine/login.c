@@ -93,7 +93,9 @@ static int fill_graph(
 	const struct target_row *t = &l->row;
 	struct user u;
 	bool usable;
-	if (t->kind != TARGET_EXCHANGE || !routes_have(t->routes, "mime"))
+	/* Also where the route is not listed any more: what it began is finished by it. */
+	bool can = cloud->has_mime || t->graph_url[0] || routes_have(t->routes, "mime");
+	if (t->kind != TARGET_EXCHANGE || !can)
 		return 0;
 	snprintf(l->graph_url, sizeof l->graph_url, "%s", t->graph_url[0] ? t->graph_url : cloud->graph_url);
 	if (user_id && store_user_by_id(w->store, user_id, &u, err))
@@ -122,7 +124,7 @@ int target_login_init(struct target_login *l, struct work *w, const struct targe
 		return err_set(err, ERR_USAGE, "target %s: there is no cloud \"%s\"", t->name, t->cloud);
 	snprintf(l->host, sizeof l->host, "%s", t->imap_host[0] ? t->imap_host : cloud->imap_host);
 	struct token *token = NULL;
-	if ((!exchange || routes_have(t->routes, "imap")) && work_token(w, t, WORK_TOKEN_IMAP, &token, err))
+	if (work_token(w, t, WORK_TOKEN_IMAP, &token, err))
 		return -1;
 	if (!exchange && user_id && store_secret_get(w->store, "user", user_id, "target_password", &l->password, err))
 		return -1;

@@ -20,7 +20,7 @@ static int is_proved(struct job *j, const struct target_ops *ops, bool *proved, 
 	uint64_t most = 0;
 	if (store_proof_usable(j->work->store, t->id, ops->name, proved, &most, err))
 		return -1;
-	*proved = *proved || t->test_skipped || t->test_passed; /* XXX until `target test` saves proofs */
+	*proved = *proved || t->test_skipped;
 	uint64_t *cap = &j->target_login.conf.max_message_bytes;
 	if (ops == &target_imap_ops && most && (!*cap || most < *cap))
 		*cap = most;

@@ -1,7 +1,10 @@
-#include "engine/verify.h"
+#include "engine/verify_parts.h"
 
+#include "engine/base/log.h"
 #include "engine/base/utf8.h"
+#include "engine/budget_day.h"
 #include "engine/login.h"
+#include "engine/route.h"
 #include "imap/pull.h"
 
 #include <stdlib.h>
@@ -9,54 +12,6 @@
 
 #define PAGE 500
 #define TRIES 3
-
-struct mark {        /* one message that has a receipt in the folder */
-	char id[48]; /* the receipt's, cut: Graph's ids are longer, but their ends differ, so the end is kept */
-	uint32_t uid;
-	uint8_t sha256[32];
-	uint8_t key[PRINT_KEY_BYTES];
-	bool at_source; /* listed there now */
-	bool seen;      /* found at the destination */
-};
-
-struct check {
-	struct work *w;
-	const struct batch *b;
-	const struct user *u;
-	bool quick;
-	struct source_login source_login;
-	struct target_login target_login;
-	struct conn *source;
-	struct scope *scope;
-	struct gate *gate;
-	struct target *target;
-	struct verify_result *out;
-	/* the folder at hand */
-	struct verify_folder *f;
-	struct mark *marks; /* owned; sorted by id */
-	size_t n_marks, room;
-	uint32_t *suspects;                     /* owned: source UIDs whose octets differ at the destination */
-	uint8_t (*suspect_canons)[CANON_BYTES]; /* owned: the destination's */
-	size_t n_suspects, suspects_room;
-};
-
-static const char *tail(const char *id)
-{
-	size_t n = strlen(id), room = sizeof((struct mark *)0)->id - 1;
-	return n > room ? id + n - room : id;
-}
-
-static int by_id(const void *a, const void *b)
-{
-	return strcmp(((const struct mark *)a)->id, ((const struct mark *)b)->id);
-}
-
-static struct mark *find_id(const struct check *c, const char *id)
-{
-	struct mark want = {0};
-	snprintf(want.id, sizeof want.id, "%s", tail(id));
-	return c->n_marks ? bsearch(&want, c->marks, c->n_marks, sizeof want, by_id) : NULL;
-}
 
 static void trouble(struct check *c, const char *what, uint32_t uid, const char *id)
 {
@@ -85,7 +40,17 @@ static int add_mark(struct check *c, const struct item *it, struct err *err)
 	}
 	struct mark *m = &c->marks[c->n_marks++];
 	memset(m, 0, sizeof *m);
-	snprintf(m->id, sizeof m->id, "%s", tail(it->receipt.id));
+	m->other_route = strcmp(it->receipt.route, c->target->ops->name) != 0;
+	if (!m->other_route)
+		snprintf(m->id, sizeof m->id, "%s", verify_id_tail(it->receipt.id));
+	for (size_t i = 0; i < VERIFY_ROUTES; i++) {
+		struct verify_route *r = &c->f->routes[i];
+		if (r->name[0] && strcmp(r->name, it->receipt.route) != 0)
+			continue;
+		snprintf(r->name, sizeof r->name, "%s", it->receipt.route);
+		r->n++;
+		break;
+	}
 	m->uid = it->uid;
 	memcpy(m->sha256, it->print.sha256, sizeof m->sha256);
 	memcpy(m->key, it->key, sizeof m->key);
@@ -238,6 +203,11 @@ static int compare_content(
 		c->f->unread++;
 		return 0;
 	}
+	if (m->other_route) { /* it was found by its content */
+		c->f->same++;
+		c->f->rewritten += m->rewritten;
+		return 0;
+	}
 	if (c->target->ops->read(c->target, ref, id, &body, &print, err))
 		return -1;
 	int rc = 0;
@@ -268,9 +238,11 @@ static int judge_foreign(struct check *c, const struct folder_ref *ref, int64_t 
 	if (!e)
 		return err_set(err, ERR_MEMORY, "no memory to verify");
 	int rc = store_existing_find(c->w->store, dest_folder, key, e, 64, &n, err);
-	for (size_t i = 0; i < n; i++)
-		before |= !strcmp(e[i].id, r->id);
+	for (size_t i = 0; i < n; i++) /* another route's id of it is not known here */
+		before |= strcmp(e[i].route, c->target->ops->name) != 0 || !strcmp(e[i].id, r->id);
 	free(e);
+	if (!rc && !before) /* of an older generation, or of another source folder */
+		rc = store_accounted(c->w->store, dest_folder, c->target->ops->name, true, r->id, &before, err);
 	if (rc || before)
 		return rc;
 	struct spool *body = NULL;
@@ -289,28 +261,53 @@ static int judge_foreign(struct check *c, const struct folder_ref *ref, int64_t 
 	return 0;
 }
 
-static int walk_destination(struct check *c, const struct folder_row *row, struct err *err)
+/* In a quick look presence is all: an unknown message of the key stands for one that another route brought. */
+static struct mark *find_by_key(struct check *c, const struct remote_mail *r)
+{
+	uint8_t key[PRINT_KEY_BYTES];
+	print_key(&r->print, key);
+	for (size_t i = 0; i < c->n_marks; i++) {
+		struct mark *m = &c->marks[i];
+		if (m->other_route && !m->seen && !memcmp(m->key, key, sizeof key))
+			return m;
+	}
+	return NULL;
+}
+
+static int judge_one(struct check *c, const struct folder_ref *ref, const struct folder_row *row,
+	const struct remote_mail *r, struct err *err)
+{
+	struct mark *m = verify_find_id(c, r->id);
+	c->f->destination++;
+	if (!m && c->quick)
+		m = find_by_key(c, r);
+	if (m)
+		m->seen = true;
+	int rc = m ? compare_content(c, ref, r->id, m, err) : judge_foreign(c, ref, row->dest_folder_id, r, err);
+	if (m && rc && err->kind == ERR_GONE) { /* a person removed it between the list and the look */
+		m->seen = false;
+		rc = 0;
+	}
+	return rc;
+}
+
+/* Nothing is made there: a folder that somebody removed holds nothing. */
+static int walk_destination(struct check *c, const struct folder_row *row, const char *raw, struct err *err)
 {
 	struct folder_ref ref = {0};
 	struct remote_mail *page = calloc(PAGE, sizeof *page);
 	char cursor[200] = "";
 	size_t n = 0;
-	int rc = page ? c->target->ops->folder(c->target, row->path, &ref, err)
+	bool there = false;
+	int rc = page ? c->target->ops->find(c->target, row->path, &ref, &there, err)
 		      : err_set(err, ERR_MEMORY, "no memory to verify");
-	while (!rc && !(rc = c->target->ops->list(c->target, &ref, cursor, page, PAGE, &n, err)) && n) {
+	if (!rc && there && !c->quick)
+		rc = verify_find_others(c, &ref, row, raw, err);
+	while (!rc && there && !(rc = c->target->ops->list(c->target, &ref, cursor, page, PAGE, &n, err)) && n) {
 		snprintf(cursor, sizeof cursor, "%s", page[n - 1].id);
 		for (size_t i = 0; i < n; i++) {
-			struct mark *m = find_id(c, page[i].id);
-			c->f->destination++;
-			if (m)
-				m->seen = true;
 			if (!rc)
-				rc = m ? compare_content(c, &ref, page[i].id, m, err)
-				       : judge_foreign(c, &ref, row->dest_folder_id, &page[i], err);
-			if (m && rc && err->kind == ERR_GONE) { /* a person removed it between the list and the look */
-				m->seen = false;
-				rc = 0;
-			}
+				rc = judge_one(c, &ref, row, &page[i], err);
 			fingerprint_done(&page[i].print);
 		}
 		if (rc)
@@ -323,54 +320,88 @@ static int walk_destination(struct check *c, const struct folder_row *row, struc
 
 /* --- octets that differ: the source is asked again, and meanings are compared ------------------- */
 
-static int compare_suspects(struct check *c, const char *raw, struct err *err)
+int verify_source_canons(struct check *c, const char *raw, const uint32_t *uids, size_t n,
+	uint8_t (*canons)[CANON_BYTES], bool *has, struct err *err)
 {
 	struct pull_conf conf = {.spool_dir = c->w->spool_dir, .memory = c->w->memory, .stop = c->w->stop};
 	struct pull *pull = NULL;
 	struct folder_state state;
-	if (!c->n_suspects)
+	struct day_booking booking;
+	struct err late = ERR_INIT;
+	uint64_t fetched = 0;
+	if (!n)
 		return 0;
-	if (pull_open(&pull, c->source, raw, &conf, &state, err))
+	/* Their sizes are not known yet: something must be left of the day, and what they were is booked afterwards. */
+	if (budget_day_take(c->w->store, c->b->endpoint_id, c->u->source_user, 1, true, &booking, err) ||
+		pull_open(&pull, c->source, raw, &conf, &state, err))
 		return -1;
-	struct pull_meta *v = calloc(c->n_suspects, sizeof *v);
+	struct pull_meta *v = calloc(n, sizeof *v);
 	int rc = v ? 0 : err_set(err, ERR_MEMORY, "no memory to verify");
-	for (size_t i = 0; v && i < c->n_suspects; i++)
-		v[i].uid = c->suspects[i];
-	size_t left = c->n_suspects;
+	for (size_t i = 0; v && i < n; i++)
+		v[i].uid = uids[i];
 	if (!rc)
-		rc = pull_want(pull, v, c->n_suspects, err);
+		rc = pull_want(pull, v, n, err);
 	while (!rc) {
 		struct mail *m = NULL;
 		struct err item = ERR_INIT, unreadable = ERR_INIT;
-		uint8_t canon[CANON_BYTES];
 		if ((rc = pull_next(pull, &m, &item, err)) || !m)
 			break;
-		for (size_t i = 0; i < c->n_suspects; i++) {
-			if (c->suspects[i] != m->uid)
-				continue;
-			left--;
-			if (m->body && !canon_digest(m->body, canon, &unreadable) &&
-				!memcmp(canon, c->suspect_canons[i], CANON_BYTES)) {
-				c->f->same++;
-				c->f->rewritten++;
-			} else if (m->body) {
-				c->f->altered++;
-				trouble(c, "its content at the destination differs", m->uid, "");
-			} else {
-				left++; /* expunged at the source since: nothing to compare with */
-			}
-			break;
-		}
+		fetched += m->print.size;
+		for (size_t i = 0; i < n; i++)
+			if (uids[i] == m->uid && m->body && !has[i])
+				has[i] = !canon_digest(m->body, canons[i], &unreadable);
 		pull_release(c->w->memory, &m);
 	}
-	c->f->unread += left;
-	c->f->same += left;
 	free(v);
 	pull_close(&pull);
+	if (budget_day_settle(c->w->store, &booking, fetched, &late))
+		log_err(LOG_WARN, &late, "what verification fetched of mailbox %s", c->u->source_user);
+	return rc;
+}
+
+static int compare_suspects(struct check *c, const char *raw, struct err *err)
+{
+	uint8_t(*canons)[CANON_BYTES] = calloc(c->n_suspects + 1, sizeof *canons);
+	bool *has = calloc(c->n_suspects + 1, sizeof *has);
+	int rc = canons && has ? verify_source_canons(c, raw, c->suspects, c->n_suspects, canons, has, err)
+			       : err_set(err, ERR_MEMORY, "no memory to verify");
+	for (size_t i = 0; i < c->n_suspects && !rc; i++) {
+		if (!has[i]) { /* expunged at the source since: nothing to compare with */
+			c->f->same++;
+			c->f->unread++;
+		} else if (!memcmp(canons[i], c->suspect_canons[i], CANON_BYTES)) {
+			c->f->same++;
+			c->f->rewritten++;
+		} else {
+			c->f->altered++;
+			trouble(c, "its content at the destination differs", c->suspects[i], "");
+		}
+	}
+	free(canons);
+	free(has);
 	return rc;
 }
 
 /* --- a folder, a user --------------------------------------------------------------------------- */
+
+/* Not where it arrived: counted as gone until it is found elsewhere. */
+static int add_lost(struct check *c, const struct mark *m, struct err *err)
+{
+	if (c->n_lost == c->lost_room) {
+		size_t room = c->lost_room ? c->lost_room * 2 : 64;
+		struct lost *v = realloc(c->lost, room * sizeof *v);
+		if (!v)
+			return err_set(err, ERR_MEMORY, "no memory to verify");
+		c->lost = v;
+		c->lost_room = room;
+	}
+	struct lost *l = &c->lost[c->n_lost++];
+	memcpy(l->key, m->key, sizeof l->key);
+	memcpy(l->sha256, m->sha256, sizeof l->sha256);
+	l->folder = c->f;
+	c->f->gone++;
+	return 0;
+}
 
 static int check_folder(struct check *c, const struct folder_row *row, struct err *err)
 {
@@ -386,18 +417,65 @@ static int check_folder(struct check *c, const struct folder_row *row, struct er
 		return -1;
 	}
 	if (c->n_marks)
-		qsort(c->marks, c->n_marks, sizeof *c->marks, by_id);
+		qsort(c->marks, c->n_marks, sizeof *c->marks, verify_by_id);
 	int rc = walk_source(c, row, raw, err);
 	bool folder_gone = rc > 0; /* at the source; what arrived is still compared */
 	if (rc >= 0)
-		rc = row->dest_folder_id ? walk_destination(c, row, err) : 0;
+		rc = row->dest_folder_id ? walk_destination(c, row, raw, err) : 0;
 	if (!rc && !folder_gone)
 		rc = compare_suspects(c, raw, err);
 	for (size_t i = 0; !rc && i < c->n_marks; i++)
 		if (!c->marks[i].seen)
-			c->f->gone++;
+			rc = add_lost(c, &c->marks[i], err);
 	free(raw);
 	return rc;
+}
+
+static int try_route(struct check *c, const char *name, bool *tried, struct err *err)
+{
+	const struct target_row *t = &c->target_login.row;
+	const struct target_ops *ops = target_route(name);
+	bool proved = false;
+	uint64_t most;
+	*tried = false;
+	if (!ops || !routes_have(t->routes, name) || (ops != &target_imap_ops && !c->target_login.conf.graph_url))
+		return 0;
+	if (store_proof_usable(c->w->store, t->id, name, &proved, &most, err))
+		return -1;
+	if (!proved && !t->test_skipped)
+		return 0;
+	*tried = true;
+	return ops->open(&c->target, &c->target_login.conf, c->gate, c->w->stop, err);
+}
+
+/* imap where it can be used, since it reads whole content; else the next. */
+static int open_target(struct check *c, struct err *err)
+{
+	const struct target_row *t = &c->target_login.row;
+	struct err first = ERR_INIT;
+	char name[16];
+	for (size_t i = 0; !c->target; i++) {
+		bool tried;
+		if (i == 0)
+			snprintf(name, sizeof name, "%s", target_imap_ops.name);
+		else if (!routes_at(t->routes, i - 1, name, sizeof name))
+			break;
+		if (i > 0 && !strcmp(name, target_imap_ops.name))
+			continue;
+		if (try_route(c, name, &tried, err)) {
+			if (!route_is_to_blame(err->kind))
+				return err_wrap(err, "target %s", t->name);
+			if (first.kind == ERR_NONE)
+				first = *err;
+			err_clear(err);
+		}
+	}
+	if (c->target)
+		return 0;
+	*err = first;
+	if (first.kind == ERR_NONE)
+		err_set(err, ERR_RIGHTS, "no route of it may be used: nightferry target test %s", t->name);
+	return err_wrap(err, "target %s", t->name);
 }
 
 static int connect_both(struct check *c, struct err *err)
@@ -416,9 +494,7 @@ static int connect_both(struct check *c, struct err *err)
 		return err_set(err, ERR_MEMORY, "no memory for the throttle");
 	if (conn_open(&c->source, &c->source_login.conf, c->w->stop, NULL, NULL, err))
 		return err_wrap(err, "source %s", e.name);
-	if (target_imap_ops.open(&c->target, &c->target_login.conf, c->gate, c->w->stop, err))
-		return err_wrap(err, "target %s", t.name);
-	return 0;
+	return open_target(c, err);
 }
 
 static void check_done(struct check *c)
@@ -433,6 +509,7 @@ static void check_done(struct check *c)
 	free(c->marks);
 	free(c->suspects);
 	free(c->suspect_canons);
+	free(c->lost);
 }
 
 static void add_total(struct verify_folder *t, const struct verify_folder *f)
@@ -447,8 +524,18 @@ static void add_total(struct verify_folder *t, const struct verify_folder *f)
 	t->refused += f->refused;
 	t->skipped += f->skipped;
 	t->gone += f->gone;
+	t->moved += f->moved;
 	t->duplicate += f->duplicate;
 	t->altered += f->altered;
+	for (size_t i = 0; i < VERIFY_ROUTES && f->routes[i].name[0]; i++)
+		for (size_t k = 0; k < VERIFY_ROUTES; k++) {
+			struct verify_route *r = &t->routes[k];
+			if (r->name[0] && strcmp(r->name, f->routes[i].name) != 0)
+				continue;
+			*r = (struct verify_route){.n = r->n + f->routes[i].n};
+			snprintf(r->name, sizeof r->name, "%s", f->routes[i].name);
+			break;
+		}
 }
 
 static int verify_once(struct work *w, const struct batch *b, const struct user *u, bool quick,
@@ -468,8 +555,11 @@ static int verify_once(struct work *w, const struct batch *b, const struct user 
 		c.f = &out->folders[out->n++];
 		if ((rc = check_folder(&c, &rows[i], err)))
 			err_wrap(err, "folder %s", rows[i].name);
-		add_total(&out->total, c.f);
 	}
+	if (!rc)
+		rc = verify_find_moved(&c, rows, n, err);
+	for (size_t i = 0; i < out->n && !rc; i++)
+		add_total(&out->total, &out->folders[i]);
 	free(rows);
 	check_done(&c);
 	return rc;
@@ -501,7 +591,7 @@ const char *verify_verdict(const struct verify_folder *t, bool skips_acknowledge
 		return "Poor";
 	if (t->duplicate || t->waiting || (t->refused && !skips_acknowledged))
 		return "Investigate";
-	if (t->refused || t->skipped || t->gone || t->unread)
+	if (t->refused || t->skipped || t->gone || t->moved || t->unread)
 		return "Good";
 	return "Perfect";
 }

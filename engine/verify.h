@@ -4,6 +4,8 @@
 
 #include "engine/work.h"
 
+#define VERIFY_ROUTES 4
+
 struct verify_folder {
 	char name[MODEL_TEXT], path[MODEL_TEXT];
 	uint64_t source;      /* listed there now, without those left out on purpose */
@@ -16,9 +18,14 @@ struct verify_folder {
 	uint64_t waiting;  /* of missing: new at the source since the last pass */
 	uint64_t refused;  /* set aside with a reason; not missing */
 	uint64_t skipped;  /* left out on purpose */
-	uint64_t gone;     /* arrived, and a person moved or deleted it since */
+	uint64_t gone;     /* arrived, and a person deleted it since: it is in no folder of the mailbox */
+	uint64_t moved;    /* arrived, and a person moved it to another folder since */
 	uint64_t duplicate; /* a second copy that no receipt explains */
 	uint64_t altered;   /* content differs */
+	struct verify_route {
+		char name[8]; /* "": no more */
+		uint64_t n;
+	} routes[VERIFY_ROUTES]; /* which brought how many, as far as there are receipts */
 };
 
 struct verify_result {

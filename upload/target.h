@@ -90,6 +90,8 @@ struct target_ops {
 	int (*folder)(struct target *, const char *path, struct folder_ref *, struct err *);
 	/* Finds only: nothing is made, *found says whether it is there. For verification. */
 	int (*find)(struct target *, const char *path, struct folder_ref *, bool *found, struct err *);
+	/* Paths of all folders that hold mail, for a search through the mailbox; yours to free, one by one. NULL: the route does not tell. */
+	int (*folders)(struct target *, char ***paths, size_t *n, struct err *err);
 	/* The destination's own id of the mailbox and the address that it goes by there; "" where the route cannot tell. ERR_MAILBOX: there
 	   is no such mailbox. NULL: the route never can. */
 	int (*identify)(struct target *, char *id, size_t id_size, char *address, size_t address_size, struct err *);

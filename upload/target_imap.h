@@ -68,6 +68,7 @@ void target_imap_format_id(char *out, size_t size, uint32_t uidvalidity, uint32_
 
 int target_imap_rules(struct target *t, struct map_rules *rules, struct err *err);
 int target_imap_folder(struct target *t, const char *path, struct folder_ref *out, struct err *err);
+int target_imap_folders(struct target *t, char ***paths, size_t *n, struct err *err);
 int target_imap_find(struct target *t, const char *path, struct folder_ref *out, bool *found, struct err *err);
 void target_imap_forget(struct target_imap *t, const char *path); /* a folder that was removed */
 void target_imap_forget_all(struct target_imap *t);

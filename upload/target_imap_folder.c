@@ -339,3 +339,20 @@ int target_imap_find(struct target *base, const char *path, struct folder_ref *o
 		err_wrap(err, "folder \"%s\"", path);
 	return target_imap_end(t, &w, rc, 2, err);
 }
+
+/* As they compare: find() takes them whatever their case was. */
+int target_imap_folders(struct target *base, char ***paths, size_t *n, struct err *err)
+{
+	struct target_imap *t = target_imap_of(base);
+	struct imap_work w;
+	*paths = NULL;
+	*n = 0;
+	if (target_imap_begin(t, 0, 1, &w, err) || target_imap_end(t, &w, list_once(t, err), 1, err))
+		return -1;
+	*paths = calloc(t->n_known ? t->n_known : 1, sizeof(**paths));
+	for (size_t i = 0; *paths && i < t->n_known; i++) {
+		if (((*paths)[*n] = strdup(t->known[i].key)))
+			++*n;
+	}
+	return *n == t->n_known ? 0 : err_set(err, ERR_MEMORY, "no memory for the names of folders");
+}

@@ -25,8 +25,10 @@ void bind_print(const struct live_row *r)
 	if (!r->at)
 		return;
 	print_amounts(r);
-	if (r->binding != BIND_NOTHING || r->detail[0])
+	if (r->binding != BIND_NOTHING)
 		printf("    held back by %s%s%s\n", binding_name(r->binding), r->detail[0] ? ": " : "", r->detail);
+	else if (r->detail[0])
+		printf("    %s\n", r->detail);
 	if (r->fenced_until)
 		printf("    fenced until %s: \"%s\"\n", clock_format(r->fenced_until, at, sizeof at), r->fence_words);
 }

@@ -3,6 +3,7 @@
 #include "engine/command/cli.h"
 
 #include "engine/base/clock.h"
+#include "engine/command/carried.h"
 #include "engine/command/csv_file.h"
 #include "engine/command/outcome.h"
 #include "engine/command/progress.h"
@@ -155,11 +156,18 @@ static int report_user(struct report *r, const struct user *u, const struct outc
 		n[5], n[6], n[7], u->error_kind == ERR_NONE ? "" : err_kind_name(u->error_kind), u->error};
 	if (r->users && write_user(r, fields, sizeof fields / sizeof fields[0], o, err))
 		return -1;
+	json_t *routes = NULL;
+	char by[128];
+	if (carried_look(r->c->store, u->batch_id, u->id, &routes, by, sizeof by, err))
+		return -1;
 	if (!r->c->json) {
 		progress_print_user(u);
+		if (by[0])
+			printf("    copied %s\n", by);
 		outcome_print_user(o);
 	}
 	json_t *j = progress_user_json(u), *items = json_array(), *notes = json_array();
+	json_object_set_new(j, "routes", routes);
 	json_object_set_new(j, "forecast_and_fact", outcome_json(o));
 	json_object_set_new(j, "items", items);
 	json_object_set_new(j, "notes", notes);
@@ -203,10 +211,17 @@ static int run_report(struct cli *c, struct err *err)
 	}
 	c->out = json_pack("{s:s,s:s,s:s,s:o}", "batch", b.name, "state", batch_state_name(b.state), "verdict",
 		b.verdict, "users", r.out_users);
-	int rc = open_report(&r, dir, err);
+	json_t *routes = NULL;
+	char by[128];
+	int rc = carried_look(c->store, b.id, 0, &routes, by, sizeof by, err);
+	json_object_set_new(c->out, "routes", routes);
+	if (!rc)
+		rc = open_report(&r, dir, err);
 	if (!rc && !c->json)
 		printf("Batch %s: %s, verification %s\n", b.name, batch_state_name(b.state),
 			b.verdict[0] ? b.verdict : "not done");
+	if (!rc && !c->json && by[0])
+		printf("Copied %s\n", by);
 	if (!rc && !c->json)
 		outcome_print_batch(&r.outcomes);
 	json_object_set_new(c->out, "forecast_and_fact", outcome_batch_json(&r.outcomes));
@@ -237,7 +252,9 @@ static void print_folder(const struct verify_folder *f, const char *name)
 	if (f->skipped)
 		printf("  %llu left out", (unsigned long long)f->skipped);
 	if (f->gone)
-		printf("  %llu moved or deleted there since", (unsigned long long)f->gone);
+		printf("  %llu deleted there since", (unsigned long long)f->gone);
+	if (f->moved)
+		printf("  %llu moved there since", (unsigned long long)f->moved);
 	if (f->rewritten)
 		printf("  %llu re-encoded by the destination", (unsigned long long)f->rewritten);
 	puts("");
@@ -245,12 +262,16 @@ static void print_folder(const struct verify_folder *f, const char *name)
 
 static json_t *folder_json(const struct verify_folder *f)
 {
-	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "source_folder", f->name,
+	json_t *routes = json_object();
+	for (size_t i = 0; i < VERIFY_ROUTES && f->routes[i].name[0]; i++)
+		json_object_set_new(routes, f->routes[i].name, json_integer((json_int_t)f->routes[i].n));
+	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "source_folder", f->name,
 		"destination_folder", f->path, "source", (json_int_t)f->source, "destination",
 		(json_int_t)f->destination, "same", (json_int_t)f->same, "rewritten", (json_int_t)f->rewritten,
 		"not_read_back", (json_int_t)f->unread, "missing", (json_int_t)f->missing, "waiting",
 		(json_int_t)f->waiting, "refused", (json_int_t)f->refused, "skipped", (json_int_t)f->skipped, "gone",
-		(json_int_t)f->gone, "duplicate", (json_int_t)f->duplicate, "altered", (json_int_t)f->altered);
+		(json_int_t)f->gone, "moved", (json_int_t)f->moved, "duplicate", (json_int_t)f->duplicate, "altered",
+		(json_int_t)f->altered, "routes", routes);
 }
 
 struct verification {
@@ -299,6 +320,7 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 	x->total.refused += r.total.refused;
 	x->total.skipped += r.total.skipped;
 	x->total.gone += r.total.gone;
+	x->total.moved += r.total.moved;
 	x->total.duplicate += r.total.duplicate;
 	x->total.altered += r.total.altered;
 	x->total.unread += r.total.unread;

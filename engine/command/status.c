@@ -5,6 +5,7 @@
 #include "engine/base/lock.h"
 #include "engine/base/stop.h"
 #include "engine/command/bind.h"
+#include "engine/command/carried.h"
 #include "engine/command/outcome.h"
 #include "engine/command/progress.h"
 #include "engine/command/target.h"
@@ -138,6 +139,13 @@ static int run_status(struct cli *c, struct err *err)
 	c->out = json_pack("{s:s,s:s,s:b,s:I,s:o,s:o}", "batch", b.name, "state", batch_state_name(b.state),
 		"engine_runs", (int)engine, "users_total", (json_int_t)s.users, "counts",
 		progress_counts_json(&s.counts), "users", users);
+	json_t *routes = NULL;
+	char by[128];
+	if (carried_look(c->store, b.id, 0, &routes, by, sizeof by, err)) {
+		free(all);
+		return -1;
+	}
+	json_object_set_new(c->out, "routes", routes);
 	if (!c->json) {
 		printf("Batch %s: %s%s\n", b.name, batch_state_name(b.state), b.pilot ? " (pilot)" : "");
 		printf("  started %s; %s\n", cli_time(b.started_at, at, sizeof at),
@@ -149,6 +157,8 @@ static int run_status(struct cli *c, struct err *err)
 			(unsigned long long)s.counts.adopted, (unsigned long long)s.counts.skipped,
 			(unsigned long long)s.counts.refused, (unsigned long long)s.counts.in_doubt,
 			cli_bytes(s.counts.copied_bytes, bytes, sizeof bytes));
+		if (by[0])
+			printf("  copied %s\n", by);
 	}
 	struct night_now now = {.share = 1};
 	int rc = outcome_tell_forecast(c, &b, err) || tell_night(c, &b, &now, err) ? -1 : 0;

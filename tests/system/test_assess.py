@@ -288,7 +288,7 @@ def test_windows_and_budgets_are_reckoned_with(nightferry, dovecot):
     text = nightferry.run("batch", "assess", "wave", "--stored").out
     assert "night by night, in Asia/Karachi" in text and "Thu 2090-06-01 20:00-21:00" in text and "2 done: alice, bob" in text
     # a deadline that is too near
-    nightferry.run("batch", "set", "wave", "--until", "2000-01-01T00:00Z")
+    nightferry.run("batch", "set", "wave", "--until", "2090-06-01T01:00Z")
     out = assess(nightferry, "--stored")
     assert out["forecast"]["not_done"] == 2 and out["forecast"]["ends_at"] is None
     assert "2 of 2 mailboxes" in nightferry.run("batch", "assess", "wave", "--stored").out
@@ -330,3 +330,27 @@ def test_forecast_and_fact(nightferry, dovecot):
     ferry.add_batch(nightferry, [("dora", "pw-dora", "d@x.example")], name="wave", target="other", extra=())
     origins = {limit["origin"] for limit in assess(nightferry)["forecast"]["basis"]["limits"]}
     assert origins == ({"measured"} if whole["fact"]["active_s"] >= 5 else {"assumed"})
+
+
+def test_what_one_route_refuses_another_takes(nightferry, dovecot, exosim_for):
+    source, behind = dovecot(["alice"]), dovecot(["alice@contoso.example"], special_use=False)
+    exosim = exosim_for(behind)
+    box = source.maildir("alice")
+    for i in range(20):
+        box.add(corpus.made(i))
+    box.add(corpus.made(99, size=5_000_000))
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, "alice@contoso.example",
+                       extra=("--routes", "mime,imap", "--graph-url", exosim.graph_url, "--max-message-size", "36MB"))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", "alice@contoso.example")], name="wave", extra=())
+    out = assess(nightferry)
+    assert out["users"][0]["too_big"] == 0 and out["messages"] == 21, out
+    limits = out["forecast"]["basis"]["limits"]
+    assert any("150 MB per 5 minutes" in limit["text"] and limit["origin"] == "published" for limit in limits)
+    nightferry.run("target", "set", "contoso", "--routes", "mime")
+    out = assess(nightferry, code=2)
+    assert out["users"][0]["too_big"] == 1 and "imap" in kinds(out, "alice")["too-big"]["remedy"]
+    # the destination is asked by every route
+    exosim.stop()
+    out = assess(nightferry, code=4)
+    assert kinds(out, "alice")["destination"]["weight"] == "problem" and "route mime" in kinds(out, "alice")["destination"]["text"]
