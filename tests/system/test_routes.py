@@ -42,7 +42,8 @@ def start(nf, point=None, code=(0,), verb="start"):
 
 
 def set_routes(nf, routes):
-    nf.run("target", "set", "contoso", "--routes", routes)
+    """Without a test: it would run into the faults that are set."""
+    nf.run("target", "set", "contoso", "--routes", routes, "--skip-test")
 
 
 def carried(nf):
