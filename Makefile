@@ -131,6 +131,9 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(call archives,$(LAYERS))
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+# exosim's parsers, without its main
+FUZZED_EXOSIM := $(call obj,$(addprefix upload/exosim/,base64.c graph_filter.c graph_id.c graph_path.c graph_query.c jwt.c))
+$(B)/replay/graph_query $(B)/fuzz/graph_query: $(FUZZED_EXOSIM)
 fuzz-replay: $(REPLAY_BIN)
 	@$(PYTHON) tests/fuzz/run.py replay --results $(B)/results $(REPLAY_BIN)
 fuzz: deps-build-fuzz

@@ -143,7 +143,7 @@ static void own_rate(const struct sim *s, struct work *w, double share)
 	w->bind = BIND_OVERHEAD;
 	for (size_t i = 0; i < s->c->n_limits; i++) {
 		const struct forecast_limit *l = &s->c->limits[i];
-		double t = amount(u, l->unit) / l->per_s / share;
+		double t = amount(u, l->unit) / l->per_s / (l->by_share ? share : 1);
 		if (!l->shared && t > longest) {
 			longest = t;
 			w->bind = (int)i;
@@ -179,12 +179,12 @@ static double fair_level(const struct sim *s, enum forecast_unit unit, double al
 static void share_limit(struct sim *s, size_t limit, double share)
 {
 	const struct forecast_limit *l = &s->c->limits[limit];
-	double wished = 0;
+	double wished = 0, all = l->per_s * (l->by_share ? share : 1);
 	for (size_t i = 0; i < s->n_active; i++)
 		wished += s->active[i].rate * amount(&s->users[s->active[i].user], l->unit);
-	if (wished <= l->per_s * share * (1 + EPS))
+	if (wished <= all * (1 + EPS))
 		return;
-	double level = fair_level(s, l->unit, l->per_s * share);
+	double level = fair_level(s, l->unit, all);
 	for (size_t i = 0; i < s->n_active; i++) {
 		struct work *w = &s->active[i];
 		double has = amount(&s->users[w->user], l->unit);

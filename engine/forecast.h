@@ -17,7 +17,8 @@ const char *forecast_origin_name(enum forecast_origin o); /* "assumed", "publish
 
 enum forecast_unit { UNIT_BYTES, UNIT_MESSAGES };
 struct forecast_limit {
-	bool shared; /* of all mailboxes together; else of each */
+	bool shared;   /* of all mailboxes together; else of each */
+	bool by_share; /* a window's share is of it */
 	enum forecast_unit unit;
 	double per_s; /* above 0; in octets or messages as the source counts them */
 	enum forecast_origin origin;

@@ -79,6 +79,7 @@ int job_source(struct job *j, struct err *err)
 			return 0;
 		}
 		err_wrap(err, "source %s", j->source_login.endpoint.name);
+		limit_source_refused(j, err);
 		if (err->kind == ERR_CREDENTIALS || err->kind == ERR_BANNED)
 			note_sign_in(j, false, err);
 		enum err_action act = err_action(err->kind);
@@ -267,11 +268,19 @@ static int walk_folders(struct job *j, struct err *err)
 static int start_putters(struct job *j, struct err *err)
 {
 	bool ok = true;
+	parcel_queue_set_takers(j->queue, j->batch.uploads);
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 1024 * 1024); /* libetpan puts 64 KiB on the stack (spec/imap.md 1) */
 	for (unsigned r = 0; r < j->n_routes; r++) {
-		unsigned most = route_carries(j, r) ? route_putters(j, r) : 0, n = 0;
+		/* Where a person says how many, all of them: those beyond sleep until more are asked for. */
+		unsigned fixed = route_putters(j, r),
+			 most = !route_carries(j, r) ? 0
+				: fixed              ? fixed
+						     : JOB_UPLOADS,
+			 n = 0;
+		if (fixed)
+			parcel_queue_fix_takers(j->queue, r, fixed);
 		for (; n < most; n++) {
 			struct putter_thread *t = &j->putters[j->n_putters];
 			*t = (struct putter_thread){.job = j, .route = r};
@@ -299,7 +308,10 @@ static int prepare(struct job *j, struct err *err)
 	if (limit_open(j, err) || route_plan(j, err))
 		return -1;
 	j->queue = parcel_queue_new(QUEUE_BYTES, j->stop);
-	return j->queue ? 0 : err_set(err, ERR_MEMORY, "no memory for the queue");
+	if (!j->queue)
+		return err_set(err, ERR_MEMORY, "no memory for the queue");
+	live_attach(j->live, &j->limits, j->queue);
+	return 0;
 }
 
 static int note_alias(struct job *j, const char *own, struct err *err)
@@ -394,6 +406,8 @@ static void finish(struct job *j, int rc, struct err *err)
 		rc = -1;
 		*err = flushed ? late : trouble;
 	}
+	if (rc && (err->kind == ERR_STOPPED || err->kind == ERR_DEFERRED))
+		live_take_parting(j->live, err);
 	failpoint_hit(FP_USER_BEFORE_FINISH);
 	enum user_state state = j->user.completing ? USER_COMPLETED : USER_SYNCED;
 	int64_t retry_at = 0;
@@ -401,6 +415,9 @@ static void finish(struct job *j, int rc, struct err *err)
 		/* The person stopped this user; or the engine stops, and the next one goes on with it. */
 		state = stop_is_asked(j->work->stop) ? USER_QUEUED : USER_STOPPED;
 		rc = 0;
+	} else if (rc && err->kind == ERR_DEFERRED) {
+		state = USER_QUEUED;
+		retry_at = err->retry_after_ms > 0 ? clock_wall_s() + (err->retry_after_ms + 999) / 1000 : 0;
 	} else if (rc && ends_run(err->kind)) {
 		state = USER_QUEUED; /* nothing is wrong with this mailbox: it goes on when the machine is well again */
 		work_fail(j->work, err);
@@ -430,6 +447,7 @@ static void finish(struct job *j, int rc, struct err *err)
 
 static void job_done(struct job *j)
 {
+	live_detach(j->live);
 	job_drop_source(j);
 	route_close_all(j);
 	limit_close(j);
@@ -450,7 +468,7 @@ static void job_done(struct job *j)
 	pthread_mutex_destroy(&j->lock);
 }
 
-void job_run(struct work *work, const struct user *user, struct stop *stop)
+void job_run(struct work *work, const struct user *user, struct stop *stop, struct live *live)
 {
 	struct job *j = calloc(1, sizeof *j);
 	if (!j) {
@@ -468,6 +486,7 @@ void job_run(struct work *work, const struct user *user, struct stop *stop)
 	j->folder_error = ERR_INIT;
 	j->begun_ms = clock_mono_ms();
 	j->stop = stop;
+	j->live = live;
 	pthread_mutex_init(&j->lock, NULL);
 	struct err err = ERR_INIT;
 	int rc = (j->stop = stop_new(stop)) ? move(j, &err)

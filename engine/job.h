@@ -12,6 +12,7 @@
 #define NF_ENGINE_JOB_H
 
 #include "engine/limit.h"
+#include "engine/live.h"
 #include "engine/login.h"
 #include "engine/parcel.h"
 #include "engine/route.h"
@@ -65,6 +66,7 @@ struct job {
 	struct conn *source;                 /* owned; NULL between connections */
 	struct job_route routes[JOB_ROUTES]; /* in order of preference */
 	unsigned n_routes;
+	struct live *live; /* borrowed: the loop's */
 	struct limits limits;
 	struct folder_list list;
 	struct mapping *mappings;     /* list.n of them */
@@ -88,8 +90,9 @@ struct job {
 	struct err fatal; /* guarded by lock: what ends the mailbox; kind NONE: nothing yet */
 };
 
-/* Runs a claimed user to the end of its pass and writes its state. Never fails by itself. stop: the run's or batch's token. */
-void job_run(struct work *work, const struct user *user, struct stop *stop);
+/* Runs a claimed user to the end of its pass and writes its state. Never fails by itself. stop: the run's or batch's token. live: what the
+   loop says to it and sees of it; outlives the call. */
+void job_run(struct work *work, const struct user *user, struct stop *stop, struct live *live);
 
 /* --- between the files of the job --- */
 /* The first error that ends the mailbox wins; wakes everything of the job. Any thread. */

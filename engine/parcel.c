@@ -3,6 +3,7 @@
 #include "engine/parcel.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -11,10 +12,16 @@
 
 struct parcel_queue {
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
+	pthread_cond_t changed,
+		seats;               /* seats: for takers beyond those that may have a run; messages do not wake them */
 	struct parcel *first, *last; /* guarded by lock, as all below */
 	uint64_t bytes, cap;
 	size_t queued, taken;
+	struct seats {
+		unsigned takers, busy; /* at most; now */
+		bool fixed;
+	} seat[PARCEL_ROUTES];
+	unsigned putting, taking; /* that wait for room, for a run */
 	bool closed;
 	struct stop *stop; /* borrowed */
 };
@@ -29,8 +36,11 @@ struct parcel_queue *parcel_queue_new(uint64_t cap_bytes, struct stop *stop)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_cond_init(&q->changed, &attr);
+	pthread_cond_init(&q->seats, NULL);
 	pthread_condattr_destroy(&attr);
 	q->cap = cap_bytes;
+	for (unsigned r = 0; r < PARCEL_ROUTES; r++)
+		q->seat[r].takers = UINT_MAX;
 	q->stop = stop;
 	return q;
 }
@@ -65,8 +75,10 @@ int parcel_queue_put(struct parcel_queue *q, struct parcel **list, struct err *e
 	if (!n)
 		return 0;
 	pthread_mutex_lock(&q->lock);
+	q->putting++;
 	while (q->queued && q->bytes + bytes > q->cap && !stop_is_asked(q->stop))
 		wait_locked(q);
+	q->putting--;
 	if (stop_is_asked(q->stop)) {
 		pthread_mutex_unlock(&q->lock);
 		return err_set(err, ERR_STOPPED, "stopped while messages waited to be put");
@@ -93,15 +105,39 @@ static struct parcel **first_of_locked(struct parcel_queue *q, unsigned route)
 	return at;
 }
 
-struct parcel *parcel_queue_take(struct parcel_queue *q, unsigned route, size_t max_items, uint64_t max_bytes)
+/* Where there is a run, and a seat for it; NULL: over. What another route still holds may come here yet. A taker without a seat sleeps until more are
+   allowed: the last one that has a seat keeps it. */
+static struct parcel **wait_for_run_locked(struct parcel_queue *q, unsigned route)
 {
-	struct parcel **at;
-	pthread_mutex_lock(&q->lock);
-	/* What another route still holds may come here yet. */
-	while (!*(at = first_of_locked(q, route)) && !(q->closed && !q->queued && !q->taken) && !stop_is_asked(q->stop))
+	while (!stop_is_asked(q->stop)) {
+		bool may = q->seat[route].busy < q->seat[route].takers;
+		struct parcel **at = first_of_locked(q, route);
+		if (may && *at)
+			return at;
+		if (q->closed && (!may || (!q->queued && !q->taken)))
+			return NULL;
+		if (!may) {
+			pthread_cond_wait(&q->seats, &q->lock);
+			continue;
+		}
+		q->taking++;
 		wait_locked(q);
-	struct parcel *run = stop_is_asked(q->stop) ? NULL : *at;
+		q->taking--;
+	}
+	return NULL;
+}
+
+struct parcel *parcel_queue_take(
+	struct parcel_queue *q, unsigned route, bool *busy, size_t max_items, uint64_t max_bytes)
+{
+	pthread_mutex_lock(&q->lock);
+	struct seats *s = &q->seat[route];
+	s->busy -= *busy;
+	struct parcel **at = wait_for_run_locked(q, route);
+	struct parcel *run = at ? *at : NULL;
+	*busy = run != NULL;
 	if (run) {
+		s->busy++;
 		struct parcel *end = run;
 		size_t n = 1;
 		uint64_t bytes = weight(run);
@@ -123,6 +159,32 @@ struct parcel *parcel_queue_take(struct parcel_queue *q, unsigned route, size_t 
 	}
 	pthread_mutex_unlock(&q->lock);
 	return run;
+}
+
+void parcel_queue_fix_takers(struct parcel_queue *q, unsigned route, unsigned n)
+{
+	pthread_mutex_lock(&q->lock);
+	q->seat[route].takers = n;
+	q->seat[route].fixed = true;
+	pthread_mutex_unlock(&q->lock);
+}
+
+void parcel_queue_set_takers(struct parcel_queue *q, unsigned n)
+{
+	pthread_mutex_lock(&q->lock);
+	for (unsigned r = 0; r < PARCEL_ROUTES; r++)
+		if (!q->seat[r].fixed)
+			q->seat[r].takers = n ? n : 1;
+	pthread_cond_broadcast(&q->seats);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void parcel_queue_look(struct parcel_queue *q, struct parcel_view *out)
+{
+	pthread_mutex_lock(&q->lock);
+	*out = (struct parcel_view){
+		.full = q->putting > 0, .empty = q->taking > 0 && !q->first, .bytes = q->bytes, .cap = q->cap};
+	pthread_mutex_unlock(&q->lock);
 }
 
 void parcel_queue_return(struct parcel_queue *q, struct parcel **list)
@@ -169,6 +231,7 @@ void parcel_queue_close(struct parcel_queue *q)
 	pthread_mutex_lock(&q->lock);
 	q->closed = true;
 	pthread_cond_broadcast(&q->changed);
+	pthread_cond_broadcast(&q->seats);
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -188,6 +251,7 @@ void parcel_queue_free(struct parcel_queue **q)
 	if (!*q)
 		return;
 	pthread_cond_destroy(&(*q)->changed);
+	pthread_cond_destroy(&(*q)->seats);
 	pthread_mutex_destroy(&(*q)->lock);
 	free(*q);
 	*q = NULL;

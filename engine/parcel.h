@@ -20,16 +20,29 @@ struct parcel {
 	struct parcel *next;
 };
 
+#define PARCEL_ROUTES 4
+
 struct parcel_queue;
 
 struct parcel_queue *parcel_queue_new(uint64_t cap_bytes, struct stop *stop);
 /* Consumes the list. Blocks while the queue is full (one list always fits an empty queue). ERR_STOPPED: not taken, the list is still yours. */
 int parcel_queue_put(struct parcel_queue *q, struct parcel **list, struct err *err);
-/* A run of parcels of one folder for that route, at most max_items and about max_bytes; NULL when the queue is closed and holds none for it, or at
-   stop. */
-struct parcel *parcel_queue_take(struct parcel_queue *q, unsigned route, size_t max_items, uint64_t max_bytes);
+/* A run of parcels of one folder for that route (below PARCEL_ROUTES), at most max_items and about max_bytes; NULL when the queue is closed and holds
+   none for it, or at stop. *busy is the taker's own, false at first: has it a run now? */
+struct parcel *parcel_queue_take(
+	struct parcel_queue *q, unsigned route, bool *busy, size_t max_items, uint64_t max_bytes);
 /* Takes back what was taken (for another route now); never waits. */
 void parcel_queue_return(struct parcel_queue *q, struct parcel **list);
+/* So many takers of a route may have a run at once; the others wait in parcel_queue_take. Takes effect as runs end. At first any number. A route with
+   fixed seats keeps them, whatever parcel_queue_set_takers says for all others. */
+void parcel_queue_fix_takers(struct parcel_queue *q, unsigned route, unsigned n);
+void parcel_queue_set_takers(struct parcel_queue *q, unsigned n);
+struct parcel_view {
+	bool full;  /* somebody waits to put */
+	bool empty; /* a taker that may have a run waits for one */
+	uint64_t bytes, cap;
+};
+void parcel_queue_look(struct parcel_queue *q, struct parcel_view *out);
 /* What was taken is done with: parcel_queue_drain waits until nothing is queued or taken. */
 void parcel_queue_done_with(struct parcel_queue *q, size_t n);
 int parcel_queue_drain(struct parcel_queue *q, struct err *err);

@@ -4,6 +4,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/budget_day.h"
 #include "engine/provider.h"
 #include "imap/flags.h"
 #include "imap/mailbox.h"
@@ -30,6 +31,7 @@ struct walk { /* one attempt at a folder */
 	struct item items[GROUP_ITEMS];
 	size_t n_group;
 	uint64_t group_bytes;
+	uint64_t fetched;   /* octets, for the day's budget */
 	bool got_on;        /* something new was read: the count of tries starts anew */
 	int64_t cluster_at; /* majority vote over the dates */
 	uint64_t cluster_votes, listed, listed_bytes;
@@ -143,6 +145,7 @@ static int fetch_wanted(struct walk *w, struct err *err)
 			return -1;
 		if (!m)
 			return hand_over(w, err);
+		w->fetched += m->print.size;
 		if (item.kind == ERR_NONE) {
 			w->got_on = true;
 			w->j->source_failures = 0;
@@ -188,6 +191,50 @@ static int fetch(struct walk *w, const struct pull_meta *v, size_t n, struct err
 	if (pull_want(w->pull, v + i, n - i, err))
 		return -1;
 	return fetch_wanted(w, err);
+}
+
+/* How many of v are booked together. */
+static size_t chunk(const struct pull_meta *v, size_t n, uint64_t *bytes)
+{
+	size_t k = 0;
+	for (*bytes = 0; k < n && (k == 0 || *bytes + v[k].size <= BUDGET_DAY_CHUNK); k++)
+		*bytes += v[k].size;
+	return k;
+}
+
+/* Fetches v as far as the day's budget goes. What is left of a day is used up message by message. */
+static int fetch_booked(struct walk *w, const struct pull_meta *v, size_t n, struct err *err)
+{
+	struct job *j = w->j;
+	struct store *s = j->work->store;
+	while (n) {
+		struct day_booking booking;
+		uint64_t bytes;
+		size_t k = chunk(v, n, &bytes);
+		while (budget_day_take(s, j->batch.endpoint_id, j->user.source_user, bytes, k == 1, &booking, err)) {
+			if (err->kind != ERR_DEFERRED)
+				return -1;
+			if (k == 1) {
+				live_part(j->live, BIND_BUDGET, err);
+				return -1;
+			}
+			k = chunk(v, k / 2, &bytes);
+		}
+		if (!booking.bytes)
+			k = n; /* no budget: all at once */
+		uint64_t before = w->fetched;
+		int rc = fetch(w, v, k, err);
+		struct err late = ERR_INIT;
+		if (budget_day_settle(s, &booking, w->fetched - before, &late) && !rc) {
+			*err = late;
+			rc = -1;
+		}
+		if (rc)
+			return -1;
+		v += k;
+		n -= k;
+	}
+	return 0;
 }
 
 /* --- comparing ---------------------------------------------------------------------------------- */
@@ -312,7 +359,7 @@ static int compare_range(struct walk *w, const struct pull_meta *v, size_t n, st
 			want[n_want++] = v[i];
 		}
 	}
-	rc = n_want ? fetch(w, want, n_want, err) : 0;
+	rc = n_want ? fetch_booked(w, want, n_want, err) : 0;
 	if (!rc && n_stale)
 		rc = refresh_flags(j, w->f, stale, n_stale, err);
 out:
@@ -417,6 +464,7 @@ static int after_break(struct job *j, struct route_folder *f, bool got_on, struc
 	f->tries = got_on ? 1 : f->tries + 1;
 	j->source_failures = got_on ? 1 : j->source_failures + 1;
 	enum err_action act = err_action(err->kind);
+	limit_source_refused(j, err);
 	bool broken = !j->source || conn_is_dead(j->source);
 	if (broken)
 		job_drop_source(j);
@@ -498,7 +546,7 @@ int pass_again(struct job *j, struct route_folder *f, const struct pull_meta *v,
 			return 0;
 		}
 		if (!rc)
-			rc = fetch(w, v, n, err);
+			rc = fetch_booked(w, v, n, err);
 		bool got_on = w->got_on;
 		walk_free(w);
 		if (!rc)

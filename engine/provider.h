@@ -2,6 +2,7 @@
 #ifndef NF_ENGINE_PROVIDER_H
 #define NF_ENGINE_PROVIDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ struct provider {
 	unsigned port;
 	unsigned max_connections; /* from one address or for one mailbox; 0: not known */
 	uint64_t bytes_per_day;   /* download budget of one mailbox; 0: none known */
+	bool day_of_host;         /* that budget is of the host as a whole */
 	unsigned folder_cap;      /* messages a folder shows at most; 0: none known */
 	const char *folder_cap_hint;
 	const char *note;   /* what to do before the first test; shown by endpoint create */

@@ -544,7 +544,8 @@ void *putter_main(void *arg)
 		job_fail(j, &err);
 	} else {
 		struct parcel *run;
-		while ((run = parcel_queue_take(j->queue, p.route, most ? most : 1, RUN_BYTES)))
+		bool busy = false;
+		while ((run = parcel_queue_take(j->queue, p.route, &busy, most ? most : 1, RUN_BYTES)))
 			put_run(&p, run);
 	}
 	if (p.target)

@@ -302,8 +302,7 @@ int64_t route_settle_after_ms(const struct job *j, unsigned r)
 /* A route that takes one message a request has as many requests in flight as it has putters. */
 unsigned route_putters(const struct job *j, unsigned r)
 {
-	unsigned want = j->routes[r].ops->max_batch == 1 ? JOB_UPLOADS : j->batch.uploads ? j->batch.uploads : 1;
-	return want > JOB_UPLOADS ? JOB_UPLOADS : want;
+	return j->routes[r].ops->max_batch == 1 ? JOB_UPLOADS : 0;
 }
 
 void route_generation(const struct folder_ref *ref, char *out, size_t size)

@@ -52,6 +52,7 @@ bool route_lose(struct job *j, unsigned r, const struct err *why);
    f is opened. */
 unsigned route_choose(struct job *j, struct route_folder *f, const struct mail *m, unsigned tried, struct err *why);
 int64_t route_settle_after_ms(const struct job *j, unsigned r);
+/* How many at once; 0: as many as the batch says (--uploads). */
 unsigned route_putters(const struct job *j, unsigned r);
 /* What tells folders of one name apart: as the route says, else made of its own handle. */
 void route_generation(const struct folder_ref *ref, char *out, size_t size);

@@ -1,6 +1,9 @@
 #include "engine/verify_parts.h"
 
+#include "engine/base/log.h"
 #include "engine/base/utf8.h"
+#include "engine/budget_day.h"
+#include "engine/login.h"
 #include "engine/route.h"
 #include "imap/pull.h"
 
@@ -323,9 +326,14 @@ int verify_source_canons(struct check *c, const char *raw, const uint32_t *uids,
 	struct pull_conf conf = {.spool_dir = c->w->spool_dir, .memory = c->w->memory, .stop = c->w->stop};
 	struct pull *pull = NULL;
 	struct folder_state state;
+	struct day_booking booking;
+	struct err late = ERR_INIT;
+	uint64_t fetched = 0;
 	if (!n)
 		return 0;
-	if (pull_open(&pull, c->source, raw, &conf, &state, err))
+	/* Their sizes are not known yet: something must be left of the day, and what they were is booked afterwards. */
+	if (budget_day_take(c->w->store, c->b->endpoint_id, c->u->source_user, 1, true, &booking, err) ||
+		pull_open(&pull, c->source, raw, &conf, &state, err))
 		return -1;
 	struct pull_meta *v = calloc(n, sizeof *v);
 	int rc = v ? 0 : err_set(err, ERR_MEMORY, "no memory to verify");
@@ -338,6 +346,7 @@ int verify_source_canons(struct check *c, const char *raw, const uint32_t *uids,
 		struct err item = ERR_INIT, unreadable = ERR_INIT;
 		if ((rc = pull_next(pull, &m, &item, err)) || !m)
 			break;
+		fetched += m->print.size;
 		for (size_t i = 0; i < n; i++)
 			if (uids[i] == m->uid && m->body && !has[i])
 				has[i] = !canon_digest(m->body, canons[i], &unreadable);
@@ -345,6 +354,8 @@ int verify_source_canons(struct check *c, const char *raw, const uint32_t *uids,
 	}
 	free(v);
 	pull_close(&pull);
+	if (budget_day_settle(c->w->store, &booking, fetched, &late))
+		log_err(LOG_WARN, &late, "what verification fetched of mailbox %s", c->u->source_user);
 	return rc;
 }
 

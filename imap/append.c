@@ -143,7 +143,7 @@ static int receive_one(struct sender *s, struct err *err)
 {
 	const struct sent *sent = &s->ring[s->answered % s->window_items];
 	enum reply reply;
-	if (session_receive(s->conn, sent->tag, &reply, err) < 0)
+	if (session_receive_plain(s->conn, sent->tag, NULL, &reply, err) < 0)
 		return -1;
 	failpoint_hit(FP_PUT_AFTER_ANSWER);
 	s->in_flight_bytes -= sent->bytes;

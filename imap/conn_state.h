@@ -20,6 +20,7 @@ struct conn {
 	unsigned in_flight;          /* commands of session_send without an answer yet */
 	bool signing_in;             /* a refusal is about credentials */
 	bool is_dead;
+	bool only_libetpan; /* session_receive_plain is session_receive: for tests that compare the two */
 };
 
 /* conn_open over a socket that is connected (non-blocking, consumed; -1: none, then it dials): for tests and fuzzers, whose server is

@@ -5,6 +5,7 @@
 
 #include "engine/base/clock.h"
 #include "imap/flags.h"
+#include "imap/plain.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@ struct listener {
 	uint64_t got;
 };
 
-static void add_keyword(struct fetch_line *line, const char *word)
+void fetch_add_keyword(struct fetch_line *line, const char *word)
 {
 	size_t have = strlen(line->keywords), n = strlen(word);
 	if (n == 0 || have + n + 2 > sizeof(line->keywords))
@@ -58,7 +59,7 @@ static void read_flag(const struct mailimap_flag *flag, struct fetch_line *line)
 		break;
 	}
 	if (keep)
-		add_keyword(line, keep);
+		fetch_add_keyword(line, keep);
 }
 
 static void read_flags(const struct mailimap_msg_att_dynamic *dynamic, struct fetch_line *line)
@@ -75,25 +76,33 @@ static void read_flags(const struct mailimap_msg_att_dynamic *dynamic, struct fe
 	}
 }
 
-/* libetpan keeps what was written: zone +0530 is 530. */
-static void read_date(const struct mailimap_date_time *t, struct mail_date *out)
+void fetch_join_date(const struct fetch_date *d, struct mail_date *out)
 {
 	*out = (struct mail_date){0};
-	if (t->dt_year < 1 || t->dt_year > 9999 || t->dt_month < 1 || t->dt_month > 12 || t->dt_day < 1 ||
-		t->dt_day > 31 || t->dt_hour < 0 || t->dt_hour > 23 || t->dt_min < 0 || t->dt_min > 59 ||
-		t->dt_sec < 0 || t->dt_sec > 60 || t->dt_zone < -9999 || t->dt_zone > 9999)
+	if (d->year < 1 || d->year > 9999 || d->month < 1 || d->month > 12 || d->day < 1 || d->day > 31 ||
+		d->hour < 0 || d->hour > 23 || d->minute < 0 || d->minute > 59 || d->second < 0 || d->second > 60 ||
+		d->zone < -9999 || d->zone > 9999)
 		return;
-	int zone = t->dt_zone < 0 ? -t->dt_zone : t->dt_zone;
+	int zone = d->zone < 0 ? -d->zone : d->zone;
 	int minutes = zone / 100 * 60 + zone % 100;
-	const struct clock_fields fields = {.year = t->dt_year,
-		.month = t->dt_month,
-		.day = t->dt_day,
-		.hour = t->dt_hour,
-		.minute = t->dt_min,
-		.second = t->dt_sec};
-	out->zone_min = t->dt_zone < 0 ? -minutes : minutes;
-	out->at = clock_join(&fields) - (int64_t)out->zone_min * 60;
+	const struct clock_fields fields = {.year = d->year,
+		.month = d->month,
+		.day = d->day,
+		.hour = d->hour,
+		.minute = d->minute,
+		.second = d->second};
+	int64_t local = clock_join(&fields);
+	if (local >= CLOCK_AFTER_9999) /* by a leap second */
+		return;
+	out->zone_min = d->zone < 0 ? -minutes : minutes;
+	out->at = local - (int64_t)out->zone_min * 60;
 	out->known = true;
+}
+
+static void read_date(const struct mailimap_date_time *t, struct mail_date *out)
+{
+	const struct fetch_date d = {t->dt_year, t->dt_month, t->dt_day, t->dt_hour, t->dt_min, t->dt_sec, t->dt_zone};
+	fetch_join_date(&d, out);
 }
 
 static bool is_whole(const struct mailimap_section *section)
@@ -238,6 +247,56 @@ static bool on_body(int att_type, struct mailimap_msg_att_body_section *section,
 	return !l->sink->octets || l->sink->octets(l->sink->ctx, begins ? &l->place : NULL, data, n);
 }
 
+/* --- the plain form, without libetpan --- */
+
+static enum session_take on_plain_line(void *ctx, const char *text, size_t n, uint64_t *literal)
+{
+	struct listener *l = ctx;
+	struct fetch_line line;
+	if (l->inside) { /* behind a body */
+		l->inside = n != 1 || *text != ')';
+		if (l->inside)
+			return SESSION_PASS;
+		line = (struct fetch_line){.seq = l->place.seq, .uid = l->place.uid, .has_body = true};
+		l->sink->line(l->sink->ctx, &line);
+		return SESSION_TAKEN;
+	}
+	if (!plain_fetch(text, n, &line, literal))
+		return SESSION_PASS;
+	if (*literal == 0) {
+		l->sink->line(l->sink->ctx, &line);
+		return SESSION_TAKEN;
+	}
+	/* What was told in front of the body would be forgotten should the line go on in another way behind it. */
+	if (line.has_flags || line.has_size || line.date.known)
+		return SESSION_PASS;
+	l->place = (struct fetch_place){
+		.seq = line.seq, .uid = line.uid, .whole = true, .is_sized = true, .octets = *literal};
+	l->got = 0;
+	return SESSION_TAKEN;
+}
+
+static bool on_plain_octets(void *ctx, const char *data, size_t n)
+{
+	struct listener *l = ctx;
+	bool begins = !l->inside;
+	l->inside = true;
+	l->got += n;
+	return !l->sink->octets || l->sink->octets(l->sink->ctx, begins ? &l->place : NULL, data, n);
+}
+
+static bool is_open(void *ctx)
+{
+	return ((const struct listener *)ctx)->inside;
+}
+
+static size_t taken_part(void *ctx, char *out, size_t size)
+{
+	const struct listener *l = ctx;
+	return (size_t)snprintf(out, size, "* %lu FETCH (UID %lu BODY[] \"\"", (unsigned long)l->place.seq,
+		(unsigned long)l->place.uid);
+}
+
 /* Without a progress callback libetpan ignores the message handler silently and keeps everything in a list. */
 static void on_progress(size_t current, size_t maximum, void *ctx)
 {
@@ -250,10 +309,12 @@ int fetch_receive(struct conn *c, int tag, const struct fetch_sink *sink, enum r
 {
 	mailimap *imap = session_imap(c);
 	struct listener l = {.sink = sink, .imap = imap};
+	const struct session_lines plain = {
+		.line = on_plain_line, .octets = on_plain_octets, .is_open = is_open, .taken = taken_part, .ctx = &l};
 	mailimap_set_msg_att_handler(imap, on_att, &l);
 	mailimap_set_msg_body_handler(imap, on_body, &l);
 	mailimap_set_progress_callback(imap, on_progress, on_progress, NULL);
-	int rc = session_receive(c, tag, reply, err);
+	int rc = session_receive_plain(c, tag, &plain, reply, err);
 	mailimap_set_msg_att_handler(imap, NULL, NULL);
 	mailimap_set_msg_body_handler(imap, NULL, NULL);
 	mailimap_set_progress_callback(imap, NULL, NULL, NULL);

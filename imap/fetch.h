@@ -40,6 +40,14 @@ int fetch_receive(struct conn *c, int tag, const struct fetch_sink *sink, enum r
 int fetch_ask(struct conn *c, const struct fetch_sink *sink, enum reply *reply, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
+/* A date as it was written: zone +0530 is 530. Impossible ones are not known afterwards. */
+struct fetch_date {
+	int year, month, day, hour, minute, second, zone;
+};
+void fetch_join_date(const struct fetch_date *d, struct mail_date *out);
+/* Adds a word to the line's keywords, or drops it where they are full. */
+void fetch_add_keyword(struct fetch_line *line, const char *word);
+
 /* What the end of the parser's text, n octets, says about the string that begins behind it. Pure; for tests. */
 void fetch_peek(const char *text, size_t n, struct fetch_place *out);
 

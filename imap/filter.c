@@ -174,10 +174,8 @@ static int finish_line(struct filter *f)
 }
 
 /* "* 17 EXISTS" and "* 1 RECENT": what stands before the word, of n octets; NULL: another line. */
-static const char *count_of(const struct buf *line, size_t *n)
+static const char *count_of(const char *p, size_t len, size_t *n)
 {
-	size_t len = line->len;
-	const char *p = line->data;
 	if (len > 0 && p[len - 1] == '\r')
 		len--;
 	if (len < 10 || p[0] != '*' || p[1] != ' ' ||
@@ -188,10 +186,10 @@ static const char *count_of(const struct buf *line, size_t *n)
 }
 
 /* Dropped: counts nobody reads now, and those that are none. libetpan reads "-1" as 0, and a full folder would look empty. */
-static bool is_dropped(const struct filter *f)
+static bool is_dropped(const struct filter *f, const char *line, size_t len)
 {
 	size_t n, digits = 0;
-	const char *p = f->context.continued ? NULL : count_of(&f->line, &n);
+	const char *p = count_of(line, len, &n);
 	while (p && digits < n && isdigit((unsigned char)p[digits]))
 		digits++;
 	return p && ((f->mutes_counts && digits == n) || (digits == 0 && (*p == '-' || *p == '+')));
@@ -210,7 +208,8 @@ static int next_line(struct filter *f)
 		f->at += n + (newline != NULL);
 		if (!newline)
 			break;
-		int whole = is_dropped(f) ? 0 : finish_line(f);
+		bool dropped = !f->context.continued && is_dropped(f, f->line.data, f->line.len);
+		int whole = dropped ? 0 : finish_line(f);
 		if (whole < 0)
 			return -1;
 		if (whole) {
@@ -262,6 +261,57 @@ ssize_t filter_give(struct filter *f, void *out, size_t n)
 	f->at += k;
 	f->literal -= k;
 	return (ssize_t)k;
+}
+
+/* --- past libetpan --- */
+
+enum filter_peek filter_peek_line(struct filter *f, const char **line, size_t *n)
+{
+	if (f->error || f->ready || f->literal || f->line.len || f->context.continued)
+		return FILTER_NOT_PLAIN;
+	while (f->at < f->end) {
+		const char *start = f->in + f->at, *newline = memchr(start, '\n', f->end - f->at);
+		if (!newline)
+			return f->end - f->at >= INPUT_ROOM ? FILTER_NOT_PLAIN : FILTER_NEEDS_MORE;
+		size_t len = (size_t)(newline - start);
+		if (len == 0 || newline[-1] != '\r')
+			return FILTER_NOT_PLAIN;
+		*line = start;
+		*n = --len;
+		if (!f->mutes_counts || !is_dropped(f, start, len))
+			return FILTER_LINE;
+		filter_pass_line(f, len);
+	}
+	return FILTER_NEEDS_MORE;
+}
+
+void filter_pass_line(struct filter *f, size_t n)
+{
+	f->at += n + 2;
+}
+
+void filter_pass_literal(struct filter *f, uint64_t size)
+{
+	f->literal = size;
+}
+
+size_t filter_view(const struct filter *f, const char **data)
+{
+	size_t n = f->end - f->at;
+	*data = f->in + f->at;
+	return n < f->literal ? n : (size_t)f->literal;
+}
+
+void filter_pass(struct filter *f, size_t n)
+{
+	f->at += n;
+	f->literal -= n;
+}
+
+int filter_put_before(struct filter *f, const char *text, size_t n)
+{
+	struct err ignored = ERR_INIT;
+	return buf_add(&f->line, text, n, &ignored);
 }
 
 uint64_t filter_direct(const struct filter *f)

@@ -28,6 +28,18 @@ ssize_t filter_give(struct filter *f, void *out, size_t n);
 uint64_t filter_direct(const struct filter *f);
 void filter_skipped(struct filter *f, size_t n);
 
+/* Past libetpan, for who reads plain lines himself. The line that comes next as the server wrote it, without its end: only between two answers, and
+   only where it stands in the buffer as a whole. Muted counts are dropped on the way. */
+enum filter_peek { FILTER_LINE, FILTER_NEEDS_MORE, FILTER_NOT_PLAIN };
+enum filter_peek filter_peek_line(struct filter *f, const char **line, size_t *n);
+void filter_pass_line(struct filter *f, size_t n); /* the line of n octets that was peeked at, with its end */
+/* A literal begins here. filter_view: what is there of it, 0 when more input is needed; filter_pass: n octets of that are done with. */
+void filter_pass_literal(struct filter *f, uint64_t size);
+size_t filter_view(const struct filter *f, const char **data);
+void filter_pass(struct filter *f, size_t n);
+/* Text in front of the next line. 0 or -1: memory is out. */
+int filter_put_before(struct filter *f, const char *text, size_t n);
+
 /* A command's answer begins: the count of kept octets starts anew. streams_bodies: message bodies go to a handler and are not kept. */
 void filter_begin(struct filter *f, bool streams_bodies);
 /* While messages are put into the selected folder each brings "* n EXISTS" and "* n RECENT", which nobody reads: on drops them here, before

@@ -249,7 +249,10 @@ int flags_parse_date(const char *text, struct mail_date *out)
 	p += strspn(p, " \t\"");
 	if (*p)
 		return -1;
-	out->at = clock_join(&f) - (int64_t)zone_min * 60;
+	int64_t local = clock_join(&f);
+	if (local >= CLOCK_AFTER_9999) /* by a leap second */
+		return -1;
+	out->at = local - (int64_t)zone_min * 60;
 	out->zone_min = zone_min;
 	out->known = true;
 	return 0;

@@ -444,7 +444,7 @@ int mailbox_store(struct conn *c, const char *uid_set, bool add, const char *fla
 }
 
 /* The folder is deleted only when nothing is left in it, and never INBOX. */
-static int remove_folder(struct conn *c, const char *encoded, const char *quoted, bool *left, struct err *err)
+static int remove_folder(struct conn *c, const char *encoded, const char *quoted, struct err *err)
 {
 	enum reply reply;
 	struct box_state state;
@@ -461,7 +461,6 @@ static int remove_folder(struct conn *c, const char *encoded, const char *quoted
 		return -1;
 	if (reply != REPLY_OK)
 		return box_refusal(c, reply, err, "the probe folder cannot be deleted");
-	*left = false;
 	return command(c, &reply, err, "UNSUBSCRIBE", quoted);
 }
 
@@ -503,21 +502,17 @@ static int remove_message(struct conn *c, uint32_t uid, struct err *err)
 	return 0;
 }
 
-int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, bool *left, struct err *err)
+int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, struct err *err)
 {
 	char quoted[4096];
 	uint32_t uidvalidity, uidnext, exists;
-	*left = true;
 	if (session_quote(encoded, quoted, sizeof(quoted), err) < 0)
 		return -1;
 	if (mailbox_select(c, encoded, &uidvalidity, &uidnext, &exists, err) < 0) {
 		if (err->kind != ERR_FOLDER || conn_is_dead(c))
 			return -1;
 		err_clear(err); /* it is not there any more */
-		*left = false;
 		return 0;
 	}
-	if (uid && remove_message(c, uid, err) < 0)
-		return -1;
-	return remove_folder(c, encoded, quoted, left, err);
+	return uid ? remove_message(c, uid, err) : remove_folder(c, encoded, quoted, err);
 }

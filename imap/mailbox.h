@@ -32,8 +32,8 @@ int mailbox_flags(struct conn *c, uint32_t uid, unsigned *flags, struct err *err
 int mailbox_keywords(struct conn *c, uint32_t uid, char *out, size_t size, struct err *err);
 /* UID STORE +FLAGS.SILENT / -FLAGS.SILENT on a set ("1,4:7"), then nothing is assumed: read back with mailbox_flags. */
 int mailbox_store(struct conn *c, const char *uid_set, bool add, const char *flags, struct err *err);
-/* Only for what this program itself put there as a probe: flags it \Deleted and UID EXPUNGEs it (uid 0: none); and DELETEs the probe
-   folder if nothing is left in it (*left tells). */
-int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, bool *left, struct err *err);
+/* Only for what this program itself put there as a probe: flags it \Deleted and UID EXPUNGEs it; or, uid 0, DELETEs the folder if nothing
+   is left in it. What is not there is removed. */
+int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, struct err *err);
 
 #endif

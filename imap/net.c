@@ -153,6 +153,34 @@ static long read_waiting(struct net *n, void *data, size_t size)
 	}
 }
 
+bool net_fill(struct net *n)
+{
+	size_t room;
+	char *input = filter_room(n->filter, &room, true);
+	long r = room ? read_waiting(n, input, room) : -1;
+
+	if (r < 0)
+		return false;
+	filter_filled(n->filter, (size_t)r);
+	return true;
+}
+
+bool net_peek_line(struct net *n, const char **line, size_t *octets)
+{
+	for (;;) {
+		switch (filter_peek_line(n->filter, line, octets)) {
+		case FILTER_LINE:
+			return true;
+		case FILTER_NEEDS_MORE:
+			if (!net_fill(n))
+				return false;
+			break;
+		case FILTER_NOT_PLAIN:
+			return false;
+		}
+	}
+}
+
 /* --- libetpan's driver --- */
 
 static ssize_t driver_read(mailstream_low *low, void *data, size_t size)
@@ -177,12 +205,8 @@ static ssize_t driver_read(mailstream_low *low, void *data, size_t size)
 				filter_skipped(n->filter, (size_t)r);
 			return r; /* never 0: libetpan would spin */
 		}
-		size_t room;
-		char *input = filter_room(n->filter, &room, true);
-		long r = read_waiting(n, input, room);
-		if (r < 0)
+		if (!net_fill(n))
 			return -1;
-		filter_filled(n->filter, (size_t)r);
 	}
 }
 

@@ -27,6 +27,10 @@ void net_set_deadline(struct net *n, int64_t deadline);
 const struct err *net_failure(const struct net *n);
 bool net_is_broken(const struct net *n);
 struct filter *net_filter(struct net *n);
+/* Reads what there is into the filter, waiting for at least one octet; false: it failed (the next read of the stream says so), or there is no room. */
+bool net_fill(struct net *n);
+/* filter_peek_line, reading what it takes; false: it is the stream's turn. */
+bool net_peek_line(struct net *n, const char **line, size_t *octets);
 /* Octets on the wire, TLS included. */
 void net_counts(const struct net *n, uint64_t *received, uint64_t *sent);
 

@@ -1,4 +1,5 @@
 #include "imap/conn_state.h"
+#include "imap/plain.h"
 #include "imap/session_reply.h"
 
 #include <ctype.h>
@@ -252,6 +253,70 @@ int session_receive(struct conn *c, int tag, enum reply *reply, struct err *err)
 	if (begin_receiving(c, err) || read_line(c, err))
 		return -1;
 	return parse_answer(c, tag, reply, err);
+}
+
+/* The octets of a literal, from where they lie. */
+static int pass_octets(struct conn *c, uint64_t left, const struct session_lines *lines, struct err *err)
+{
+	struct filter *f = net_filter(c->net);
+
+	while (left) {
+		const char *data;
+		size_t n = filter_view(f, &data);
+		if (!n && !net_fill(c->net))
+			return session_lost(c, "waiting for the server's answer", err);
+		if (!n)
+			continue;
+		if (!lines->octets(lines->ctx, data, n))
+			return session_lost(c, "reading a message", err);
+		filter_pass(f, n);
+		left -= n;
+	}
+	return 0;
+}
+
+/* 0: the answer is here. 1: libetpan is to read on. -1: the connection is dead. */
+static int receive_lines(struct conn *c, int tag, const struct session_lines *lines, enum reply *reply, struct err *err)
+{
+	struct filter *f = net_filter(c->net);
+	const char *line;
+	size_t n;
+
+	while (c->stream->read_buffer_len == 0 && net_peek_line(c->net, &line, &n)) {
+		uint64_t literal = 0;
+		if (!lines || lines->line(lines->ctx, line, n, &literal) == SESSION_PASS) {
+			if ((lines && lines->is_open(lines->ctx)) || !plain_ok(line, n, tag, &c->answer))
+				break;
+			filter_pass_line(f, n);
+			if (c->in_flight > 0)
+				c->in_flight--;
+			*reply = REPLY_OK;
+			return 0;
+		}
+		filter_pass_line(f, n);
+		if (literal) {
+			filter_pass_literal(f, literal);
+			if (pass_octets(c, literal, lines, err))
+				return -1;
+		}
+	}
+	char taken[64];
+	if (lines && lines->is_open(lines->ctx) &&
+		filter_put_before(f, taken, lines->taken(lines->ctx, taken, sizeof taken)))
+		return session_lost(c, "waiting for the server's answer", err);
+	return 1;
+}
+
+int session_receive_plain(
+	struct conn *c, int tag, const struct session_lines *lines, enum reply *reply, struct err *err)
+{
+	if (begin_receiving(c, err))
+		return -1;
+	int rc = c->only_libetpan ? 1 : receive_lines(c, tag, lines, reply, err);
+	if (rc <= 0)
+		return rc;
+	memset(&c->answer, 0, sizeof c->answer);
+	return read_line(c, err) ? -1 : parse_answer(c, tag, reply, err);
 }
 
 /* Passes over one untagged response that stands before a "+" line, with its literals. */

@@ -19,6 +19,22 @@ int session_flush(struct conn *c, struct err *err);
    Flushes what is still buffered. After a write that failed it may still be called for the commands sent before: answers that had
    arrived are returned, then -1. */
 int session_receive(struct conn *c, int tag, enum reply *reply, struct err *err);
+/* Who reads the lines of an answer that are plain enough to need no parser. */
+enum session_take { SESSION_PASS, SESSION_TAKEN };
+struct session_lines {
+	/* An untagged line, n octets without its end. SESSION_PASS: libetpan is to read it, and all that follows. *literal is 0 and may be set with
+	   SESSION_TAKEN: so many octets follow, to be given to octets; the next line is what comes behind them. */
+	enum session_take (*line)(void *ctx, const char *line, size_t n, uint64_t *literal);
+	bool (*octets)(void *ctx, const char *data, size_t n); /* false gives up: the connection is dead then */
+	/* The line that a literal stood in has not ended. When libetpan is to go on with it, taken is put in front: what was there before the literal. */
+	bool (*is_open)(void *ctx);
+	size_t (*taken)(void *ctx, char *out, size_t size);
+	void *ctx;
+};
+/* session_receive for commands whose untagged answers are for lines alone (NULL: nobody wants them): what is plain never reaches libetpan, and
+   its response info may be that of an earlier command. */
+int session_receive_plain(
+	struct conn *c, int tag, const struct session_lines *lines, enum reply *reply, struct err *err);
 /* Waits for a "+" line (a synchronising literal). 0: granted. 1: the tagged answer came instead, *reply tells. */
 int session_continuation(struct conn *c, int tag, enum reply *reply, struct err *err);
 /* The last answer's text, and its response code's atom ("OVERQUOTA"; "" if none). Borrowed until the next answer. */

@@ -287,6 +287,7 @@ void scope_look(struct scope *s, struct scope_view *out)
 		snprintf(out->reason, sizeof out->reason, "%s", m->reason);
 	out->in_flight = m->in_flight;
 	out->waiting = s->waiting;
+	out->refused = m->refused;
 	out->bytes_per_s = meter_rate_per_s(m, now_ms, METER_BYTES);
 	out->requests_per_s = meter_rate_per_s(m, now_ms, METER_REQUESTS);
 	out->allowed_bytes_per_s = meter_allowed_per_s(m, now_ms, METER_BYTES);

@@ -89,6 +89,7 @@ struct scope_view {
 	char binding_scope[64];     /* and in which scope; "": nothing waits */
 	bool learned;               /* a limit below the published one was found */
 	unsigned allowed_in_flight; /* 0 = unlimited */
+	uint64_t refused;           /* requests in it and below that were throttled, ever */
 };
 void scope_look(struct scope *s, struct scope_view *out);
 

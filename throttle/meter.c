@@ -295,6 +295,7 @@ void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const s
 		if (real)
 			rate_count(w, now_ms, real);
 	}
+	m->refused += end->verdict == VERDICT_REFUSED;
 	if (end->verdict == VERDICT_REFUSED && end->hint) {
 		meter_refused(m, now_ms, d, b, end);
 	} else if (end->verdict == VERDICT_OK) {

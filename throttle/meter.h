@@ -31,6 +31,7 @@ struct meter {
 	unsigned in_flight;
 	unsigned ramp; /* after a fence: at most so many at once, one more for each that is taken; 0: over */
 	unsigned refused_in_row;
+	uint64_t refused; /* requests in it and below that were throttled */
 	int64_t fence_end_ms;
 	int64_t fenced_at_ms;
 	int64_t used_ms; /* last use */

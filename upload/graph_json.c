@@ -278,6 +278,21 @@ int graph_json_message(char *body, size_t n, struct graph_message *out, struct e
 	return rc;
 }
 
+int graph_json_categories(char *body, size_t n, char *out, size_t size, struct err *err)
+{
+	json_t *root = load(body, n, err), *name;
+	size_t len = 0, i;
+	out[0] = '\0';
+	json_array_foreach(json_object_get(root, "categories"), i, name)
+	{
+		if (json_is_string(name) && len + 1 < size)
+			len += (size_t)snprintf(out + len, size - len, "%s%s", len ? " " : "", json_string_value(name));
+	}
+	utf8_trim(out);
+	json_decref(root);
+	return root ? 0 : -1;
+}
+
 /* --- pages --- */
 
 void graph_page_done(struct graph_page *p)

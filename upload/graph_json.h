@@ -40,6 +40,8 @@ int graph_json_folders(char *body, size_t n, struct graph_page *out, struct err 
 int graph_json_messages(char *body, size_t n, struct graph_page *out, struct err *err);
 int graph_json_folder(char *body, size_t n, struct graph_folder *out, struct err *err);
 int graph_json_message(char *body, size_t n, struct graph_message *out, struct err *err);
+/* The categories of a message, with a blank between, cut to size. */
+int graph_json_categories(char *body, size_t n, char *out, size_t size, struct err *err);
 /* The user's id, and the address it goes by: mail, else userPrincipalName; "" if neither is told. */
 int graph_json_user(char *body, size_t n, char id[GRAPH_ID], char *address, size_t address_size, struct err *err);
 /* settings/exchange: primaryMailboxId. */

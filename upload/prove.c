@@ -304,6 +304,9 @@ static const char *blame_of(const struct prove *p, const struct err *err, const 
 	case ACT_RETRY:
 		if (err->kind == ERR_BUSY && strstr(err->server, "not connected")) /* spec, section 2 */
 			return p->lacks ? "consent" : "rights, IMAP disabled or mailbox";
+		if (err->kind == ERR_BUSY &&
+			strstr(err->server, "Server Unavailable. 15")) /* often its quota (spec, section 2) */
+			return "mailbox is full, or the service is busy";
 		return err->kind == ERR_PROTOCOL ? "route" : err->kind == ERR_BUSY ? "the service is busy" : "network";
 	case ACT_WAIT:
 		return "throttling";
@@ -335,7 +338,7 @@ static void explain(const struct prove *p, struct prove_line *line)
 			"setup %s "
 			"prints the commands",
 			p->lacks->role, p->conf->conf->name);
-	else if (!strcmp(line->blame, "mailbox is full"))
+	else if (!strncmp(line->blame, "mailbox is full", 15))
 		err_hint(e, "make room in the pilot mailbox, or name another with --user");
 }
 

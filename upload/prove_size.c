@@ -56,8 +56,8 @@ static int try_size(struct prove *p, uint64_t bytes, bool *whole, struct err *wh
 
 static const char *size_text(uint64_t n, char out[32])
 {
-	if (n >= 10000000)
-		snprintf(out, 32, "%.1f MB", (double)n / 1e6);
+	if (n >= 1000000)
+		snprintf(out, 32, "%.2f MB", (double)n / 1e6);
 	else
 		snprintf(out, 32, "%.1f kB", (double)n / 1e3);
 	return out;

@@ -114,8 +114,7 @@ struct target_ops {
 	/* Keywords or categories, separated by blanks, cut to size. NULL: the route cannot read them. ERR_GONE. */
 	int (*get_keywords)(
 		struct target *, const struct folder_ref *, const char *id, char *out, size_t size, struct err *);
-	/* For upload/prove, in its own folder only: removes the message `id` ("": none), then the folder if nothing is left in it. What is not
-	   there is removed. */
+	/* For upload/prove, in its own folder only: removes the message `id`, or, with "", the folder. What is not there is removed. */
 	int (*remove_probe)(struct target *, const struct folder_ref *, const char *id, struct err *);
 	void (*close)(struct target **);
 };

@@ -110,6 +110,7 @@ static int mime_open(
 	t->base.ops = &target_graph_mime_ops;
 	t->conf = conf;
 	t->stop = stop;
+	t->look_pause_ms = 5000;
 	/* An id of the mailbox import API is no user of Graph's. */
 	bool has_id = conf->user_id && *conf->user_id && strncmp(conf->user_id, "MBX:", 4) != 0;
 	t->graph_conf = (struct graph_conf){.url = conf->graph_url,
@@ -261,6 +262,20 @@ static int mime_set_flags(
 	return target_graph_mime_patch(t, id, read, flagged, NULL, err);
 }
 
+static int mime_get_keywords(
+	struct target *base, const struct folder_ref *f, const char *id, char *out, size_t size, struct err *err)
+{
+	struct target_graph_mime *t = target_graph_mime_of(base);
+	const char *args[] = {graph_user(t->graph), id, NULL};
+	struct graph_reply reply;
+	(void)f;
+	int rc = target_graph_mime_get(t, "/v1.0/users/{}/messages/{}?$select=id,categories", args, &reply, err);
+	if (rc == 0)
+		rc = graph_json_categories(reply.body.data, reply.body.len, out, size, err);
+	graph_reply_done(&reply);
+	return rc;
+}
+
 /* --- after a probe --- */
 
 /* The first DELETE moves a thing to Deleted Items, the second takes it away from there; the id stays (I). */
@@ -281,14 +296,36 @@ static int delete_twice(struct target_graph_mime *t, const char *path, const cha
 	return rc;
 }
 
+static int messages_left(struct target_graph_mime *t, const struct folder_ref *f, uint64_t *left, struct err *err)
+{
+	const char *args[] = {graph_user(t->graph), f->id, NULL};
+	struct graph_reply reply;
+	struct graph_folder now = {0};
+	int rc = target_graph_mime_get(t, "/v1.0/users/{}/mailFolders/{}?$select=id,totalItemCount", args, &reply, err);
+	if (rc == 0)
+		rc = graph_json_folder(reply.body.data, reply.body.len, &now, err);
+	graph_reply_done(&reply);
+	*left = now.total;
+	graph_folder_done(&now);
+	return rc;
+}
+
 static int mime_remove_probe(struct target *base, const struct folder_ref *f, const char *id, struct err *err)
 {
 	struct target_graph_mime *t = target_graph_mime_of(base);
-	int rc = id[0] ? delete_twice(t, "/v1.0/users/{}/messages/{}", id, err) : 0;
-	if (rc == 0)
-		rc = delete_twice(t, "/v1.0/users/{}/mailFolders/{}", f->id, err);
+	uint64_t left = 0;
+	if (id[0])
+		return delete_twice(t, "/v1.0/users/{}/messages/{}", id, err);
 	target_graph_mime_forget(t);
-	return rc;
+	if (messages_left(t, f, &left, err)) {
+		if (err->kind != ERR_GONE)
+			return -1;
+		err_clear(err);
+		return 0;
+	}
+	if (left)
+		return err_set(err, ERR_FOLDER, "folder %s holds messages that are not ours", f->path);
+	return delete_twice(t, "/v1.0/users/{}/mailFolders/{}", f->id, err);
 }
 
 /* settle_after: Exchange's front end gives a request up after one minute (503 with an empty body, S), and what it began may still be committed
@@ -309,6 +346,7 @@ const struct target_ops target_graph_mime_ops = {
 	.read = target_graph_mime_read,
 	.get_flags = mime_get_flags,
 	.set_flags = mime_set_flags,
+	.get_keywords = mime_get_keywords,
 	.remove_probe = mime_remove_probe,
 	.close = mime_close,
 };

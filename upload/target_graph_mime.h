@@ -15,6 +15,8 @@ struct listing {                               /* one walk over the messages of 
 	char folder[GRAPH_ID], last[GRAPH_ID]; /* last: the id that was given out at the end; "": no walk */
 	struct graph_page page;
 	size_t at;           /* of page: the next to give out */
+	unsigned pages;      /* so far */
+	bool is_second;      /* the second walk, over the ids alone */
 	unsigned idle;       /* pages in a row that brought nothing new */
 	uint64_t *seen;      /* owned: hashes of the ids that were given out; open addressing, 0 is free */
 	size_t n_seen, room; /* room: a power of two */
@@ -35,6 +37,7 @@ struct target_graph_mime {
 	char *names[ROLE_NAMES];            /* owned */
 	bool names_known;
 	struct listing listing;
+	int64_t look_pause_ms; /* between two looks for a message that was perhaps not made */
 };
 
 static inline struct target_graph_mime *target_graph_mime_of(struct target *t)

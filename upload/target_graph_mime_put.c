@@ -17,7 +17,6 @@
 #define SILENT_BYTES \
 	((uint64_t)3 * 1024 * 1024) /* from here on a create was seen to answer 200 and to make nothing (T) */
 #define SILENT_LOOKS 3
-#define SILENT_PAUSE_MS 5000
 
 /* What is to be written after the message was made. */
 struct state {
@@ -112,7 +111,7 @@ static bool is_silently_refused(struct target_graph_mime *t, const struct folder
 	for (int i = 0; i < SILENT_LOOKS; i++) {
 		bool shown;
 		if (i > 0)
-			clock_sleep_ms(SILENT_PAUSE_MS, stop_fd(t->stop, STOP_DRAIN));
+			clock_sleep_ms(t->look_pause_ms, stop_fd(t->stop, STOP_DRAIN));
 		if (stop_is_asked(t->stop) || is_shown(t, f, id, &shown, &err) || shown)
 			return false;
 	}

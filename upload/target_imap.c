@@ -415,12 +415,11 @@ static int imap_remove_probe(struct target *base, const struct folder_ref *f, co
 	struct target_imap *t = target_imap_of(base);
 	struct imap_work w;
 	uint32_t uid = 0;
-	bool left = true;
 	if ((id[0] && target_imap_parse_id(f, id, &uid, err)) || target_imap_begin(t, 0, 3, &w, err))
 		return -1;
-	int rc = mailbox_remove_probe(t->conn, f->id, uid, &left, err);
+	int rc = mailbox_remove_probe(t->conn, f->id, uid, err);
 	target_imap_unselect(t);
-	if (rc == 0 && !left)
+	if (rc == 0 && !uid)
 		target_imap_forget(t, f->path);
 	return target_imap_end(t, &w, rc, 3, err);
 }

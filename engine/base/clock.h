@@ -18,6 +18,7 @@ struct clock_fields {
 }; /* month 1..12 */
 void clock_split(int64_t wall_s, struct clock_fields *out);
 int64_t clock_join(const struct clock_fields *in);
+#define CLOCK_AFTER_9999 INT64_C(253402300800) /* the first moment of the year 10000 */
 /* Sleeps at most ms; ends early when fd (or -1) becomes readable. */
 void clock_sleep_ms(int64_t ms, int fd);
 

@@ -223,7 +223,8 @@ static uint64_t less(uint64_t a, uint64_t b)
 }
 
 /* What is known and not moved yet. */
-static size_t fill_forecast(struct assess *x, struct forecast_user *out, size_t *index)
+static int fill_forecast(struct assess *x, const struct basis *basis, struct forecast_user *out, size_t *index,
+	size_t *count, int64_t now, struct err *err)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < x->n; i++) {
@@ -233,14 +234,16 @@ static size_t fill_forecast(struct assess *x, struct forecast_user *out, size_t 
 		if (!a->at || a->error_kind != ERR_NONE || u->synced_at)
 			continue;
 		index[n] = i;
-		out[n++] = (struct forecast_user){
-			.bytes = less(a->bytes - (a->too_big_bytes < a->bytes ? a->too_big_bytes : a->bytes),
-				c->copied_bytes),
-			.messages = less(a->messages - (a->too_big < a->messages ? a->too_big : a->messages),
-				c->copied + c->adopted),
+		out[n] = (struct forecast_user){.bytes = less(less(a->bytes, a->too_big_bytes), c->copied_bytes),
+			.messages = less(less(a->messages, a->too_big), c->copied + c->adopted),
 			.folders = a->folders_moved};
+		if (basis->conf.mailbox_bytes_per_day && store_spent_get(x->c->store, x->endpoint.id, u->source_user,
+								 basis->zone, now, &out[n].spent_today, err))
+			return -1;
+		n++;
 	}
-	return n;
+	*count = n;
+	return 0;
 }
 
 static int keep_forecast(
@@ -274,7 +277,7 @@ static int try_wider(struct assess *x, const struct basis *basis, const struct f
 	struct basis more;
 	if (f->waiting_part < WAITS_ENOUGH || n <= basis->conf.at_once)
 		return 0;
-	if (basis_load(&more, x->c->store, &x->batch, &x->endpoint, &x->target, basis->conf.at_once * 2, err))
+	if (basis_load(&more, x->c->store, &x->batch, &x->endpoint, &x->target, basis->conf.at_once * 2, now, err))
 		return -1;
 	struct forecast_user *copy = calloc(n, sizeof *copy);
 	int rc = copy ? 0 : err_set(err, ERR_MEMORY, "no memory for a forecast");
@@ -333,8 +336,10 @@ static int forecast_and_show(struct assess *x, struct err *err)
 	if (!rc)
 		rc = cli_uint_option(x->c, "max-concurrent", 1, 1000, &at_once, err);
 	if (!rc)
-		rc = basis_load(&basis, x->c->store, &x->batch, &x->endpoint, &x->target, at_once, err);
-	size_t n = rc ? 0 : fill_forecast(x, v, index);
+		rc = basis_load(&basis, x->c->store, &x->batch, &x->endpoint, &x->target, at_once, now, err);
+	size_t n = 0;
+	if (!rc)
+		rc = fill_forecast(x, &basis, v, index, &n, now, err);
 	struct assess_view view = {.c = x->c,
 		.batch = &x->batch,
 		.users = x->users,

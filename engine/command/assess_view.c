@@ -1,15 +1,15 @@
 #include "engine/command/assess_view.h"
 
-#include "engine/base/buf.h"
 #include "engine/base/clock.h"
-#include "engine/command/csv_file.h"
 #include "engine/pilot.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_MOST 40     /* mailboxes on a terminal */
-#define FINDINGS_MOST 60 /* lines of findings there */
+#define ROWS_MOST 40   /* mailboxes on a terminal */
+#define FAILED_MOST 40 /* that could not be looked at: one line each */
+#define ALIKE 4        /* findings of one kind */
+#define KINDS 64
 #define NIGHTS_MOST 40
 #define NAMES_MOST 6 /* mailboxes named a night */
 
@@ -28,7 +28,7 @@ const char *assess_duration(int64_t s, char *out, size_t size)
 }
 
 /* In the batch's zone, else UTC. */
-static const char *moment(const struct assess_view *x, int64_t at, char *out, size_t size)
+const char *assess_view_moment(const struct assess_view *x, int64_t at, char *out, size_t size)
 {
 	const struct zone *z = x->basis->schedule ? schedule_zone(x->basis->schedule) : NULL;
 	if (at == FORECAST_NEVER) {
@@ -82,6 +82,11 @@ static const struct assessment **sorted(const struct assess_view *x, int (*compa
 	return v;
 }
 
+const struct assessment **assess_view_by_size(const struct assess_view *x)
+{
+	return sorted(x, by_size);
+}
+
 static void risks(const struct assessment *a, char *out, size_t size)
 {
 	size_t n = 0;
@@ -106,7 +111,7 @@ static void print_mailbox(const struct assess_view *x, const struct assessment *
 	}
 	if (a->ends_at) {
 		assess_duration(a->active_s, takes, sizeof takes);
-		moment(x, a->ends_at, by, sizeof by);
+		assess_view_moment(x, a->ends_at, by, sizeof by);
 	} else if (u->synced_at) {
 		snprintf(by, sizeof by, "is moved");
 	}
@@ -116,15 +121,9 @@ static void print_mailbox(const struct assess_view *x, const struct assessment *
 		cli_bytes(a->largest, largest, sizeof largest), takes, by, risk);
 }
 
-struct totals {
-	unsigned folders, known, failed, unknown;
-	uint64_t messages, bytes, largest;
-	unsigned problems, left_out, notes;
-};
-
-static struct totals add_up(const struct assess_view *x)
+struct assess_totals assess_view_add_up(const struct assess_view *x)
 {
-	struct totals t = {0};
+	struct assess_totals t = {0};
 	for (size_t i = 0; i < x->n; i++) {
 		const struct assessment *a = &x->v[i];
 		t.known += a->at && a->error_kind == ERR_NONE;
@@ -144,7 +143,7 @@ static struct totals add_up(const struct assess_view *x)
 static int print_mailboxes(const struct assess_view *x, struct err *err)
 {
 	const struct assessment **v = sorted(x, by_size);
-	struct totals t = add_up(x);
+	struct assess_totals t = assess_view_add_up(x);
 	char bytes[32], largest[32];
 	if (!v)
 		return err_set(err, ERR_MEMORY, "no memory for a list");
@@ -163,49 +162,88 @@ static int print_mailboxes(const struct assess_view *x, struct err *err)
 
 /* --- findings ----------------------------------------------------------------------------------- */
 
-static void print_finding(const char *who, const char *weight, const char *text, const char *remedy)
+static void print_finding(const char *weight, const char *who, const char *text, const char *remedy)
 {
 	printf("  %-9s %s: %s\n", weight, who, text);
 	if (remedy[0])
 		printf("            -> %s\n", remedy);
 }
 
-static int print_risks_of(
-	const struct assess_view *x, const struct assessment *a, size_t *shown, size_t most, struct err *err)
+/* What is alike is told of the first mailboxes, and counted of the others. */
+struct kind {
+	char name[sizeof((struct finding *)0)->kind];
+	unsigned shown, more;
+};
+struct kinds {
+	struct kind v[KINDS];
+	size_t n;
+};
+
+static bool is_shown(struct kinds *k, const char *name, bool all)
 {
-	const struct user *u = &x->users[a - x->v];
-	struct finding *f = NULL;
-	size_t n = 0;
-	if (a->error_kind != ERR_NONE && (*shown)++ < most)
-		print_finding(u->source_user, err_kind_name(a->error_kind), a->error, "");
-	if (store_findings(x->c->store, a->user_id, &f, &n, err))
-		return -1;
-	for (int w = FINDING_PROBLEM; w <= FINDING_NOTE; w++)
-		for (size_t i = 0; i < n; i++)
-			if ((int)f[i].weight == w && (*shown)++ < most)
-				print_finding(u->source_user, finding_weight_name(f[i].weight), f[i].text, f[i].remedy);
-	free(f);
+	size_t i = 0;
+	while (i < k->n && strcmp(k->v[i].name, name) != 0)
+		i++;
+	if (i == KINDS)
+		return all;
+	if (i == k->n)
+		snprintf(k->v[k->n++].name, sizeof k->v[0].name, "%s", name);
+	if (all || k->v[i].shown < ALIKE) {
+		k->v[i].shown++;
+		return true;
+	}
+	k->v[i].more++;
+	return false;
+}
+
+static void print_more(const struct kinds *k, const char *weight)
+{
+	for (size_t i = 0; i < k->n; i++)
+		if (k->v[i].more)
+			printf("  %-9s %s: %u more like these\n", weight, k->v[i].name, k->v[i].more);
+}
+
+static unsigned count_of(const struct assessment *a, enum finding_weight w)
+{
+	return w == FINDING_PROBLEM ? a->problems : w == FINDING_LEFT_OUT ? a->left_out : a->notes;
+}
+
+static int print_weight(
+	const struct assess_view *x, const struct assessment **v, enum finding_weight w, struct err *err)
+{
+	struct kinds kinds = {0};
+	for (size_t i = 0; i < x->n; i++) {
+		struct finding *f = NULL;
+		size_t n = 0;
+		if (!count_of(v[i], w))
+			continue;
+		if (store_findings(x->c->store, v[i]->user_id, &f, &n, err))
+			return -1;
+		for (size_t k = 0; k < n; k++)
+			if (f[k].weight == w && is_shown(&kinds, f[k].kind, x->all))
+				print_finding(finding_weight_name(w), x->users[v[i] - x->v].source_user, f[k].text,
+					f[k].remedy);
+		free(f);
+	}
+	print_more(&kinds, finding_weight_name(w));
 	return 0;
 }
 
 static int print_risks(const struct assess_view *x, struct err *err)
 {
 	const struct assessment **v = sorted(x, by_risk);
-	size_t shown = 0, most = x->all ? SIZE_MAX : FINDINGS_MOST, left = 0;
-	struct totals t = add_up(x);
+	struct kinds kinds = {0};
+	struct assess_totals t = assess_view_add_up(x);
 	int rc = v ? 0 : err_set(err, ERR_MEMORY, "no memory for a list");
 	if (!rc && t.failed + t.problems + t.left_out + t.notes)
 		puts("\nWhat to know, the worst first:");
-	for (size_t i = 0; !rc && i < x->n; i++) {
-		const struct assessment *a = v[i];
-		if (shown < most && (a->error_kind != ERR_NONE || a->problems + a->left_out + a->notes))
-			rc = print_risks_of(x, a, &shown, most, err);
-		else
-			left += (a->error_kind != ERR_NONE) + a->problems + a->left_out + a->notes;
-	}
-	left += shown > most ? shown - most : 0;
-	if (!rc && left)
-		printf("  (%zu more: --all, --csv and --json have every one)\n", left);
+	for (size_t i = 0; !rc && i < x->n; i++)
+		if (v[i]->error_kind != ERR_NONE &&
+			is_shown(&kinds, err_kind_name(v[i]->error_kind), x->all || t.failed <= FAILED_MOST))
+			print_finding("failed", x->users[v[i] - x->v].source_user, v[i]->error, "");
+	print_more(&kinds, "failed");
+	for (int w = FINDING_PROBLEM; w <= FINDING_NOTE && !rc; w++)
+		rc = print_weight(x, v, (enum finding_weight)w, err);
 	free(v);
 	return rc;
 }
@@ -214,17 +252,18 @@ static int print_risks(const struct assess_view *x, struct err *err)
 
 static void print_night(const struct assess_view *x, size_t night)
 {
+	static const char *const days[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
 	const struct forecast_night *n = &x->forecast->nights[night];
+	const struct zone *z = x->basis->schedule ? schedule_zone(x->basis->schedule) : NULL;
 	char begins[32], ends[32], bytes[32], share[16] = "";
-	moment(x, n->begins_at, begins, sizeof begins);
-	moment(x, n->ends_at, ends, sizeof ends);
+	int64_t day = (z ? zone_to_local(z, n->begins_at) : n->begins_at) / 86400;
 	bool last = x->forecast->ends_at != FORECAST_NEVER && x->forecast->ends_at < n->ends_at;
-	if (last)
-		moment(x, x->forecast->ends_at, ends, sizeof ends);
+	assess_view_moment(x, n->begins_at, begins, sizeof begins);
+	assess_view_moment(x, last ? x->forecast->ends_at : n->ends_at, ends, sizeof ends);
 	if (n->share < 1)
 		snprintf(share, sizeof share, " at %.0f %%", n->share * 100);
-	printf("  %s to %s%s  %10s  %9llu messages  %u done", begins, strncmp(begins, ends, 10) ? ends : ends + 11,
-		share, cli_bytes(n->bytes, bytes, sizeof bytes), (unsigned long long)n->messages, n->finished);
+	printf("  %s %s-%s%s %10s %9llu messages  %u done", days[(day + 3) % 7], begins, ends + 11, share,
+		cli_bytes(n->bytes, bytes, sizeof bytes), (unsigned long long)n->messages, n->finished);
 	unsigned named = 0;
 	for (size_t i = 0; i < x->forecast_n && n->finished; i++) {
 		const struct forecast_user *u = &x->forecast_v[i];
@@ -259,7 +298,8 @@ static void print_end(const struct assess_view *x)
 		printf("  Not done in the time that its windows leave: %u of %zu mailboxes.\n", f->unfinished,
 			x->forecast_n);
 	else
-		printf("  All done by %s%s.\n", moment(x, f->ends_at, at, sizeof at), x->basis->schedule ? "" : " UTC");
+		printf("  All done by %s%s.\n", assess_view_moment(x, f->ends_at, at, sizeof at),
+			x->basis->schedule ? "" : " UTC");
 	if (f->largest < x->forecast_n) {
 		const struct forecast_user *u = &x->forecast_v[f->largest];
 		printf("  The largest is %s: %s, %s at work%s; what binds it: %s.\n",
@@ -276,7 +316,7 @@ static void print_end(const struct assess_view *x)
 	puts(".");
 	if (x->wider && x->wider->ends_at < f->ends_at)
 		printf("  With %u at once: %s%s. It may make a host refuse: raise it after a clean pilot.\n",
-			x->wider_at_once, moment(x, x->wider->ends_at, at, sizeof at),
+			x->wider_at_once, assess_view_moment(x, x->wider->ends_at, at, sizeof at),
 			x->basis->schedule ? "" : " UTC");
 }
 
@@ -291,15 +331,20 @@ static void print_basis(const struct assess_view *x)
 	puts("  - long lines, NUL octets and raw 8-bit headers are seen when a message is read: during the run");
 }
 
-static void print_pilot(const struct assess_view *x)
+static void print_next(const struct assess_view *x, const struct assess_totals *t)
 {
 	char why[160], word[MODEL_NAME + 2];
 	size_t best = pilot_choose(x->v, x->n, why, sizeof why);
-	if (x->n < 2 || best == x->n || x->batch->pilot || x->batch->started_at)
-		return;
-	printf("A good pilot: %s (%s).\n", x->users[best].source_user, why);
-	printf("Next: nightferry batch create PILOT --pilot with it, or nightferry batch start %s --wait\n",
-		cli_word(x->batch->name, word, sizeof word));
+	cli_word(x->batch->name, word, sizeof word);
+	bool fresh = !x->batch->started_at && !x->batch->pilot;
+	if (fresh && x->n > 1 && best < x->n)
+		printf("A good pilot would be %s: %s.\n", x->users[best].source_user, why);
+	if (t->failed || t->problems)
+		printf("Next: mend what is wrong above, then nightferry batch assess %s again.\n", word);
+	else if (t->unknown)
+		printf("Next: nightferry batch assess %s, which looks at the others.\n", word);
+	else if (!x->batch->started_at)
+		printf("Next: nightferry batch start %s --wait%s\n", word, fresh ? ", after a clean pilot" : "");
 }
 
 static void print_ended(const struct assess_view *x)
@@ -313,7 +358,7 @@ static void print_ended(const struct assess_view *x)
 
 int assess_view_print(const struct assess_view *x, struct err *err)
 {
-	struct totals t = add_up(x);
+	struct assess_totals t = assess_view_add_up(x);
 	char bytes[32];
 	printf("Batch %s: %u of %zu mailboxes known, %llu messages, %s in %u folders", x->batch->name, t.known, x->n,
 		(unsigned long long)t.messages, cli_bytes(t.bytes, bytes, sizeof bytes), t.folders);
@@ -329,186 +374,10 @@ int assess_view_print(const struct assess_view *x, struct err *err)
 		print_nights(x);
 		print_end(x);
 		if (t.known < x->n)
-			printf("  Without %zu mailboxes whose size is not known.\n", x->n - t.known);
+			printf("  Without %zu %s whose size is not known.\n", x->n - t.known,
+				x->n - t.known == 1 ? "mailbox" : "mailboxes");
 		print_basis(x);
 	}
-	print_pilot(x);
+	print_next(x, &t);
 	return 0;
-}
-
-/* --- JSON --------------------------------------------------------------------------------------- */
-
-static json_t *time_json(int64_t at)
-{
-	return at && at != FORECAST_NEVER ? json_integer((json_int_t)at) : json_null();
-}
-
-json_t *assess_basis_json(const struct basis *b)
-{
-	json_t *limits = json_array(), *notes = json_array();
-	for (size_t i = 0; i < b->conf.n_limits; i++) {
-		const struct forecast_limit *l = &b->conf.limits[i];
-		json_array_append_new(
-			limits, json_pack("{s:s,s:s,s:f,s:s,s:b}", "text", l->text, "unit",
-					l->unit == UNIT_BYTES ? "bytes" : "messages", "per_s", l->per_s, "origin",
-					forecast_origin_name(l->origin), "shared", (int)l->shared));
-	}
-	for (size_t i = 0; i < b->n_notes; i++)
-		json_array_append_new(notes, json_string(b->notes[i]));
-	return json_pack("{s:i,s:s,s:o,s:o}", "at_once", (int)b->conf.at_once, "at_once_by", b->at_once_text, "limits",
-		limits, "notes", notes);
-}
-
-json_t *assess_nights_json(const struct forecast *f)
-{
-	json_t *v = json_array();
-	for (size_t i = 0; i < f->n_nights; i++) {
-		const struct forecast_night *n = &f->nights[i];
-		json_array_append_new(
-			v, json_pack("{s:I,s:I,s:f,s:I,s:I,s:i,s:i}", "begins_at", (json_int_t)n->begins_at, "ends_at",
-				   (json_int_t)n->ends_at, "share", n->share, "bytes", (json_int_t)n->bytes, "messages",
-				   (json_int_t)n->messages, "finished", (int)n->finished, "at_work", (int)n->at_work));
-	}
-	return v;
-}
-
-static json_t *finding_json(const struct finding *f)
-{
-	return json_pack("{s:s,s:s,s:s,s:s}", "weight", finding_weight_name(f->weight), "kind", f->kind, "text",
-		f->text, "remedy", f->remedy);
-}
-
-static json_t *mailbox_json(const struct assess_view *x, size_t i, struct err *err)
-{
-	const struct assessment *a = &x->v[i];
-	struct finding *f = NULL;
-	size_t n = 0;
-	if (store_findings(x->c->store, a->user_id, &f, &n, err))
-		return NULL;
-	json_t *findings = json_array();
-	for (size_t k = 0; k < n; k++)
-		json_array_append_new(findings, finding_json(&f[k]));
-	free(f);
-	json_t *j = json_pack("{s:s,s:s,s:I,s:s,s:s,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "source_user",
-		x->users[i].source_user, "address", x->users[i].address, "assessed_at", (json_int_t)a->at, "error_kind",
-		a->error_kind == ERR_NONE ? "" : err_kind_name(a->error_kind), "error", a->error, "folders",
-		(int)a->folders, "folders_moved", (int)a->folders_moved, "messages", (json_int_t)a->messages, "bytes",
-		(json_int_t)a->bytes, "largest", (json_int_t)a->largest, "deleted", (json_int_t)a->deleted, "drafts",
-		(json_int_t)a->drafts, "too_big", (json_int_t)a->too_big, "too_big_bytes",
-		(json_int_t)a->too_big_bytes);
-	json_object_set_new(j, "findings", findings);
-	json_object_set_new(j, "forecast",
-		a->ends_at ? json_pack("{s:o,s:o,s:I,s:s}", "begins_at", time_json(a->begins_at), "ends_at",
-				     time_json(a->ends_at), "active_s", (json_int_t)a->active_s, "binds", a->bind)
-			   : json_null());
-	return j;
-}
-
-static json_t *forecast_json(const struct assess_view *x)
-{
-	const struct forecast *f = x->forecast;
-	json_t *j = json_pack("{s:o,s:o,s:I,s:I,s:i,s:i,s:s,s:f,s:f,s:o,s:o}", "begins_at", time_json(f->begins_at),
-		"ends_at", time_json(f->ends_at), "bytes", (json_int_t)f->bytes, "messages", (json_int_t)f->messages,
-		"mailboxes", (int)x->forecast_n, "not_done", (int)f->unfinished, "binds",
-		forecast_bind_text(&x->basis->conf, f->bind), "binds_part", f->bind_part, "waiting_part",
-		f->waiting_part, "nights", assess_nights_json(f), "basis", assess_basis_json(x->basis));
-	if (f->largest < x->forecast_n)
-		json_object_set_new(j, "largest", json_string(x->users[x->forecast_users[f->largest]].source_user));
-	if (x->wider)
-		json_object_set_new(j, "with_more_at_once",
-			json_pack("{s:i,s:o}", "at_once", (int)x->wider_at_once, "ends_at",
-				time_json(x->wider->ends_at)));
-	return j;
-}
-
-json_t *assess_view_json(const struct assess_view *x, struct err *err)
-{
-	struct totals t = add_up(x);
-	char why[160];
-	json_t *users = json_array();
-	for (size_t i = 0; i < x->n; i++) {
-		json_t *j = mailbox_json(x, i, err);
-		if (!j) {
-			json_decref(users);
-			return NULL;
-		}
-		json_array_append_new(users, j);
-	}
-	json_t *out = json_pack("{s:s,s:i,s:i,s:i,s:i,s:I,s:I,s:i,s:i,s:i,s:o}", "batch", x->batch->name, "looked_at",
-		(int)x->looked_at, "known", (int)t.known, "failed", (int)t.failed, "not_looked_at", (int)t.unknown,
-		"messages", (json_int_t)t.messages, "bytes", (json_int_t)t.bytes, "problems", (int)t.problems,
-		"left_out", (int)t.left_out, "notes", (int)t.notes, "users", users);
-	size_t best = pilot_choose(x->v, x->n, why, sizeof why);
-	json_object_set_new(out, "pilot",
-		best < x->n ? json_pack("{s:s,s:s}", "source_user", x->users[best].source_user, "why", why)
-			    : json_null());
-	json_object_set_new(out, "forecast", x->forecast_n ? forecast_json(x) : json_null());
-	json_object_set_new(out, "ended", x->ended->kind == ERR_NONE ? json_null() : json_string(x->ended->text));
-	return out;
-}
-
-/* --- CSV ---------------------------------------------------------------------------------------- */
-
-/* All findings of a mailbox in two cells: a spreadsheet shows one row a mailbox. */
-static int join_findings(
-	const struct assess_view *x, int64_t user_id, struct buf *texts, struct buf *remedies, struct err *err)
-{
-	struct finding *f = NULL;
-	size_t n = 0;
-	if (store_findings(x->c->store, user_id, &f, &n, err))
-		return -1;
-	int rc = 0;
-	for (size_t i = 0; i < n && !rc; i++) {
-		rc = buf_printf(
-			texts, err, "%s%s: %s", texts->len ? " | " : "", finding_weight_name(f[i].weight), f[i].text);
-		if (!rc && f[i].remedy[0])
-			rc = buf_printf(remedies, err, "%s%s", remedies->len ? " | " : "", f[i].remedy);
-	}
-	free(f);
-	return rc;
-}
-
-static int csv_mailbox(const struct assess_view *x, FILE *f, size_t i, struct err *err)
-{
-	const struct assessment *a = &x->v[i];
-	const struct user *u = &x->users[i];
-	char n[11][24], by[32] = "", takes[24] = "";
-	const uint64_t v[11] = {a->folders, a->folders_moved, a->messages, a->bytes, a->largest, a->deleted, a->drafts,
-		a->too_big, a->problems, a->left_out, a->notes};
-	for (size_t k = 0; k < 11; k++)
-		snprintf(n[k], sizeof n[k], "%llu", (unsigned long long)v[k]);
-	if (a->ends_at) {
-		moment(x, a->ends_at, by, sizeof by);
-		snprintf(takes, sizeof takes, "%lld", (long long)a->active_s);
-	}
-	struct buf texts, remedies;
-	buf_init(&texts, 200 * 1024);
-	buf_init(&remedies, 100 * 1024);
-	int rc = join_findings(x, a->user_id, &texts, &remedies, err);
-	const char *fields[] = {u->source_user, u->address,
-		!a->at                      ? "not looked at"
-		: a->error_kind == ERR_NONE ? "ok"
-					    : a->error,
-		n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], takes, by, a->bind, n[8], n[9], n[10], buf_str(&texts),
-		buf_str(&remedies)};
-	if (!rc)
-		rc = csv_file_row(f, fields, sizeof fields / sizeof fields[0], err);
-	buf_done(&texts);
-	buf_done(&remedies);
-	return rc;
-}
-
-int assess_view_csv(const struct assess_view *x, const char *path, struct err *err)
-{
-	const struct assessment **v = sorted(x, by_size);
-	FILE *f = csv_file_open(path,
-		"UserName,EmailAddress,State,Folders,FoldersMoved,Messages,Bytes,LargestBytes,Deleted,Drafts,TooBig,"
-		"TakesSeconds,"
-		"DoneBy,Binds,Problems,LeftOut,Notes,Findings,WhatToDo",
-		err);
-	int rc = !f ? -1 : v ? 0 : err_set(err, ERR_MEMORY, "no memory for a list");
-	for (size_t i = 0; !rc && i < x->n; i++)
-		rc = csv_mailbox(x, f, (size_t)(v[i] - x->v), err);
-	free(v);
-	return csv_file_close(&f, err) || rc ? -1 : 0;
 }

@@ -28,6 +28,20 @@ struct assess_view { /* all borrowed */
 int assess_view_print(const struct assess_view *x, struct err *err);
 json_t *assess_view_json(const struct assess_view *x, struct err *err);
 int assess_view_csv(const struct assess_view *x, const char *path, struct err *err);
+/* What was found about one mailbox: lines for people, "assessed" in c->out. */
+int assess_view_findings(struct cli *c, const struct user *u, struct err *err);
+
+/* Sums over all mailboxes. */
+struct assess_totals {
+	unsigned folders, known, failed, unknown;
+	uint64_t messages, bytes, largest;
+	unsigned problems, left_out, notes;
+};
+struct assess_totals assess_view_add_up(const struct assess_view *x);
+/* Those that were looked at first, the largest first; an array of yours to free(). NULL: memory is out. */
+const struct assessment **assess_view_by_size(const struct assess_view *x);
+/* "2026-11-30 20:00" in the batch's zone, else UTC. */
+const char *assess_view_moment(const struct assess_view *x, int64_t at, char *out, size_t size);
 
 /* JSON of what is stored with the outlook. */
 json_t *assess_basis_json(const struct basis *b);

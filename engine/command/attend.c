@@ -24,7 +24,12 @@ int attend_exit_code(struct store *s, int64_t batch_id, struct err *err)
 	int code = EXIT_DONE;
 	if (store_user_list(s, batch_id, &v, &n, err))
 		return -1;
-	bool all_sign_in = true, failed = false, stopped = false, skipped = false, gone = false;
+	bool all_sign_in = true, failed = false, stopped = false, deferred = false, skipped = false, gone = false;
+	struct pace pace;
+	if (store_pace_get(s, batch_id, &pace, err)) {
+		free(v);
+		return -1;
+	}
 	for (size_t i = 0; i < n; i++) {
 		if (v[i].state == USER_FAILED) {
 			failed = true;
@@ -33,12 +38,15 @@ int attend_exit_code(struct store *s, int64_t batch_id, struct err *err)
 		} else if (v[i].state != USER_SYNCED && v[i].state != USER_COMPLETED &&
 			   v[i].state != USER_COMPLETED_WITH_WARNINGS) {
 			stopped = true;
+			deferred |= v[i].state == USER_QUEUED && (v[i].error_kind == ERR_DEFERRED || pace.open_at);
 		}
 		skipped |= v[i].counts.skipped || v[i].counts.refused;
 		gone |= v[i].counts.gone > 0;
 	}
 	if (failed)
 		code = all_sign_in ? EXIT_SIGN_IN : EXIT_FAILED;
+	else if (deferred)
+		code = EXIT_DEFERRED;
 	else if (stopped)
 		code = EXIT_STOPPED;
 	else if (skipped)
@@ -186,5 +194,5 @@ int attend_batch(struct cli *c, const struct batch *b, struct err *err)
 	}
 	print_outcome(c, b, stopped);
 	code = attend_exit_code(c->store, b->id, err);
-	return stopped && code == EXIT_DONE ? EXIT_STOPPED : code;
+	return stopped && (code == EXIT_DONE || code == EXIT_DEFERRED) ? EXIT_STOPPED : code;
 }

@@ -3,21 +3,31 @@
 
 #include "engine/base/clock.h"
 #include "engine/command/csv.h"
+#include "engine/command/outcome.h"
 #include "engine/command/progress.h"
+#include "engine/command/window.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define OPTIONS \
-	{.name = "max-concurrent", \
+	{.name = "max-mailboxes", \
 		.arg = "N", \
 		.help = "mailboxes at once (default 2, until a pilot is clean)", \
 		.group = "How"}, \
+		{.name = "max-concurrent", .arg = "N", .help = "the same"}, \
+		{.name = "auto-ramp", \
+			.arg = "on|off", \
+			.help = "more mailboxes at once by itself, step by step from max-mailboxes, and fewer where " \
+				"the source " \
+				"slows down or refuses (default off: only advice is given)"}, \
 		{.name = "uploads", \
 			.arg = "N", \
 			.help = "connections that write into one mailbox, 1 to 4 (default 1)"}, \
-		{.name = "rate", .arg = "BYTES/s", .help = "most octets a second for one mailbox"}, \
+		{.name = "rate", \
+			.arg = "BYTES/s", \
+			.help = "most octets a second for the batch as a whole; 0: no limit"}, \
 		{.name = "existing", \
 			.arg = "adopt|copy|refuse", \
 			.help = "mail that is at the destination already: take over what is the same " \
@@ -33,9 +43,13 @@ static const struct option_spec create_specs[] = {
 	{.name = "endpoint", .arg = "NAME", .help = "the source", .group = "What"},
 	{.name = "target", .arg = "NAME", .help = "the destination"},
 	{.name = "csv", .arg = "FILE", .help = "migration users: EmailAddress,UserName,Password[,UserRoot]"},
-	{.name = "pilot", .help = "a pilot: few known-good mailboxes, to be clean before others start"}, OPTIONS, {0}};
-static const struct option_spec set_specs[] = {OPTIONS,
-	{.name = "csv", .arg = "FILE", .help = "new passwords, from a CSV with rows of users that the batch has"},
+	{.name = "pilot", .help = "a pilot: few known-good mailboxes, to be clean before others start"}, OPTIONS,
+	WINDOW_OPTIONS, {0}};
+static const struct option_spec set_specs[] = {OPTIONS, WINDOW_OPTIONS,
+	{.name = "csv",
+		.arg = "FILE",
+		.group = "What",
+		.help = "new passwords, from a CSV with rows of users that the batch has"},
 	{.name = "endpoint", .arg = "NAME", .help = "another endpoint"},
 	{.name = "acknowledge-skips", .help = "the skipped and refused items were looked at (a pilot needs it)"}, {0}};
 static const struct option_spec no_specs[] = {{0}};
@@ -54,12 +68,35 @@ static int read_options(struct cli *c, struct batch *b, struct err *err)
 	b->copy_deleted |= option_is_given(&c->opt, "copy-deleted");
 	b->date_from_header |= option_is_given(&c->opt, "date-from-header");
 	return cli_uint_option(c, "max-concurrent", 1, 1000, &b->max_mailboxes, err) ||
+			       cli_uint_option(c, "max-mailboxes", 1, 1000, &b->max_mailboxes, err) ||
 			       cli_uint_option(c, "uploads", 1, 4, &b->uploads, err) ||
 			       cli_size_option(c, "rate", &b->bytes_per_s, err) ||
 			       cli_copy_option(c, "include", b->include, sizeof b->include, err) ||
 			       cli_copy_option(c, "exclude", b->exclude, sizeof b->exclude, err)
 		       ? -1
 		       : 0;
+}
+
+static int read_night(struct cli *c, const struct batch *b, const struct endpoint *e, const struct target_row *t,
+	struct night *n, bool *given, struct err *err)
+{
+	const char *ramp = option_get(&c->opt, "auto-ramp");
+	if (ramp && strcmp(ramp, "on") != 0 && strcmp(ramp, "off") != 0)
+		return err_set(err, ERR_USAGE, "--auto-ramp is on or off");
+	if (window_read(c, n, given, err) || window_check_share(n, b, e, t, err))
+		return -1;
+	*given |= ramp != NULL;
+	if (ramp)
+		n->auto_ramp = !strcmp(ramp, "on");
+	return 0;
+}
+
+static void say_window(const struct night *n)
+{
+	char text[320];
+	window_state(n, clock_wall_s(), text, sizeof text);
+	if (text[0])
+		printf("Its windows: now %s.\n", text);
 }
 
 static int need_option(const struct cli *c, const char *name, struct err *err)
@@ -93,6 +130,10 @@ static int run_create(struct cli *c, struct err *err)
 	b.pilot = option_is_given(&c->opt, "pilot");
 	b.endpoint_id = e.id;
 	b.target_id = t.id;
+	struct night night = {0};
+	bool has_night;
+	if (read_night(c, &b, &e, &t, &night, &has_night, err))
+		return -1;
 	bool administrator = e.admin_user[0] || e.login_template[0];
 	if (csv_load(option_get(&c->opt, "csv"), !administrator, &users, err))
 		return -1;
@@ -101,6 +142,8 @@ static int run_create(struct cli *c, struct err *err)
 		const struct secret *const *out;
 	} pw = {.in = users.passwords};
 	int rc = store_batch_create(c->store, &b, users.users, pw.out, users.n, err);
+	if (!rc && has_night)
+		rc = store_night_save(c->store, b.id, &night, err);
 	if (!rc) {
 		char detail[160];
 		snprintf(detail, sizeof detail, "%zu users, endpoint %s, target %s", users.n, e.name, t.name);
@@ -112,6 +155,8 @@ static int run_create(struct cli *c, struct err *err)
 		       "batch start %s --wait\n",
 			b.name, users.n, users.n == 1 ? "mailbox" : "mailboxes", e.name, t.name, users.encoding,
 			users.separator, cli_word(b.name, word, sizeof word));
+	if (!rc && !c->json)
+		say_window(&night);
 	else if (!rc)
 		c->out = json_pack("{s:s,s:i,s:b}", "batch", b.name, "users", (int)users.n, "pilot", (int)b.pilot);
 	bool has_password = false;
@@ -131,14 +176,36 @@ static json_t *batch_json(struct cli *c, const struct batch *b)
 	static const char *const existing[] = {"adopt", "copy", "refuse"};
 	store_endpoint_by_id(c->store, b->endpoint_id, &e, &ignored);
 	store_target_by_id(c->store, b->target_id, &t, &ignored);
-	return json_pack("{s:s,s:s,s:s,s:s,s:b,s:i,s:i,s:I,s:s,s:s,s:s,s:b,s:b,s:b,s:s,s:I,s:I,s:I}", "name", b->name,
-		"endpoint", e.name, "target", t.name, "state", batch_state_name(b->state), "pilot", (int)b->pilot,
-		"max_concurrent", (int)b->max_mailboxes, "uploads", (int)b->uploads, "bytes_per_s",
+	struct night n;
+	store_night_get(c->store, b->id, &n, &ignored);
+	json_t *out = json_pack("{s:s,s:s,s:s,s:s,s:b,s:i,s:i,s:I,s:s,s:s,s:s,s:b,s:b,s:b,s:s,s:I,s:I,s:I}", "name",
+		b->name, "endpoint", e.name, "target", t.name, "state", batch_state_name(b->state), "pilot",
+		(int)b->pilot, "max_concurrent", (int)b->max_mailboxes, "uploads", (int)b->uploads, "bytes_per_s",
 		(json_int_t)b->bytes_per_s, "existing", existing[b->existing], "include", b->include, "exclude",
 		b->exclude, "copy_deleted", (int)b->copy_deleted, "date_from_header", (int)b->date_from_header,
 		"skips_acknowledged", (int)b->skips_acknowledged, "verdict", b->verdict, "created_at",
 		(json_int_t)b->created_at, "started_at", (json_int_t)b->started_at, "ended_at",
 		(json_int_t)b->ended_at);
+	json_object_set_new(out, "night", window_json(&n, clock_wall_s()));
+	return out;
+}
+
+static void print_night(const json_t *night)
+{
+	static const char *const lists[] = {"windows", "blackouts"};
+	for (size_t i = 0; i < 2; i++) {
+		size_t k;
+		json_t *v;
+		json_array_foreach(json_object_get(night, lists[i]), k, v)
+			printf("%-20s %s\n", i ? "blackout" : "window", json_string_value(v));
+	}
+	static const char *const texts[] = {"time_zone", "text"};
+	for (size_t i = 0; i < 2; i++) {
+		const char *v = json_string_value(json_object_get(night, texts[i]));
+		if (v && v[0])
+			printf("%-20s %s\n", i ? "now" : texts[i], v);
+	}
+	printf("%-20s %s\n", "auto_ramp", json_is_true(json_object_get(night, "auto_ramp")) ? "on" : "off");
 }
 
 static int run_list(struct cli *c, struct err *err)
@@ -149,7 +216,8 @@ static int run_list(struct cli *c, struct err *err)
 		return -1;
 	c->out = json_array();
 	if (!c->json && n)
-		printf("%-24s %-18s %-6s %-10s %s\n", "NAME", "STATE", "PILOT", "MAILBOXES", "VERIFICATION");
+		printf("%-24s %-18s %-6s %-10s %-13s %s\n", "NAME", "STATE", "PILOT", "MAILBOXES", "VERIFICATION",
+			"WINDOW");
 	for (size_t i = 0; i < n; i++) {
 		struct batch_summary s = {0};
 		struct user *active = NULL;
@@ -164,9 +232,10 @@ static int run_list(struct cli *c, struct err *err)
 		json_object_set_new(j, "users", json_integer((json_int_t)s.users));
 		json_array_append_new(c->out, j);
 		if (!c->json)
-			printf("%s %-18s %-6s %-10u %s\n", cli_pad(v[i].name, 24, name, sizeof name),
+			printf("%s %-18s %-6s %-10u %-13s %s\n", cli_pad(v[i].name, 24, name, sizeof name),
 				batch_state_name(v[i].state), v[i].pilot ? "yes" : "", s.users,
-				v[i].verdict[0] ? v[i].verdict : "-");
+				v[i].verdict[0] ? v[i].verdict : "-",
+				json_string_value(json_object_get(json_object_get(j, "night"), "text")));
 	}
 	if (!c->json && !n)
 		puts("No batch yet: nightferry batch create NAME --pilot --endpoint E --target T --csv FILE");
@@ -181,7 +250,7 @@ static int run_show(struct cli *c, struct err *err)
 		return -1;
 	c->out = batch_json(c, &b);
 	if (c->json)
-		return EXIT_DONE;
+		return outcome_tell_forecast(c, &b, err) ? -1 : EXIT_DONE;
 	const char *key;
 	json_t *v;
 	json_object_foreach(c->out, key, v)
@@ -196,7 +265,8 @@ static int run_show(struct cli *c, struct err *err)
 		} else if (json_is_integer(v))
 			printf("%-20s %lld\n", key, (long long)json_integer_value(v));
 	}
-	return EXIT_DONE;
+	print_night(json_object_get(c->out, "night"));
+	return outcome_tell_forecast(c, &b, err) ? -1 : EXIT_DONE;
 }
 
 static const struct user *find_user(const struct user *v, size_t n, const char *source_user)
@@ -246,15 +316,25 @@ static int run_set(struct cli *c, struct err *err)
 			return -1;
 		b.endpoint_id = e.id;
 	}
+	struct night night;
+	struct target_row t;
+	bool has_night;
+	if ((!endpoint && store_endpoint_by_id(c->store, b.endpoint_id, &e, err)) ||
+		store_target_by_id(c->store, b.target_id, &t, err) || store_night_get(c->store, b.id, &night, err) ||
+		read_night(c, &b, &e, &t, &night, &has_night, err) ||
+		(has_night && store_night_save(c->store, b.id, &night, err)))
+		return -1;
 	b.skips_acknowledged |= option_is_given(&c->opt, "acknowledge-skips");
 	if (store_batch_save(c->store, &b, err) ||
 		store_audit(c->store, "batch set", b.name,
 			option_is_given(&c->opt, "acknowledge-skips") ? "skips acknowledged" : "options", err))
 		return -1;
-	if (!c->json)
+	if (!c->json) {
 		printf("Batch %s is changed.\n", b.name);
-	else
+		say_window(&night);
+	} else {
 		c->out = json_pack("{s:s}", "batch", b.name);
+	}
 	return EXIT_DONE;
 }
 

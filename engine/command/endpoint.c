@@ -2,6 +2,8 @@
 #include "engine/command/cli.h"
 
 #include "engine/base/clock.h"
+#include "engine/budget_day.h"
+#include "engine/command/daily.h"
 #include "engine/login.h"
 #include "engine/provider.h"
 #include "imap/probe.h"
@@ -43,9 +45,7 @@
 			.group = "Limits"}, \
 		{.name = "max-connections", .arg = "N", .help = "connections to this host in total (default 20)"}, \
 		{.name = "rate", .arg = "BYTES/s", .help = "most octets a second from this host, such as 2MB/s"}, \
-		{.name = "daily-bytes", \
-			.arg = "SIZE", \
-			.help = "most octets a day from one mailbox (stored, not enforced yet)"}, \
+		DAILY_OPTIONS, \
 		{.name = "timeout", \
 			.arg = "TIME", \
 			.help = "give a connection up after so long without an answer (default 90s)"}, \
@@ -99,7 +99,8 @@ static int read_settings(struct cli *c, struct endpoint *e, struct err *err)
 		cli_size_option(c, "rate", &e->bytes_per_s, err) ||
 		cli_size_option(c, "daily-bytes", &e->bytes_per_day, err))
 		return -1;
-	if (cli_ms_option(c, "timeout", &e->silence_ms, err) || cli_ms_option(c, "retry-delay", &e->retry_ms, err))
+	if (daily_check(c, err) || cli_ms_option(c, "timeout", &e->silence_ms, err) ||
+		cli_ms_option(c, "retry-delay", &e->retry_ms, err))
 		return -1;
 	if (!e->port)
 		e->port = e->tls == TLS_IMPLICIT ? 993 : 143;
@@ -231,7 +232,7 @@ static int test_and_save(struct cli *c, struct endpoint *e, int64_t old_id, cons
 		e->id = 0;
 		snprintf(e->name, sizeof e->name, "%.60s~successor", cli_operand(c, 0));
 	}
-	if (store_endpoint_save(c->store, e, err))
+	if (store_endpoint_save(c->store, e, err) || daily_save(c, e, err))
 		goto out;
 	if (password && store_secret_put(c->store, "endpoint", e->id, "password", password, err))
 		goto out;
@@ -307,7 +308,8 @@ static int run_set(struct cli *c, struct err *err)
 		    !option_is_given(&c->opt, "password-file");
 	if (!same)
 		return test_and_save(c, &e, 0, "endpoint set", err);
-	if (store_endpoint_save(c->store, &e, err) || store_audit(c->store, "endpoint set", e.name, "limits", err))
+	if (store_endpoint_save(c->store, &e, err) || daily_save(c, &e, err) ||
+		store_audit(c->store, "endpoint set", e.name, "limits", err))
 		return -1;
 	if (!c->json)
 		printf("Endpoint %s is changed.\n", e.name);
@@ -402,8 +404,17 @@ static int run_show(struct cli *c, struct err *err)
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(trail, json_pack("{s:I,s:s,s:s,s:s}", "at", (json_int_t)a[i].at, "who", a[i].who,
 						     "action", a[i].action, "detail", a[i].detail));
+	struct day_rule rule;
+	if (budget_day_rule(c->store, &e, &rule, err)) {
+		json_decref(trail);
+		free(a);
+		return -1;
+	}
+	const char *zone = rule.zone[0] ? rule.zone : "UTC";
 	c->out = endpoint_json(&e);
 	json_object_set_new(c->out, "audit", trail);
+	json_object_set_new(c->out, "daily_of", json_string(rule.of_host ? "host" : "mailbox"));
+	json_object_set_new(c->out, "daily_zone", json_string(zone));
 	if (!c->json) {
 		warn_insecure(&e);
 		printf("Endpoint        %s\nHost            %s:%u, TLS %s%s\n", e.name, e.host, e.port,
@@ -421,7 +432,9 @@ static int run_show(struct cli *c, struct err *err)
 		if (e.bytes_per_s)
 			printf(", %s/s", cli_bytes(e.bytes_per_s, size, sizeof size));
 		if (e.bytes_per_day)
-			printf(", %s a day a mailbox", cli_bytes(e.bytes_per_day, size, sizeof size));
+			printf(", %s a day from %s (a day begins at midnight %s)",
+				cli_bytes(e.bytes_per_day, size, sizeof size),
+				rule.of_host ? "the host" : "each mailbox", zone);
 		puts("");
 		if (e.paused_at)
 			printf("Paused          %s: %s\n                nightferry endpoint set %s --resume lets "

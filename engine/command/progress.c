@@ -2,6 +2,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/command/cli.h"
+#include "engine/command/window.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,8 @@ struct progress {
 	} samples[SAMPLES];
 	size_t n_samples;
 	char last_plain[512];
+	char closed[320], said_closed[320]; /* why nothing of it may run now; "": it may */
+	uint64_t allowed_per_s;             /* by the rates and limits that are known; 0: no limit */
 };
 
 int progress_new(struct progress **out, struct store *store, int64_t batch_id, bool quiet, struct err *err)
@@ -93,22 +96,35 @@ static unsigned count_state(const struct batch_summary *s, enum user_state state
 	return s->by_state[state];
 }
 
-static void summary_text(const struct batch_summary *s, double bps, double mps, char *out, size_t size)
+/* " of 2.0 MB/s (97%)" */
+static const char *share_text(const struct progress *p, double bps, char *out, size_t size)
 {
-	char rate[32], bytes[32];
+	char limit[32];
+	out[0] = 0;
+	if (p->allowed_per_s)
+		snprintf(out, size, " of %s/s (%.0f%%)", cli_bytes(p->allowed_per_s, limit, sizeof limit),
+			bps * 100 / (double)p->allowed_per_s);
+	return out;
+}
+
+static void summary_text(
+	const struct progress *p, const struct batch_summary *s, double bps, double mps, char *out, size_t size)
+{
+	char rate[32], bytes[32], share[64];
 	unsigned done = count_state(s, USER_SYNCED) + count_state(s, USER_COMPLETED) +
 			count_state(s, USER_COMPLETED_WITH_WARNINGS);
 	snprintf(out, size,
-		"%u of %u mailboxes synced, %u failed; %llu of %llu messages seen, %s copied; %.0f messages/s, %s/s",
+		"%u of %u mailboxes synced, %u failed; %llu of %llu messages seen, %s copied; %.0f messages/s, %s/s%s",
 		done, s->users, count_state(s, USER_FAILED), (unsigned long long)handled(&s->counts),
 		(unsigned long long)s->counts.found, cli_bytes(s->counts.copied_bytes, bytes, sizeof bytes), mps,
-		cli_bytes((uint64_t)bps, rate, sizeof rate));
+		cli_bytes((uint64_t)bps, rate, sizeof rate), share_text(p, bps, share, sizeof share));
 }
 
 /* For a terminal: what fits into 80 columns, with the time left. */
-static void short_text(const struct batch_summary *s, double bps, double mps, char *out, size_t size)
+static void short_text(
+	const struct progress *p, const struct batch_summary *s, double bps, double mps, char *out, size_t size)
 {
-	char rate[32], bytes[32], left[32] = "";
+	char rate[32], bytes[32], left[32] = "", share[64];
 	unsigned done = count_state(s, USER_SYNCED) + count_state(s, USER_COMPLETED) +
 			count_state(s, USER_COMPLETED_WITH_WARNINGS);
 	unsigned failed = count_state(s, USER_FAILED);
@@ -123,10 +139,10 @@ static void short_text(const struct batch_summary *s, double bps, double mps, ch
 		snprintf(left, sizeof left, ", %.0f min left", seconds / 60);
 	else if (to_go && mps > 0)
 		snprintf(left, sizeof left, ", %.0f s left", seconds);
-	snprintf(out, size, "%u/%u mailboxes%s  %llu/%llu messages  %s  %.0f/s %s/s%s", done, s->users, fail,
+	snprintf(out, size, "%u/%u mailboxes%s  %llu/%llu messages  %s  %.0f/s %s/s%s%s", done, s->users, fail,
 		(unsigned long long)handled(&s->counts), (unsigned long long)s->counts.found,
 		cli_bytes(s->counts.copied_bytes, bytes, sizeof bytes), mps,
-		cli_bytes((uint64_t)bps, rate, sizeof rate), left);
+		cli_bytes((uint64_t)bps, rate, sizeof rate), share_text(p, bps, share, sizeof share), left);
 }
 
 static void draw(
@@ -141,18 +157,26 @@ static void draw(
 	for (size_t i = 0; i < n && i < LINES; i++, p->drawn++) {
 		const struct user_counts *c = &active[i].counts;
 		bar(handled(c), c->found, b, 20);
-		char who[28 * 5], where[60 * 5];
+		char who[28 * 5], where[60 * 5], doing[MODEL_TEXT + 40];
+		struct live_row row = {0};
+		struct err ignored = ERR_INIT;
+		store_live_get(p->store, active[i].id, &row, &ignored);
+		bool held = row.binding != BIND_NOTHING;
+		snprintf(doing, sizeof doing, "%s%s%s", held ? binding_name(row.binding) : "", held ? ": " : "",
+			active[i].now_folder);
 		snprintf(text, sizeof text, "%s [%s] %7llu/%-7llu %s",
 			cli_column(active[i].source_user, 28, who, sizeof who), b, (unsigned long long)handled(c),
 			(unsigned long long)c->found,
-			cli_column(active[i].now_folder,
+			cli_column(doing,
 				width < 72    ? 1
 				: width > 130 ? 58
 					      : width - 72,
 				where, sizeof where));
 		printf("\033[2K%s\n", text);
 	}
-	short_text(s, bps, mps, text, sizeof text);
+	short_text(p, s, bps, mps, text, sizeof text);
+	if (!n && p->closed[0])
+		snprintf(text, sizeof text, "%s", p->closed);
 	printf("\033[2K%.*s\n\033[J", width - 1, text);
 	p->drawn++;
 	if (n && p->stopping && *p->stopping) {
@@ -171,15 +195,69 @@ static void print_plain(struct progress *p, const struct batch_summary *s, doubl
 		puts(STOPPING);
 		fflush(stdout);
 	}
+	if (!last && strcmp(p->closed, p->said_closed) != 0) {
+		memcpy(p->said_closed, p->closed, sizeof p->said_closed);
+		if (p->closed[0]) {
+			puts(p->closed);
+			fflush(stdout);
+		}
+	}
 	if (!last && (now - p->plain_ms < PLAIN_MS || !s->counts.found))
 		return;
 	p->plain_ms = now;
-	summary_text(s, bps, mps, text, sizeof text);
+	summary_text(p, s, bps, mps, text, sizeof text);
 	if (!last && strcmp(text, p->last_plain) == 0)
 		return;
 	snprintf(p->last_plain, sizeof p->last_plain, "%s", text);
 	puts(text);
 	fflush(stdout);
+}
+
+/* Is the batch closed, or does all that is left wait for a new day? */
+static void look_at_clock(struct progress *p, size_t n_active)
+{
+	struct night n;
+	struct err ignored = ERR_INIT;
+	int64_t at = clock_wall_s(), next_at = 0;
+	char moment[CLOCK_TEXT];
+	p->closed[0] = 0;
+	if (!store_night_get(p->store, p->batch_id, &n, &ignored)) {
+		char state[sizeof p->closed];
+		window_state(&n, at, state, sizeof state);
+		if (strncmp(state, "deferred", 8) == 0)
+			memcpy(p->closed, state, sizeof p->closed);
+	}
+	if (!p->closed[0] && !n_active && !store_deferred_next(p->store, p->batch_id, &next_at, &ignored) &&
+		next_at > at)
+		snprintf(p->closed, sizeof p->closed, "deferred until %s: daily budgets are spent",
+			clock_format(next_at, moment, sizeof moment));
+}
+
+static uint64_t narrower(uint64_t a, uint64_t b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
+/* Limits of mailboxes add up, below the rates that were set for all of them. */
+static void look_at_limits(struct progress *p, const struct user *active, size_t n)
+{
+	struct batch b;
+	struct endpoint e;
+	struct target_row t;
+	struct err ignored = ERR_INIT;
+	uint64_t sum = 0;
+	bool all = n > 0;
+	for (size_t i = 0; i < n; i++) {
+		struct live_row row = {0};
+		all = !store_live_get(p->store, active[i].id, &row, &ignored) && row.limit_per_s && all;
+		sum += row.limit_per_s;
+	}
+	p->allowed_per_s = all ? sum : 0;
+	if (!store_batch_by_id(p->store, p->batch_id, &b, &ignored) &&
+		!store_endpoint_by_id(p->store, b.endpoint_id, &e, &ignored) &&
+		!store_target_by_id(p->store, b.target_id, &t, &ignored))
+		p->allowed_per_s =
+			narrower(narrower(b.bytes_per_s, e.bytes_per_s), narrower(t.bytes_per_s, p->allowed_per_s));
 }
 
 void progress_tick(void *ctx, bool last)
@@ -193,6 +271,8 @@ void progress_tick(void *ctx, bool last)
 	if (p->quiet || store_batch_summary(p->store, p->batch_id, &s, &active, &n, &ignored))
 		return;
 	rates(p, &s.counts, &bps, &mps);
+	look_at_clock(p, n);
+	look_at_limits(p, active, n);
 	if (p->terminal)
 		draw(p, &s, active, last ? 0 : n, bps, mps);
 	else
@@ -220,8 +300,9 @@ void progress_print_user(const struct user *u)
 	printf("  %s\n", cli_bytes(c->copied_bytes, bytes, sizeof bytes));
 	if (u->error_kind != ERR_NONE) {
 		char at[CLOCK_TEXT];
-		printf("    %s: %s\n", err_kind_name(u->error_kind), u->error);
-		if (u->retry_at)
+		bool deferred = u->error_kind == ERR_DEFERRED; /* no error, and the text says until when */
+		printf("    %s%s%s\n", deferred ? "" : err_kind_name(u->error_kind), deferred ? "" : ": ", u->error);
+		if (u->retry_at && !deferred)
 			printf("    tried again at %s\n", clock_format(u->retry_at, at, sizeof at));
 	}
 	if (u->now_folder[0] &&

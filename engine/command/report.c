@@ -1,9 +1,11 @@
 /* nightferry batch report and verify. */
+#include "engine/command/bind.h"
 #include "engine/command/cli.h"
 
 #include "engine/base/clock.h"
 #include "engine/command/carried.h"
 #include "engine/command/csv_file.h"
+#include "engine/command/outcome.h"
 #include "engine/command/progress.h"
 #include "engine/verify.h"
 
@@ -31,6 +33,7 @@ struct report {
 	FILE *users, *items, *notes;
 	json_t *out_users;
 	size_t shown;
+	struct outcomes outcomes;
 };
 
 static FILE *open_csv(const char *dir, const char *name, const char *head, struct err *err)
@@ -112,7 +115,36 @@ static int report_notes(struct report *r, const struct user *u, json_t *list, st
 	return rc;
 }
 
-static int report_user(struct report *r, const struct user *u, struct err *err)
+/* How often it was made to wait. */
+static int report_throttling(struct report *r, const struct user *u, json_t *out, struct err *err)
+{
+	struct live_row row;
+	char text[160];
+	if (store_live_get(r->c->store, u->id, &row, err))
+		return -1;
+	json_object_set_new(out, "throttling",
+		json_pack("{s:i,s:I,s:i}", "refused_requests", (int)row.refused, "fenced_ms", (json_int_t)row.fenced_ms,
+			"deferrals", (int)row.deferrals));
+	if (!bind_history(&row, text, sizeof text)[0])
+		return 0;
+	const char *fields[] = {u->source_user, "throttling", text};
+	if (!r->c->json)
+		printf("    note: %s\n", text);
+	return r->notes ? csv_file_row(r->notes, fields, 3, err) : 0;
+}
+
+/* What a mailbox's row begins with, then forecast and fact. */
+static int write_user(struct report *r, const char *const *fields, size_t n, const struct outcome *o, struct err *err)
+{
+	const char *all[32];
+	struct outcome_row row;
+	outcome_row(o, &row);
+	memcpy(all, fields, n * sizeof *fields);
+	memcpy(all + n, row.fields, sizeof row.fields);
+	return csv_file_row(r->users, all, n + OUTCOME_COLUMNS, err);
+}
+
+static int report_user(struct report *r, const struct user *u, const struct outcome *o, struct err *err)
 {
 	char n[8][24];
 	const struct user_counts *k = &u->counts;
@@ -122,22 +154,26 @@ static int report_user(struct report *r, const struct user *u, struct err *err)
 		snprintf(n[i], sizeof n[i], "%llu", (unsigned long long)v[i]);
 	const char *fields[] = {u->source_user, u->address, user_state_name(u->state), n[0], n[1], n[2], n[3], n[4],
 		n[5], n[6], n[7], u->error_kind == ERR_NONE ? "" : err_kind_name(u->error_kind), u->error};
-	if (r->users && csv_file_row(r->users, fields, sizeof fields / sizeof fields[0], err))
+	if (r->users && write_user(r, fields, sizeof fields / sizeof fields[0], o, err))
 		return -1;
 	json_t *routes = NULL;
 	char by[128];
 	if (carried_look(r->c->store, u->batch_id, u->id, &routes, by, sizeof by, err))
 		return -1;
-	if (!r->c->json)
+	if (!r->c->json) {
 		progress_print_user(u);
-	if (!r->c->json && by[0])
-		printf("    copied %s\n", by);
+		if (by[0])
+			printf("    copied %s\n", by);
+		outcome_print_user(o);
+	}
 	json_t *j = progress_user_json(u), *items = json_array(), *notes = json_array();
 	json_object_set_new(j, "routes", routes);
+	json_object_set_new(j, "forecast_and_fact", outcome_json(o));
 	json_object_set_new(j, "items", items);
 	json_object_set_new(j, "notes", notes);
 	json_array_append_new(r->out_users, j);
-	return report_items(r, u, items, err) || report_notes(r, u, notes, err) ? -1 : 0;
+	return report_items(r, u, items, err) || report_notes(r, u, notes, err) || report_throttling(r, u, j, err) ? -1
+														   : 0;
 }
 
 static int open_report(struct report *r, const char *dir, struct err *err)
@@ -148,7 +184,7 @@ static int open_report(struct report *r, const char *dir, struct err *err)
 		return err_set(err, ERR_DISK, "%s cannot be made: %s", dir, strerror(errno));
 	r->users = open_csv(dir, "users.csv",
 		"UserName,EmailAddress,State,Found,Copied,ThereBefore,Skipped,Refused,Gone,InDoubt,CopiedBytes,"
-		"ErrorKind,Error",
+		"ErrorKind,Error," OUTCOME_HEAD,
 		err);
 	r->items = r->users
 			   ? open_csv(dir, "items.csv",
@@ -167,8 +203,10 @@ static int run_report(struct cli *c, struct err *err)
 	size_t n = 0;
 	struct report r = {.c = c, .out_users = json_array()};
 	const char *dir = option_get(&c->opt, "output-dir");
-	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) || store_user_list(c->store, b.id, &v, &n, err)) {
+	if (store_batch_get(c->store, cli_operand(c, 0), &b, err) || store_user_list(c->store, b.id, &v, &n, err) ||
+		outcome_load(&r.outcomes, c->store, b.id, err)) {
 		json_decref(r.out_users);
+		free(v);
 		return -1;
 	}
 	c->out = json_pack("{s:s,s:s,s:s,s:o}", "batch", b.name, "state", batch_state_name(b.state), "verdict",
@@ -184,8 +222,12 @@ static int run_report(struct cli *c, struct err *err)
 			b.verdict[0] ? b.verdict : "not done");
 	if (!rc && !c->json && by[0])
 		printf("Copied %s\n", by);
-	for (size_t i = 0; i < n && !rc; i++)
-		rc = report_user(&r, &v[i], err);
+	if (!rc && !c->json)
+		outcome_print_batch(&r.outcomes);
+	json_object_set_new(c->out, "forecast_and_fact", outcome_batch_json(&r.outcomes));
+	for (size_t i = 0; i < n && i < r.outcomes.n && !rc; i++)
+		rc = report_user(&r, &v[i], &r.outcomes.v[i], err);
+	outcome_done(&r.outcomes);
 	free(v);
 	int closed = csv_file_close(&r.users, err) | csv_file_close(&r.items, err) | csv_file_close(&r.notes, err);
 	if (rc || closed)

@@ -176,6 +176,17 @@ static void keep_memory_small(void)
 	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 }
 
+/* Tests of the ramp do not wait for minutes. */
+static int64_t test_stretch_ms(void)
+{
+#ifdef NF_FAILPOINTS
+	const char *ms = getenv("NIGHTFERRY_STRETCH_MS");
+	return ms ? strtoll(ms, NULL, 10) : 0;
+#else
+	return 0;
+#endif
+}
+
 static int run_worker(struct cli *c, struct err *err)
 {
 	keep_memory_small();
@@ -189,7 +200,8 @@ static int run_worker(struct cli *c, struct err *err)
 		return err_set(err, ERR_INTERNAL, "no descriptor for the stop token");
 	struct pool_conf conf = {.batch_id = (int64_t)batch,
 		.once = option_is_given(&c->opt, "once"),
-		.crashed = option_is_given(&c->opt, "crashed")};
+		.crashed = option_is_given(&c->opt, "crashed"),
+		.stretch_ms = test_stretch_ms()};
 	struct store_conf sc = {.path = c->state, .key_file = c->key_file};
 	/* Signals are blocked before the store makes its thread, so that only the waiter takes them. */
 	int rc = supervisor_worker_signals(stop, (int64_t)parent, err);

@@ -4,8 +4,12 @@
 #include "engine/base/clock.h"
 #include "engine/base/lock.h"
 #include "engine/base/stop.h"
+#include "engine/command/bind.h"
 #include "engine/command/carried.h"
+#include "engine/command/outcome.h"
 #include "engine/command/progress.h"
+#include "engine/command/target.h"
+#include "engine/command/window.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +64,59 @@ static void print_next(const struct batch *b, bool engine)
 	puts("");
 }
 
+/* What the clock and the ramp say about the batch as a whole. */
+static int tell_night(struct cli *c, const struct batch *b, struct night_now *now, struct err *err)
+{
+	struct night n;
+	struct pace p;
+	char state[320], word[MODEL_NAME + 2];
+	struct schedule *s = NULL;
+	int64_t at = clock_wall_s();
+	if (store_night_get(c->store, b->id, &n, err) || store_pace_get(c->store, b->id, &p, err))
+		return -1;
+	if (!night_schedule(&n, &s, err))
+		night_look(&n, s, at, now);
+	schedule_free(&s);
+	json_object_set_new(c->out, "night", window_json(&n, at));
+	json_object_set_new(
+		c->out, "max_mailboxes", json_integer(n.auto_ramp && p.mailboxes ? p.mailboxes : b->max_mailboxes));
+	json_object_set_new(c->out, "advice", p.advice ? json_integer(p.advice) : json_null());
+	json_object_set_new(c->out, "ramp", json_string(p.text));
+	if (c->json)
+		return 0;
+	if (window_state(&n, at, state, sizeof state)[0])
+		printf("  window: %s\n", state);
+	if (n.auto_ramp && p.mailboxes)
+		printf("  %u mailboxes at once (auto-ramp)%s%s\n", p.mailboxes, p.text[0] ? ": " : "", p.text);
+	else if (p.advice > b->max_mailboxes)
+		printf("  %s: nightferry batch set %s --max-mailboxes %u, or --auto-ramp on\n", p.text,
+			cli_word(b->name, word, sizeof word), p.advice);
+	return 0;
+}
+
+static int tell_user(struct cli *c, const struct user *u, bool busy, const struct night_now *now, json_t *users,
+	bool show, struct err *err)
+{
+	struct live_row row;
+	json_t *j = progress_user_json(u);
+	json_array_append_new(users, j);
+	if (store_live_get(c->store, u->id, &row, err))
+		return -1;
+	bool deferred = u->state == USER_QUEUED && (u->error_kind == ERR_DEFERRED || now->share <= 0);
+	if (u->state == USER_QUEUED && now->share <= 0)
+		row.binding = BIND_WINDOW;
+	if (row.at || deferred)
+		json_object_set_new(j, "live", bind_json(&row));
+	if (c->json || !show)
+		return 0;
+	progress_print_user(u);
+	if (busy)
+		bind_print(&row);
+	else if (deferred && u->error_kind != ERR_DEFERRED)
+		puts("    deferred with its batch: see its window above");
+	return 0;
+}
+
 static int run_status(struct cli *c, struct err *err)
 {
 	struct batch b;
@@ -103,19 +160,24 @@ static int run_status(struct cli *c, struct err *err)
 		if (by[0])
 			printf("  copied %s\n", by);
 	}
-	for (size_t i = 0; i < n; i++) {
-		json_array_append_new(users, progress_user_json(&all[i]));
+	struct night_now now = {.share = 1};
+	int rc = outcome_tell_forecast(c, &b, err) || tell_night(c, &b, &now, err) ? -1 : 0;
+	for (size_t i = 0; i < n && !rc; i++) {
 		bool busy = all[i].state == USER_SYNCING || all[i].state == USER_VALIDATING ||
 			    all[i].state == USER_INCREMENTAL_SYNCING || all[i].state == USER_COMPLETING;
-		if (!c->json && (show_all || busy || all[i].error_kind != ERR_NONE))
-			progress_print_user(&all[i]);
+		rc = tell_user(c, &all[i], busy && engine, &now, users,
+			show_all || busy || all[i].error_kind != ERR_NONE, err);
 	}
 	free(all);
+	if (rc)
+		return -1;
 	json_object_set_new(c->out, "endpoint_paused", json_boolean(e.paused_at > 0));
 	if (!c->json && e.paused_at)
 		printf("Sign-ins at endpoint %s are paused: %s. Check the passwords, then: nightferry endpoint test "
 		       "%s\n",
 			e.name, e.paused_text, e.name);
+	if (target_say_doubts(c, b.target_id, err))
+		return -1;
 	if (!c->json)
 		print_next(&b, engine);
 	return EXIT_DONE;

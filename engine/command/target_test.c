@@ -277,3 +277,52 @@ int target_ready(struct cli *c, struct target_row *t, struct err *err)
 	err_hint(err, "nightferry target test %s%s", t->name, t->test_user[0] ? "" : " --user ADDRESS");
 	return -1;
 }
+
+int target_prove_once(struct cli *c, struct target_row *t, const char *address, struct err *err)
+{
+	unsigned usable, doubted;
+	struct target_trial trial;
+	if (t->kind != TARGET_EXCHANGE)
+		return 0;
+	if (look_at_proofs(c, t, &usable, &doubted, err))
+		return -1;
+	if (usable)
+		return 0;
+	int rc = target_try(c, t, address, 0, &trial, err);
+	bool any = false;
+	for (size_t i = 0; rc == 0 && i < trial.n; i++)
+		any |= trial.proofs[i].passed;
+	if (rc == 0)
+		rc = target_trial_save(c, t, &trial, err) || store_target_save(c->store, t, err) ? -1 : 0;
+	if (rc == 0 && !any) {
+		*err = trial.why;
+		rc = -1;
+	}
+	target_trial_done(&trial);
+	return rc;
+}
+
+int target_say_doubts(struct cli *c, int64_t target_id, struct err *err)
+{
+	struct target_row t;
+	struct proof *v = NULL;
+	size_t n = 0;
+	json_t *doubts = json_array();
+	if (store_target_by_id(c->store, target_id, &t, err) || store_proof_list(c->store, target_id, &v, &n, err)) {
+		json_decref(doubts);
+		return -1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!v[i].suspect_at || !v[i].passed || !routes_have(t.routes, v[i].route))
+			continue;
+		json_array_append_new(doubts, target_proof_json(&v[i]));
+		if (!c->json)
+			printf("The route %s of target %s is in doubt: %s. It is proved again at the next batch start, "
+			       "or now: nightferry "
+			       "target test %s\n",
+				v[i].route, t.name, v[i].suspect_text, t.name);
+	}
+	json_object_set_new(c->out, "doubts", doubts);
+	free(v);
+	return 0;
+}

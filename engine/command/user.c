@@ -1,6 +1,7 @@
 /* nightferry user ...: single migration users of a batch. */
 #include "engine/command/cli.h"
 
+#include "engine/command/assess_view.h"
 #include "engine/command/progress.h"
 
 #include <stdlib.h>
@@ -78,7 +79,7 @@ static int run_show(struct cli *c, struct err *err)
 	json_object_set_new(c->out, "notes", list);
 	free(f);
 	free(notes);
-	return EXIT_DONE;
+	return assess_view_findings(c, &u, err) ? -1 : EXIT_DONE;
 }
 
 static int want(struct cli *c, enum user_want what, const char *verb, const char *past, struct err *err)

@@ -45,7 +45,9 @@ void assessment_add(
 	vsnprintf(f->text, sizeof(f->text), fmt, ap);
 	va_end(ap);
 	utf8_trim(f->text);
+	utf8_mend(f->text); /* words of servers and names of folders: JSON takes UTF-8 only */
 	utf8_trim(f->remedy);
+	utf8_mend(f->remedy);
 }
 
 /* --- of a mailbox --- */

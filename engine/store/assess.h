@@ -76,4 +76,9 @@ int store_effort_list(struct store *s, int64_t batch_id, struct effort **out, si
 /* All first passes between the two that are done, in sum: for the pace of others. jobs: mailboxes. */
 int store_effort_sum(struct store *s, int64_t endpoint_id, int64_t target_id, struct effort *out, struct err *err);
 
+/* What the scopes below `above` whose path ends in `leaf` have learned in the last week, on average; 0 where nothing is known. */
+struct scope_learned;
+int store_learned_usual(
+	struct store *s, const char *above, const char *leaf, int64_t now, struct scope_learned *out, struct err *err);
+
 #endif

@@ -2,6 +2,7 @@
 #include "engine/store/effort.h"
 
 #include "engine/store/assess.h"
+#include "throttle/gate.h"
 
 #define ROWS ((size_t)200000)
 
@@ -135,4 +136,42 @@ int store_effort_sum(struct store *s, int64_t endpoint_id, int64_t target_id, st
 	*out = (struct effort){0};
 	struct effort_args a = {.endpoint_id = endpoint_id, .target_id = target_id, .rows = out};
 	return store_look(s, sum_look, &a, err);
+}
+
+/* --- what the limits of mailboxes turned out to be --- */
+
+struct usual_args {
+	const char *above, *leaf;
+	int64_t now;
+	struct scope_learned *out;
+};
+
+static int usual_look(struct db *db, void *arg, struct err *err)
+{
+	struct usual_args *a = arg;
+	struct query q;
+	query_begin(&q, db,
+		"SELECT coalesce(CAST(avg(nullif(requests, 0)) AS INTEGER), 0), coalesce(CAST(avg(nullif(bytes, 0)) AS "
+		"INTEGER), 0), "
+		"coalesce(CAST(avg(nullif(in_flight, 0)) AS INTEGER), 0) FROM learned WHERE at > ?1 - 604800 AND "
+		"substr(scope, 1, length(?2) + 1) = ?2 || '/' AND substr(scope, -length(?3)) = ?3");
+	put_int(&q, a->now);
+	put_text(&q, a->above);
+	put_text(&q, a->leaf);
+	int rc = query_row(&q, err);
+	if (rc > 0) {
+		a->out->requests = (double)get_uint(&q);
+		a->out->bytes = (double)get_uint(&q);
+		a->out->in_flight = get_unsigned(&q);
+	}
+	query_end(&q);
+	return rc < 0 ? -1 : 0;
+}
+
+int store_learned_usual(
+	struct store *s, const char *above, const char *leaf, int64_t now, struct scope_learned *out, struct err *err)
+{
+	struct usual_args a = {.above = above, .leaf = leaf, .now = now, .out = out};
+	*out = (struct scope_learned){0};
+	return store_look(s, usual_look, &a, err);
 }

@@ -151,3 +151,31 @@ int store_deferred_release(struct store *s, int64_t endpoint_id, struct err *err
 {
 	return store_do(s, release_step, &endpoint_id, err);
 }
+
+struct next_args {
+	int64_t batch_id, at;
+};
+
+static int next_look(struct db *db, void *arg, struct err *err)
+{
+	struct next_args *a = arg;
+	struct query q;
+	query_begin(&q, db,
+		"SELECT coalesce(max(1, min(u.retry_at)), 0) FROM user u JOIN work w ON w.user_id = u.id WHERE "
+		"u.batch_id = ?1 "
+		"AND u.want > 0 AND u.error_kind = ?2 AND w.held = 0");
+	put_int(&q, a->batch_id);
+	put_uint(&q, ERR_DEFERRED);
+	int rc = query_row(&q, err);
+	a->at = rc > 0 ? get_int(&q) : 0;
+	query_end(&q);
+	return rc < 0 ? -1 : 0;
+}
+
+int store_deferred_next(struct store *s, int64_t batch_id, int64_t *at, struct err *err)
+{
+	struct next_args a = {.batch_id = batch_id};
+	int rc = store_look(s, next_look, &a, err);
+	*at = a.at;
+	return rc;
+}

@@ -258,6 +258,8 @@ int store_spent_take(struct store *s, int64_t endpoint_id, const char *mailbox, 
 	int64_t want, int64_t now, int64_t *parked_until, struct err *err);
 int store_spent_get(struct store *s, int64_t endpoint_id, const char *mailbox, const struct zone *zone, int64_t now,
 	uint64_t *bytes, struct err *err); /* of today */
+/* When the next user of the batch that was deferred may go on (1: at once); 0: none was. */
+int store_deferred_next(struct store *s, int64_t batch_id, int64_t *at, struct err *err);
 /* Users that a budget of the endpoint parked may go on: its limit is another. */
 int store_deferred_release(struct store *s, int64_t endpoint_id, struct err *err);
 struct scope_learned;

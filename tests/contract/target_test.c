@@ -200,9 +200,16 @@ static void compare_one(struct target *t, const struct folder_ref *f, const stru
 	} else {
 		assert_memory_equal(print.sha256, m->print.sha256, 32);
 	}
+	state &= ops->flags_kept;
 	assert_int_equal(r->flags & state, m->flags & state);
 	assert_true(r->received.known);
-	assert_int_equal(r->received.at, m->received.at);
+	if (ops->gives_date)
+		assert_int_equal(r->received.at, m->received.at);
+	if (ops->get_keywords) {
+		char words[200];
+		CHECK(ops->get_keywords(t, f, r->id, words, sizeof(words), err));
+		assert_int_equal(strstr(words, "$Label1") != NULL, strstr(m->keywords, "$Label1") != NULL);
+	}
 	if (!recodes || m->print.message_id[0])
 		assert_string_equal(r->print.message_id, m->print.message_id);
 	spool_free(&body);
@@ -217,8 +224,9 @@ static void test_put_and_settle(void **state)
 	struct set *s = set_new();
 	struct folder_ref f;
 	CHECK(ops->folder(t, "Contract", &f, err));
-	for (size_t at = 0; at < COUNT; at += 60)
-		CHECK(ops->put(t, &f, s->items + at, COUNT - at < 60 ? COUNT - at : 60, err));
+	size_t most = ops->max_batch < 60 ? ops->max_batch : 60;
+	for (size_t at = 0; at < COUNT; at += most)
+		CHECK(ops->put(t, &f, s->items + at, COUNT - at < most ? COUNT - at : most, err));
 	size_t n;
 	struct remote_mail *v = list_all(t, &f, f.mark, &n);
 	assert_int_equal(n, COUNT);
@@ -302,7 +310,7 @@ static void test_flags(void **state)
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		CHECK(ops->set_flags(t, &f, item.receipt.id, wanted[i], err));
 		CHECK(ops->get_flags(t, &f, item.receipt.id, &flags, err));
-		assert_int_equal(flags & (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED), wanted[i]);
+		assert_int_equal(flags & (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED), wanted[i] & ops->flags_kept);
 	}
 	struct err e = ERR_INIT;
 	char id[200];
@@ -313,7 +321,7 @@ static void test_flags(void **state)
 	assert_int_equal(ops->read(t, &f, id, &body, NULL, &e), -1);
 	assert_int_equal(e.kind, ERR_GONE);
 	assert_int_equal(ops->get_flags(t, &f, "1:1", &flags, &e), -1);
-	assert_int_equal(e.kind, ERR_CHANGED);
+	assert_int_equal(e.kind, f.generation[0] ? ERR_CHANGED : ERR_GONE);
 	folder_ref_done(&f);
 	mail_free(&m);
 	close_target(&t, &gate);
@@ -426,6 +434,7 @@ int main(void)
 {
 	struct err e = ERR_INIT;
 	struct secret *password = NULL, *client_secret = NULL;
+	struct token *graph_token = NULL;
 	signal(SIGPIPE, SIG_IGN);
 	conn_init();
 	upload_init();
@@ -450,6 +459,13 @@ int main(void)
 			.ca_file = conf.ca_file};
 		if (token_new(&conf.token, &tc, &e))
 			return 1;
+		if (*env("NF_GRAPH_URL")) {
+			tc.scope = "https://graph.microsoft.com/.default";
+			if (token_new(&graph_token, &tc, &e))
+				return 1;
+			conf.graph_url = env("NF_GRAPH_URL");
+			conf.graph_token = graph_token;
+		}
 		conf.kind = TARGET_EXCHANGE;
 		conf.auth = AUTH_XOAUTH2;
 	} else {
@@ -472,6 +488,7 @@ int main(void)
 	scope_close(&scope);
 	throttle_free(&throttle);
 	token_free(&conf.token);
+	token_free(&graph_token);
 	secret_free(&password);
 	secret_free(&client_secret);
 	return rc;

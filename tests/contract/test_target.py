@@ -4,6 +4,9 @@ import subprocess
 
 import pytest
 
+from servers import local
+from servers.http2 import Http2
+
 PROGRAM = os.path.join(os.environ.get("NF_BUILD", "build"), "contract", "target_test")
 DOVECOTS = {
     "slash": {},
@@ -49,3 +52,26 @@ def test_route_imap_to_exosim(profile, tmp_path, dovecot_target, exosim_for):
     server = exosim_for(dovecot_target, config={"profile": profile})
     run(tmp_path, server, list(dovecot_target.users)[0], NF_LOGIN_URL=server.login_url, NF_TENANT=server.tenant,
         NF_CLIENT_ID=server.client, NF_CLIENT_SECRET=server.secret, NF_RECODES="1" if profile == "unkind" else "")
+
+
+@pytest.mark.parametrize("profile", ["kind", "unkind"])
+def test_route_mime_to_exosim(profile, tmp_path, dovecot_target, exosim_for):
+    """Unkind: octets change, Message-IDs are made, the first page of a list is empty, imported mail is read at once, DELETE only moves."""
+    server = exosim_for(dovecot_target, config={"profile": profile})
+    run(tmp_path, server, list(dovecot_target.users)[0], NF_ROUTE="mime", NF_LOGIN_URL=server.login_url, NF_TENANT=server.tenant,
+        NF_CLIENT_ID=server.client, NF_CLIENT_SECRET=server.secret, NF_GRAPH_URL=server.graph_url, NF_RECODES="1" if profile == "unkind" else "")
+
+
+def test_route_mime_by_http2(tmp_path, dovecot_target, exosim_for, authority, request):
+    """HTTP/2 where it is offered: everything goes over it, streamed bodies and their answers too."""
+    server = exosim_for(dovecot_target)
+    try:
+        front = Http2(server.https, authority)
+    except local.NotAvailable as e:
+        pytest.skip(f"NOT RUN: {e}")
+    request.addfinalizer(front.stop)
+    run(tmp_path, server, list(dovecot_target.users)[0], NF_ROUTE="mime", NF_LOGIN_URL=server.login_url, NF_TENANT=server.tenant,
+        NF_CLIENT_ID=server.client, NF_CLIENT_SECRET=server.secret, NF_GRAPH_URL=front.url, NF_ONLY="test_prove")
+    lines = front.requests()
+    assert len(lines) > 20 and all(line.startswith("h2 ") for line in lines), lines[:5]
+    assert any("importMime" in line for line in lines)

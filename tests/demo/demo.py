@@ -130,7 +130,7 @@ def main():
                      "--test-user", "aisha", "--password-file", password)
             demo.run("target", "create", "contoso", "--tenant", TENANT, "--client-id", CLIENT, "--client-secret-file", secret, "--login-url",
                      exchange.login_url, "--imap-host", "localhost", "--imap-port", exchange.imaps, "--ca-file", authority.ca,
-                     "--settle-after", "1s", "--test-user", addresses[0])
+                     "--settle-after", "1s", "--probe-size", "2MB", "--test-user", addresses[0])
 
             say("2. A batch of three mailboxes")
             csv = demo.program.file("users.csv", "EmailAddress,UserName,Password\n" +

@@ -39,6 +39,7 @@ auth_failure_delay = 0 secs
 mail_max_userip_connections = {connections}
 mail_location = {location}
 mail_fsync = {fsync}
+mail_max_keyword_length = 1000
 mail_plugins = listescape{quota_plugin}
 mailbox_list_index = yes
 protocol imap {{

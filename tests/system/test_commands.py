@@ -6,13 +6,15 @@ def test_a_target_keeps_what_it_had_when_its_test_fails(nightferry, exosim):
     nf = nightferry
     ferry.add_exchange(nf, exosim, "alice@contoso.example")
     before = nf.run("target", "show", "contoso", "--json").json()
-    out = nf.run("target", "set", "contoso", "--client-secret-file", nf.secret_file("wrong"), code=77)
+    out = nf.run("target", "set", "contoso", "--client-secret-file", nf.secret_file("wrong"), "--probe-size", 0, code=77)
     assert "not changed" in out.err and "FAIL" in out.out and "->" in out.out
-    nf.run("target", "test", "contoso")
+    nf.run("target", "test", "contoso", "--probe-size", 0)
     # another mailbox's failure is not the target's
-    nf.run("target", "test", "contoso", "--user", "nobody@contoso.example", code=77)
+    nf.run("target", "test", "contoso", "--user", "nobody@contoso.example", "--probe-size", 0, code=77)
     after = nf.run("target", "show", "contoso", "--json").json()
-    assert after["test_passed"] and {**after, "tested_at": 0} == {**before, "tested_at": 0}
+    assert after["test_passed"] and after["proofs"][0]["mailbox"] == "alice@contoso.example"
+    now = {"tested_at": 0, "proofs": []}
+    assert {**after, **now} == {**before, **now}
     assert "nothing is given" in nf.run("target", "set", "contoso", code=64).err
     # a target that was made fails whole
     ferry.add_exchange(nf, exosim, "nobody@contoso.example", name="other", code=77)

@@ -115,7 +115,7 @@ def test_what_the_destination_would_refuse_is_reported(nightferry, dovecot, exos
     assert any("header" in r for r in reasons.values()), reasons
     assert any("MaxReceiveSize" in r for r in reasons.values()), reasons
     # the limit was raised: what was refused for its size moves now
-    nightferry.run("target", "set", "contoso", "--max-message-size", "36MB")
+    nightferry.run("target", "set", "contoso", "--max-message-size", "36MB", "--probe-size", 0)
     nightferry.run("batch", "sync", "pilot", "--wait", code=2)
     counts = ferry.user_counts(nightferry)["alice"]
     assert (counts["copied"], counts["refused"]) == (6, 2), counts

@@ -133,7 +133,7 @@ def test_json_is_json_also_for_errors(nightferry, dovecot, exosim_for):
     watch.prepare(nightferry, source, exosim, ("alice",))
     ferry.add_batch(nightferry, [("bob", "wrong", "bob@contoso.example")], name="failing")
     steps = [("endpoint", "list"), ("endpoint", "show", "src"), ("endpoint", "test", "src"), ("endpoint", "set", "src", "--max-mailboxes", "9"),
-             ("target", "list"), ("target", "show", "contoso"), ("target", "test", "contoso"), ("target", "set", "contoso", "--max-mailboxes", "9"),
+             ("target", "list"), ("target", "show", "contoso"), ("target", "test", "contoso", "--probe-size", "0"), ("target", "set", "contoso", "--max-mailboxes", "9", "--probe-size", "0"),
              ("batch", "list"), ("batch", "show", "pilot"), ("batch", "set", "pilot", "--max-concurrent", "3"), ("batch", "status", "pilot"),
              ("batch", "start", "pilot", "--wait"), ("batch", "start", "failing", "--wait"), ("batch", "sync", "pilot", "--wait"),
              ("batch", "verify", "pilot"), ("batch", "report", "pilot"), ("batch", "report", "failing"), ("batch", "status", "failing"), ("user", "list", "pilot"),

@@ -145,21 +145,29 @@ static void count_stored(struct graph_call *g, size_t n)
 	pthread_mutex_unlock(&g->box->lock);
 }
 
+static int store_once(struct graph_call *g, const struct tree_place *place, const struct mime *m, int64_t received_s,
+	uint32_t *validity, uint32_t *uid, struct err *err)
+{
+	if (store_select(g->link, place->raw, err) < 0)
+		return -1;
+	return store_append(g->link, place->raw, flags_of(g), received_s, m->data, m->n, validity, uid, err);
+}
+
 static int store(struct graph_call *g, struct tree_place *place, const struct mime *m, int64_t received_s,
 	uint32_t *validity, uint32_t *uid)
 {
 	struct err err = ERR_INIT;
 	int r;
 
-	if (graph_link(g, NULL) < 0)
+	if (graph_link(g, place->raw) < 0)
 		return -1;
-	r = store_append(g->link, place->raw, flags_of(g), received_s, m->data, m->n, validity, uid, &err);
+	r = store_once(g, place, m, received_s, validity, uid, &err);
 	if (r < 0 && err.kind == ERR_FOLDER) { /* renamed or gone since its name was learned */
 		folders_forget(g->box->folders);
 		tree_place_done(place);
 		if (graph_place(g, place) < 0)
 			return -1;
-		r = store_append(g->link, place->raw, flags_of(g), received_s, m->data, m->n, validity, uid, &err);
+		r = store_once(g, place, m, received_s, validity, uid, &err);
 	}
 	return r < 0 ? graph_refuse_err(g, &err) : 0;
 }

@@ -119,7 +119,7 @@ static bool number(const char *value, uint64_t max, uint64_t *to)
 {
 	uint64_t v = 0;
 
-	if (!*value || strlen(value) > 9)
+	if (!*value || strlen(value) > 12)
 		return false;
 	for (; *value; value++) {
 		if (*value < '0' || *value > '9')

@@ -141,13 +141,13 @@ static char *with_name(const char *verb, const char *name)
 	return out;
 }
 
-int store_open(struct link *l, const char *folder, struct err *err)
+int store_select(struct link *l, const char *folder, struct err *err)
 {
 	char *command;
 	int r;
 
 	if (l->selected && strcmp(l->selected, folder) == 0)
-		return store_run(l, "NOOP", NULL, 0, NULL, NULL, NULL, err);
+		return 0;
 	free(l->selected);
 	l->selected = NULL;
 	command = with_name("SELECT", folder);
@@ -156,6 +156,13 @@ int store_open(struct link *l, const char *folder, struct err *err)
 	if (r == 0)
 		l->selected = strdup(folder);
 	return r;
+}
+
+int store_open(struct link *l, const char *folder, struct err *err)
+{
+	if (l->selected && strcmp(l->selected, folder) == 0)
+		return store_run(l, "NOOP", NULL, 0, NULL, NULL, NULL, err);
+	return store_select(l, folder, err);
 }
 
 int store_close(struct link *l, struct err *err)

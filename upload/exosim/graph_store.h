@@ -21,6 +21,8 @@ void store_row_done(struct store_row *row);
    literal (may be NULL) follows it as {n+}. code: its response code without brackets, may be NULL. */
 int store_run(struct link *l, const char *command, const char *literal, size_t literal_len,
 	void (*each)(void *ctx, const char *text, size_t len), void *ctx, char code[256], struct err *err);
+/* The folder is open. (Dovecot takes an APPEND to an open folder in a third of the time.) */
+int store_select(struct link *l, const char *folder, struct err *err);
 /* The folder is open and its view is up to date. */
 int store_open(struct link *l, const char *folder, struct err *err);
 /* None is open: before a folder is deleted or renamed. */

@@ -78,6 +78,31 @@ static json_t *answer_headers(const struct http_reply *out)
 	return o;
 }
 
+/* What a message says is nobody's business here: its shape is enough. */
+static void blank_message(json_t *o)
+{
+	json_t *content = json_object_get(json_object_get(o, "body"), "content");
+
+	if (json_is_string(content))
+		json_string_set(content, "…");
+	content = json_object_get(json_object_get(o, "uniqueBody"), "content");
+	if (json_is_string(content))
+		json_string_set(content, "…");
+	content = json_object_get(o, "bodyPreview");
+	if (json_is_string(content))
+		json_string_set(content, "…");
+}
+
+static json_t *blanked(json_t *answer)
+{
+	json_t *one;
+	size_t i;
+
+	blank_message(answer);
+	json_array_foreach(json_object_get(answer, "value"), i, one) blank_message(one);
+	return answer;
+}
+
 static json_t *value(const char *data, size_t n)
 {
 	json_t *j = n && (*data == '{' || *data == '[') ? json_loadb(data, n, 0, NULL) : NULL;
@@ -99,7 +124,7 @@ void graph_trace_write(
 	line = json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:i, s:o, s:o, s:I, s:b, s:o}", "method", text(in->method),
 		"path", text(in->path), "query", query, "headers", request_headers(in), "request",
 		value(in->body, in->len), "request_octets", (json_int_t)in->received, "status", (int)out->status,
-		"answer_headers", answer_headers(out), "answer", out->body ? value(out->body, n) : json_null(),
+		"answer_headers", answer_headers(out), "answer", out->body ? blanked(value(out->body, n)) : json_null(),
 		"answer_octets", (json_int_t)n, "dropped", out->drop, "fault", text(fault));
 	dump = line ? json_dumps(line, JSON_COMPACT) : NULL;
 	assert(dump);

@@ -199,13 +199,41 @@ static int read_all(struct tree *t, const struct exosim *x, struct link *l, stru
 		take_response, &r, NULL, err);
 }
 
+static bool has_children(const struct tree *t, size_t i)
+{
+	size_t n = strlen(t->v[i].raw);
+
+	for (size_t k = 0; k < t->n; k++)
+		if (strncmp(t->v[k].raw, t->v[i].raw, n) == 0 && t->v[k].raw[n] == '/')
+			return true;
+	return false;
+}
+
+/* Without those that the backend could not look at. */
+static void drop_unknown(struct tree *t)
+{
+	static const unsigned char none[16];
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->n; i++) {
+		if (memcmp(t->v[i].guid, none, sizeof(none)) != 0) {
+			t->v[kept++] = t->v[i];
+			continue;
+		}
+		free(t->v[i].raw);
+		free(t->v[i].name);
+	}
+	t->n = kept;
+}
+
 static int make_missing(const struct tree *t, struct link *l, bool *made, struct err *err)
 {
 	*made = false;
 	for (size_t i = 0; i < t->n; i++) {
 		char *quoted, command[2200];
 
-		if (t->v[i].exists || strlen(t->v[i].raw) > 1000)
+		/* One without children is being made or deleted by somebody else this moment. */
+		if (t->v[i].exists || !has_children(t, i) || strlen(t->v[i].raw) > 1000)
 			continue;
 		quoted = malloc(2 * strlen(t->v[i].raw) + 3);
 		assert(quoted);
@@ -269,6 +297,7 @@ int tree_load(struct tree *t, struct exosim *x, struct mailbox *m, struct link *
 		if (read_all(t, x, l, err) < 0)
 			goto fail;
 	}
+	drop_unknown(t);
 	find_parents(t);
 	pthread_mutex_lock(&c->lock);
 	tree_done(&c->tree);

@@ -106,7 +106,8 @@ int64_t limit_fits_at(struct limit *l, int64_t now_ms, uint64_t bytes, enum limi
 	int64_t at = log_fits_at(&l->requests, now_ms, r->requests_window_ms, 1, r->requests);
 	if (at > now_ms)
 		*why = LIMIT_REQUESTS;
-	int64_t bytes_at = log_fits_at(&l->bytes, now_ms, r->bytes_window_ms, bytes, r->bytes);
+	/* The limit is of uploads: a request without a body passes, however full its window is. */
+	int64_t bytes_at = bytes ? log_fits_at(&l->bytes, now_ms, r->bytes_window_ms, bytes, r->bytes) : now_ms;
 	if (bytes_at > at) {
 		*why = LIMIT_BYTES;
 		at = bytes_at;

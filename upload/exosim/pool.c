@@ -1,11 +1,13 @@
 #include "upload/exosim/pool.h"
 
+#include "engine/base/clock.h"
 #include "upload/exosim/backend.h"
 #include "upload/exosim/prepare.h"
 
 #include <assert.h>
 
 #define IDLE_MAX 8
+#define OPEN_TRIES 5
 
 struct pool {
 	pthread_mutex_t lock;
@@ -91,7 +93,10 @@ int pool_take(struct exosim *x, struct mailbox *m, const char *folder, struct li
 	}
 	l = calloc(1, sizeof(*l));
 	assert(l);
-	if (backend_open(&l->wire, x, m->address, x->stop, err) < 0 || prepare_once(x, m, l->wire, err) < 0) {
+	/* A backend that has just been started may not be up to it yet. */
+	for (int i = 0; i < OPEN_TRIES && backend_open(&l->wire, x, m->address, x->stop, err) < 0; i++)
+		clock_sleep_ms(100, stop_fd(x->stop, STOP_NOW));
+	if (!l->wire || prepare_once(x, m, l->wire, err) < 0) {
 		link_free(l);
 		return -1;
 	}

@@ -49,8 +49,7 @@ static void mailbox_free(struct mailbox *m)
 	pool_free(&m->pool);
 	tree_cache_free(&m->tree);
 	for (size_t i = 0; i < APPS_MAX; i++) {
-		window_done(&m->use[i].appends);
-		window_done(&m->use[i].bytes);
+		limit_done(&m->use[i].appends);
 		limit_done(&m->use[i].graph);
 	}
 	pthread_mutex_destroy(&m->preparing);
@@ -162,8 +161,7 @@ static struct mailbox *make_locked(struct world *w, const char *address)
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->preparing, NULL);
 	for (size_t i = 0; i < APPS_MAX; i++) {
-		window_init(&m->use[i].appends, profile_get(w->profile, SW_APPENDS_WINDOW_MS));
-		window_init(&m->use[i].bytes, profile_get(w->profile, SW_BYTES_WINDOW_MS));
+		limit_init(&m->use[i].appends, &(struct limit_rules){0});
 		limit_init(&m->use[i].graph, &(struct limit_rules){0});
 	}
 	m->next = w->mailboxes;
@@ -339,6 +337,25 @@ static json_t *counters_json(const struct counters *c)
 	return o;
 }
 
+/* The most that was ever within a window, of any application. */
+static void put_peaks(json_t *o, const struct mailbox *m, size_t apps)
+{
+	uint64_t most[4] = {0};
+	static const char *const names[] = {
+		"window_appends_peak", "window_bytes_peak", "graph_window_requests_peak", "graph_window_bytes_peak"};
+
+	for (size_t i = 0; i < apps; i++) {
+		const struct app_use *u = &m->use[i];
+		uint64_t peak[] = {
+			u->appends.requests.peak, u->appends.bytes.peak, u->graph.requests.peak, u->graph.bytes.peak};
+
+		for (size_t k = 0; k < 4; k++)
+			most[k] = peak[k] > most[k] ? peak[k] : most[k];
+	}
+	for (size_t k = 0; k < 4; k++)
+		json_object_set_new(o, names[k], json_integer((json_int_t)most[k]));
+}
+
 json_t *world_state(struct world *w)
 {
 	json_t *boxes = json_object();
@@ -347,18 +364,12 @@ json_t *world_state(struct world *w)
 	pthread_mutex_lock(&w->lock);
 	for (struct mailbox *m = w->mailboxes; m; m = m->next) {
 		json_t *o;
-		uint64_t peak_n = 0, peak_b = 0;
 
 		pthread_mutex_lock(&m->lock);
 		o = counters_json(&m->count);
 		add_counters(&sum, &m->count);
-		for (size_t i = 0; i < w->apps_n; i++) {
-			peak_n = m->use[i].appends.peak_count > peak_n ? m->use[i].appends.peak_count : peak_n;
-			peak_b = m->use[i].bytes.peak_bytes > peak_b ? m->use[i].bytes.peak_bytes : peak_b;
-		}
+		put_peaks(o, m, w->apps_n);
 		pthread_mutex_unlock(&m->lock);
-		json_object_set_new(o, "window_appends_peak", json_integer((json_int_t)peak_n));
-		json_object_set_new(o, "window_bytes_peak", json_integer((json_int_t)peak_b));
 		json_object_set_new(boxes, m->address, o);
 	}
 	pthread_mutex_unlock(&w->lock);
@@ -398,32 +409,26 @@ void mailbox_leave(struct mailbox *m)
 
 int64_t mailbox_admit(struct mailbox *m, const struct app *app, struct profile *p, int64_t now_ms, uint64_t bytes)
 {
-	int64_t max_n, max_b, wait = 0, other = 0, backoff = profile_get(p, SW_BACKOFF_MS);
 	struct app_use *u = &m->use[app->index];
+	int64_t backoff = profile_get(p, SW_BACKOFF_MS), wait;
+	struct limit_rules rules;
+	enum limit_kind why;
 
 	pthread_mutex_lock(&m->lock);
-	max_n = mailbox_limit(m, p, SW_APPENDS_MAX);
-	max_b = mailbox_limit(m, p, SW_BYTES_MAX);
-	window_set_span(&u->appends, profile_get(p, SW_APPENDS_WINDOW_MS));
-	window_set_span(&u->bytes, profile_get(p, SW_BYTES_WINDOW_MS));
-	window_advance(&u->appends, now_ms);
-	window_advance(&u->bytes, now_ms);
-	if (max_n && u->appends.count + 1 > (uint64_t)max_n)
-		wait = window_wait(&u->appends, now_ms, (uint64_t)max_n - 1, UINT64_MAX);
-	/* A message larger than the limit goes alone. */
-	if (max_b && u->bytes.count && u->bytes.bytes + bytes > (uint64_t)max_b)
-		other = window_wait(
-			&u->bytes, now_ms, UINT64_MAX, bytes < (uint64_t)max_b ? (uint64_t)max_b - bytes : 0);
-	if (other > wait)
-		wait = other;
-	if (wait) {
+	rules = (struct limit_rules){.requests = (uint64_t)mailbox_limit(m, p, SW_APPENDS_MAX),
+		.requests_window_ms = profile_get(p, SW_APPENDS_WINDOW_MS),
+		.bytes = (uint64_t)mailbox_limit(m, p, SW_BYTES_MAX),
+		.bytes_window_ms = profile_get(p, SW_BYTES_WINDOW_MS)};
+	limit_set_rules(&u->appends, &rules);
+	wait = limit_fits_at(&u->appends, now_ms, bytes, &why) - now_ms;
+	if (why != LIMIT_NONE) {
 		if (backoff)
 			wait = backoff;
 		u->fence_until_ms = now_ms + wait;
 		m->count.throttled++;
 	} else {
-		window_add(&u->appends, now_ms, bytes);
-		window_add(&u->bytes, now_ms, bytes);
+		wait = 0;
+		limit_use(&u->appends, now_ms, 1, bytes);
 	}
 	pthread_mutex_unlock(&m->lock);
 	return wait;

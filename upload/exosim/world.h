@@ -6,7 +6,6 @@
 #include "upload/exosim/folder.h"
 #include "upload/exosim/limit.h"
 #include "upload/exosim/rule.h"
-#include "upload/exosim/window.h"
 
 #include <pthread.h>
 
@@ -73,7 +72,7 @@ struct mailbox {
 	pthread_mutex_t lock; /* all of the following */
 	struct counters count;
 	struct app_use {
-		struct window appends, bytes;
+		struct limit appends; /* of IMAP; their octets, too */
 		int64_t fence_until_ms;
 		struct limit graph;
 		int64_t graph_fence_until_ms;

@@ -58,7 +58,7 @@ static int64_t moment(const char *zone, const char *text)
 
 static struct forecast_limit limit(bool shared, enum forecast_unit unit, double per_s, const char *text)
 {
-	struct forecast_limit l = {.shared = shared, .unit = unit, .per_s = per_s};
+	struct forecast_limit l = {.shared = shared, .by_share = true, .unit = unit, .per_s = per_s};
 	snprintf(l.text, sizeof l.text, "%s", text);
 	return l;
 }
@@ -203,6 +203,13 @@ static void test_share_and_deadline(void **state)
 	assert_true(fabs(f.nights[0].share - 0.25) < 1e-9 && fabs(f.nights[1].share - 1) < 1e-9);
 	assert_int_equal(f.nights[2].ends_at, moment("UTC", "2026-11-24 12:00"));
 	NEAR(f.nights[1].bytes / MB, 14 * 3600);
+	forecast_done(&f);
+	/* what a person did not set is not divided: here the pace of messages */
+	c.limits[c.n_limits] = limit(false, UNIT_MESSAGES, 1, "pace");
+	c.limits[c.n_limits++].by_share = false;
+	u[0] = (struct forecast_user){.bytes = MB, .messages = 3600};
+	make(&f, &c, u, 1, moment("UTC", "2026-11-23 08:00"));
+	NEAR(u[0].ends_at, moment("UTC", "2026-11-23 09:00"));
 	forecast_done(&f);
 	schedule_free(&s);
 }

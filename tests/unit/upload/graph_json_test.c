@@ -214,6 +214,28 @@ static void test_users(void **state)
 	free(body);
 }
 
+static void test_categories(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *body, *expect; /* NULL: refused */
+	} cases[] = {
+		{"{\"categories\":[\"Red\",7,\"$Label1\"]}", "Red $Label1"},
+		{"{\"categories\":[\"a\",\"0123456789\xc3\xa4\xc3\xa4\xc3\xa4\"]}", "a 0123456789\xc3\xa4"},
+		{"{\"categories\":null}", ""},
+		{"{}", ""},
+		{"[]", NULL},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char out[16], *body = own(cases[i].body);
+		struct err e = ERR_INIT;
+		assert_int_equal(
+			graph_json_categories(body, strlen(body), out, sizeof(out), &e), cases[i].expect ? 0 : -1);
+		assert_string_equal(out, cases[i].expect ? cases[i].expect : "");
+		free(body);
+	}
+}
+
 static void test_out(void **state)
 {
 	(void)state;
@@ -245,6 +267,7 @@ int main(void)
 		cmocka_unit_test(test_message),
 		cmocka_unit_test(test_properties),
 		cmocka_unit_test(test_users),
+		cmocka_unit_test(test_categories),
 		cmocka_unit_test(test_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

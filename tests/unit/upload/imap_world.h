@@ -231,10 +231,9 @@ int mailbox_keywords(struct conn *c, uint32_t uid, char *out, size_t size, struc
 	out[0] = 0;
 	return 0;
 }
-int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, bool *left, struct err *err)
+int mailbox_remove_probe(struct conn *c, const char *encoded, uint32_t uid, struct err *err)
 {
 	(void)c, (void)encoded, (void)uid, (void)err;
-	*left = false;
 	return 0;
 }
 

@@ -197,13 +197,13 @@ static int box_remove(struct target *t, const struct folder_ref *f, const char *
 	size_t i = box_at(id);
 	if (box.dead)
 		return err_set(err, ERR_LOST, "the session has ended");
+	if (!id[0])
+		box.folder_there = box.n > 0;
 	if (i < box.n) {
 		spool_free(&box.v[i].body);
 		fingerprint_done(&box.v[i].print);
 		box.v[i] = box.v[--box.n];
 	}
-	if (box.n == 0)
-		box.folder_there = false;
 	return 0;
 }
 

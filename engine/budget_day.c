@@ -1,0 +1,88 @@
+#include "engine/budget_day.h"
+
+#include "engine/base/clock.h"
+#include "engine/night.h"
+#include "engine/provider.h"
+#include "throttle/zone.h"
+
+#include <string.h>
+
+int budget_day_rule(struct store *s, const struct endpoint *e, struct day_rule *out, struct err *err)
+{
+	bool known;
+	const struct provider *p = provider_find(e->provider);
+	if (store_day_rule_get(s, e->id, out, &known, err))
+		return -1;
+	if (!known)
+		out->of_host = p && p->day_of_host;
+	return 0;
+}
+
+static const char *amount(uint64_t n, char *out, size_t size)
+{
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+	double v = (double)n;
+	size_t u = 0;
+	for (; v >= 1000 && u + 1 < sizeof units / sizeof units[0]; u++)
+		v /= 1000;
+	snprintf(out, size, "%.4g %s", v, units[u]);
+	return out;
+}
+
+static int fail_spent(const struct endpoint *e, const struct day_booking *b, const struct zone *z, int64_t now,
+	int64_t until, struct err *err)
+{
+	char local[CLOCK_TEXT], utc[CLOCK_TEXT], size[32];
+	clock_format(zone_to_local(z, until), local, sizeof local);
+	clock_format(until, utc, sizeof utc);
+	err_set(err, ERR_DEFERRED, "deferred until %.10s %.5s %s (%s): the daily budget of %s of %s%s at %s is spent",
+		local, local + 11, b->zone, utc, amount(e->bytes_per_day, size, sizeof size),
+		b->mailbox[0] ? "mailbox " : "the host", b->mailbox, e->name);
+	err_hint(err, "it goes on by itself; a larger budget: nightferry endpoint set %s --daily-bytes", e->name);
+	err->retry_after_ms = (until - now) * 1000;
+	return -1;
+}
+
+int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_user, uint64_t bytes, bool alone,
+	struct day_booking *out, struct err *err)
+{
+	struct endpoint e;
+	struct day_rule rule;
+	struct zone *z = NULL;
+	int64_t until = 0, now = clock_wall_s();
+	*out = (struct day_booking){.endpoint_id = endpoint_id};
+	if (store_endpoint_by_id(s, endpoint_id, &e, err))
+		return -1;
+	if (!e.bytes_per_day || !bytes)
+		return 0;
+	if (!alone && bytes > e.bytes_per_day)
+		return err_set(err, ERR_DEFERRED, "more than a day's budget at once");
+	if (budget_day_rule(s, &e, &rule, err))
+		return -1;
+	snprintf(out->zone, sizeof out->zone, "%s", rule.zone[0] ? rule.zone : "UTC");
+	snprintf(out->mailbox, sizeof out->mailbox, "%s", rule.of_host ? "" : source_user);
+	if (zone_load(&z, out->zone, err))
+		return -1;
+	int64_t want = bytes < INT64_MAX ? (int64_t)bytes : INT64_MAX;
+	int rc = store_spent_take(s, e.id, out->mailbox, z, e.bytes_per_day, want, now, &until, err);
+	if (!rc && until)
+		rc = fail_spent(&e, out, z, now, until, err);
+	else if (!rc)
+		out->bytes = bytes;
+	zone_free(&z);
+	return rc;
+}
+
+int budget_day_settle(struct store *s, const struct day_booking *b, uint64_t real, struct err *err)
+{
+	struct zone *z = NULL;
+	int64_t until, more = (int64_t)real - (int64_t)b->bytes;
+	if (!b->bytes || more == 0)
+		return 0;
+	if (zone_load(&z, b->zone, err))
+		return -1;
+	/* What was fetched beyond the booking is spent, whether it fits or not. */
+	int rc = store_spent_take(s, b->endpoint_id, b->mailbox, z, 0, more, clock_wall_s(), &until, err);
+	zone_free(&z);
+	return rc;
+}

@@ -1,0 +1,266 @@
+/* A mailbox waits in one of a few places: at a gate (whose scopes say for what), for room in its queue (the destination is behind), for
+   something in its queue (the source is behind). One look finds where it is now; the finding of most looks of the last seconds is shown.
+
+   The lock is held while the scopes are asked: the throttle's own lock is the only one taken below it, and never the other way round. */
+#include "engine/live.h"
+
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+#include "engine/limit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SAVE_MS 1000
+#define MESSAGE_WEIGHT 8192 /* octets that a request weighs beside what it carries */
+
+void live_begin(struct live *l, struct store *s, const struct user *u)
+{
+	struct err err = ERR_INIT;
+	memset(l, 0, sizeof *l);
+	l->user_id = u->id;
+	snprintf(l->who, sizeof l->who, "%s", u->source_user);
+	pthread_mutex_init(&l->lock, NULL);
+	l->parting = ERR_INIT;
+	if (store_live_get(s, u->id, &l->row, &err))
+		log_err(LOG_WARN, &err, "mailbox %s", l->who);
+	l->refused_before = l->row.refused;
+	l->looked_ms = clock_mono_ms();
+}
+
+void live_end(struct live *l, struct store *s)
+{
+	struct err err = ERR_INIT;
+	struct live_row *r = &l->row;
+	bool parted = l->parting.kind == ERR_DEFERRED;
+	*r = (struct live_row){.at = clock_wall_s(),
+		.binding = parted ? l->parting_binding : BIND_NOTHING,
+		.fenced_ms = r->fenced_ms,
+		.refused = r->refused,
+		.deferrals = r->deferrals + parted};
+	if (parted)
+		snprintf(r->detail, sizeof r->detail, "%.300s", l->parting.text);
+	if (store_live_save(s, l->user_id, r, &err))
+		log_err(LOG_WARN, &err, "mailbox %s", l->who);
+	pthread_mutex_destroy(&l->lock);
+}
+
+void live_attach(struct live *l, struct limits *limits, struct parcel_queue *queue)
+{
+	pthread_mutex_lock(&l->lock);
+	l->limits = limits;
+	l->queue = queue;
+	pthread_mutex_unlock(&l->lock);
+}
+
+void live_detach(struct live *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->limits = NULL;
+	l->queue = NULL;
+	pthread_mutex_unlock(&l->lock);
+}
+
+void live_part(struct live *l, enum binding binding, const struct err *why)
+{
+	pthread_mutex_lock(&l->lock);
+	if (l->parting.kind == ERR_NONE) {
+		l->parting = *why;
+		l->parting_binding = binding;
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+bool live_is_parting(struct live *l)
+{
+	pthread_mutex_lock(&l->lock);
+	bool is = l->parting.kind != ERR_NONE;
+	pthread_mutex_unlock(&l->lock);
+	return is;
+}
+
+void live_take_parting(struct live *l, struct err *err)
+{
+	pthread_mutex_lock(&l->lock);
+	if (l->parting.kind != ERR_NONE)
+		*err = l->parting;
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* --- what binds it --- */
+
+struct finding {
+	enum binding binding;
+	char detail[sizeof((struct live_row *)0)->detail];
+};
+
+static enum binding say(struct finding *f, enum binding b, const char *text)
+{
+	snprintf(f->detail, sizeof f->detail, "%s", text);
+	return f->binding = b;
+}
+
+/* A rate that a person set binds at its scope; below a window's share, the window does. */
+static enum binding say_rate(struct finding *f, double share, const char *scope, double per_s)
+{
+	char rate[32];
+	snprintf(rate, sizeof rate, "%.3g MB/s", per_s / 1e6);
+	if (share < 1)
+		snprintf(f->detail, sizeof f->detail,
+			"the window leaves %.0f%% of the rate (%s for %s); it ends by itself, or: nightferry batch set "
+			"--window",
+			share * 100, rate, scope);
+	else
+		snprintf(f->detail, sizeof f->detail,
+			"the rate that was set for %s, %s; --rate raises it while it runs", scope, rate);
+	return f->binding = share < 1 ? BIND_WINDOW : BIND_RATE;
+}
+
+static enum binding find_at_target(const struct limit_view *v, double share, struct finding *f)
+{
+	switch (v->target_wait) {
+	case DIM_BYTES:
+		if (v->target_rate_binds)
+			return say_rate(f, share, v->target_scope, v->target_rate);
+		return say(f, BIND_TARGET_BYTES,
+			v->target_learned ? "the destination takes so many bytes in a time, as its refusals taught"
+					  : "the destination's published limit of bytes in a time");
+	case DIM_REQUESTS:
+		return say(f, BIND_TARGET_REQUESTS,
+			v->target_learned ? "the destination takes so many requests in a time, as its refusals taught"
+					  : "the destination's published limit of requests in a time");
+	case DIM_IN_FLIGHT:
+		return say(f, BIND_TARGET_CONCURRENCY,
+			"the destination takes no more requests of this mailbox at once; more uploads do not help");
+	case DIM_NONE:
+		break;
+	}
+	return say(f, BIND_NETWORK, "the destination or the line to it takes no more; --uploads may help");
+}
+
+static void find_unlimited(const struct limit_view *v, const struct parcel_view *q, struct finding *f)
+{
+	if (q->full || (!q->empty && q->bytes > q->cap / 2))
+		say(f, BIND_NETWORK,
+			"messages wait to be sent: the destination or the line to it takes no more; --uploads may "
+			"help");
+	else if (q->empty && v->source_in_flight)
+		say(f, BIND_SOURCE, "the source, or the line to it, gives no more");
+	else if (q->empty)
+		say(f, BIND_SOURCE, "the source's folders are being listed and compared");
+	else if (v->in_flight)
+		say(f, BIND_NETWORK, "an answer of the destination is awaited");
+	else
+		say(f, BIND_NOTHING, "nothing holds it back");
+}
+
+static void find(const struct limit_view *v, const struct parcel_view *q, double share, struct finding *f)
+{
+	if (v->fenced_ms > 0) {
+		snprintf(f->detail, sizeof f->detail, "%s asked to wait", v->fence_scope);
+		f->binding = BIND_FENCE;
+	} else if (v->target_waiting) {
+		find_at_target(v, share, f);
+	} else if (v->source_waiting && v->source_rate > 0) {
+		say_rate(f, share, v->source_scope, v->source_rate);
+	} else if (v->source_waiting) {
+		say(f, BIND_SOURCE, "the source lets so much through in a time, as its refusals taught");
+	} else {
+		find_unlimited(v, q, f);
+	}
+}
+
+static void vote(struct live *l, const struct finding *f)
+{
+	unsigned count[BINDINGS_END] = {0};
+	enum binding best = BIND_NOTHING;
+	l->votes[l->next_vote] = f->binding;
+	l->next_vote = (l->next_vote + 1) % LIVE_VOTES;
+	if (l->n_votes < LIVE_VOTES)
+		l->n_votes++;
+	for (unsigned i = 0; i < l->n_votes; i++)
+		count[l->votes[i]]++;
+	for (enum binding b = 0; b < BINDINGS_END; b++)
+		if (b != BIND_NOTHING && count[b] > count[best])
+			best = b;
+	if (count[best] == 0)
+		best = BIND_NOTHING;
+	bool changed = best != l->row.binding;
+	l->row.binding = best;
+	if (f->binding == best || changed) /* a text of another finding would not fit it */
+		snprintf(l->row.detail, sizeof l->row.detail, "%s", f->binding == best ? f->detail : "");
+}
+
+static void show(struct live *l, const struct limit_view *v, int64_t passed_ms)
+{
+	struct live_row *r = &l->row;
+	r->bytes_per_s = (uint64_t)v->bytes_per_s;
+	r->limit_per_s = (uint64_t)v->limit_per_s;
+	r->requests = (unsigned)(v->requests_per_s * 60);
+	r->requests_limit = (unsigned)(v->requests_limit_per_s * 60);
+	r->in_flight = v->in_flight;
+	r->in_flight_limit = v->in_flight_limit;
+	r->refused = (unsigned)(l->refused_before + v->refused);
+	if (v->fenced_ms > 0)
+		r->fenced_ms += (uint64_t)passed_ms;
+	r->fenced_until = v->fenced_ms > 0 ? clock_wall_s() + (v->fenced_ms + 999) / 1000 : 0;
+	snprintf(r->fence_words, sizeof r->fence_words, "%s", v->fence_words);
+	l->work_per_s = v->bytes_per_s + v->requests_per_s * MESSAGE_WEIGHT;
+}
+
+void live_look(struct live *l, struct store *s, double share)
+{
+	struct limit_view v = {0};
+	struct parcel_view q = {0};
+	struct finding f = {.binding = BIND_NOTHING};
+	int64_t now_ms = clock_mono_ms(), passed_ms = now_ms - l->looked_ms;
+	pthread_mutex_lock(&l->lock);
+	bool attached = l->limits != NULL;
+	if (attached) {
+		limit_look(l->limits, &v);
+		parcel_queue_look(l->queue, &q);
+	}
+	pthread_mutex_unlock(&l->lock);
+	l->looked_ms = now_ms;
+	if (!attached)
+		say(&f, BIND_NOTHING, "it signs in, or ends");
+	else
+		find(&v, &q, share, &f);
+	vote(l, &f);
+	if (attached)
+		show(l, &v, passed_ms);
+	if (now_ms - l->saved_ms < SAVE_MS && l->saved_ms)
+		return;
+	struct err err = ERR_INIT;
+	l->saved_ms = now_ms;
+	l->row.at = clock_wall_s();
+	if (store_live_save(s, l->user_id, &l->row, &err))
+		log_err(LOG_WARN, &err, "mailbox %s", l->who);
+}
+
+void live_set(struct live *l, const struct limit_rates *rates, unsigned uploads)
+{
+	pthread_mutex_lock(&l->lock);
+	if (l->limits) {
+		limit_set(l->limits, rates);
+		if (uploads != l->uploads)
+			parcel_queue_set_takers(l->queue, uploads);
+		l->uploads = uploads;
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+void live_save_lessons(struct live *l, struct store *s)
+{
+	struct limit_lesson *lessons = calloc(LIMIT_SCOPES, sizeof *lessons);
+	struct err err = ERR_INIT;
+	size_t n = 0;
+	pthread_mutex_lock(&l->lock);
+	if (l->limits && lessons)
+		n = limit_lessons(l->limits, lessons);
+	pthread_mutex_unlock(&l->lock);
+	for (size_t i = 0; i < n; i++)
+		if (store_learned_save(s, lessons[i].path, &lessons[i].learned, clock_wall_s(), &err))
+			log_err(LOG_WARN, &err, "what was learned about %s", lessons[i].path);
+	free(lessons);
+}

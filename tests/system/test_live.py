@@ -1,0 +1,213 @@
+"""What a person changes acts on a running engine; status says what binds each mailbox; what was learned is kept; the ramp steps back."""
+import os
+import sqlite3
+import time
+
+import ferry
+import pytest
+import watch
+from servers import corpus, local
+from servers.chaos import Chaos, Faults
+
+FP = os.path.join(local.ROOT, os.environ.get("NF_BUILD", "build"), "fp", "nightferry")
+
+
+def world(nf, dovecot, exosim_for, names=("alice",), count=100, size=20_000, batch=("--pilot",), endpoint=(), through=None, profile=None):
+    source, behind = dovecot(list(names)), dovecot([f"{u}@contoso.example" for u in names], special_use=False)
+    exosim = exosim_for(behind)
+    for user in names:
+        for i in range(count):
+            source.maildir(user).add(corpus.made(i, size=size), (), date=1_000_000_000 + i)
+    ferry.add_endpoint(nf, source, names[0], extra=endpoint)
+    if through:
+        nf.run("endpoint", "set", "src", "--port", through(source).port)
+    ferry.add_exchange(nf, exosim, f"{names[0]}@contoso.example", extra=("--settle-after", "300ms"))
+    if profile:
+        exosim.ask("/profile", profile)
+    ferry.add_batch(nf, [(u, source.users[u], f"{u}@contoso.example") for u in names], extra=batch)
+    return exosim
+
+
+@pytest.fixture
+def engine(nightferry):
+    """Starts the engine and the batch; ended with the test, in good order."""
+    running = []
+
+    def start(env=None, batch="pilot"):
+        running.append(nightferry.start("run", env=env))
+        nightferry.run("batch", "start", batch)
+        return running[-1]
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=60)
+
+
+def live(nf, user="alice"):
+    return watch.users(nf)[user].get("live", {})
+
+
+def binds(nf, what, user="alice"):
+    """Waits until status says so; returns the row."""
+    seen = {}
+
+    def look():
+        seen.update(live(nf, user))
+        return seen.get("binds") == what and dict(seen)
+    try:
+        return watch.wait_for(look, 90, 0.2)
+    except AssertionError:
+        raise AssertionError(f"not {what}: {seen}\n{nf.run('batch', 'status', 'pilot')!r}") from None
+
+
+def test_rate_and_uploads(nightferry, dovecot, exosim_for, engine):
+    world(nightferry, dovecot, exosim_for, count=300, batch=("--pilot", "--rate", "20kB/s"))
+    engine()
+    row = binds(nightferry, "rate")
+    assert row["limit_bytes_per_s"] == 20_000 and "batch pilot" in row["why"], row
+    text = nightferry.run("batch", "status", "pilot").out
+    assert "of 20.0 kB/s (" in text and "held back by rate: the rate that was set for batch pilot" in text, text
+    nightferry.run("batch", "set", "pilot", "--rate", "0", "--uploads", "3")
+    nightferry.run("endpoint", "set", "src", "--rate", "30kB/s")
+    watch.wait_for(lambda: live(nightferry).get("limit_bytes_per_s") == 30_000)
+    watch.wait_for(lambda: "source src" in live(nightferry)["why"], 60)
+    nightferry.run("endpoint", "set", "src", "--rate", "0")
+    nightferry.run("target", "set", "contoso", "--rate", "40kB/s")
+    watch.wait_for(lambda: "target contoso" in live(nightferry)["why"], 60)
+    assert live(nightferry)["limit_bytes_per_s"] == 40_000
+    nightferry.run("target", "set", "contoso", "--rate", "0")
+    watch.wait_for(lambda: watch.users(nightferry)["alice"]["state"] == "Synced", 60)
+    assert watch.perfect(nightferry)["same"] == 300
+
+
+def test_a_window_that_leaves_a_share(nightferry, dovecot, exosim_for, engine):
+    world(nightferry, dovecot, exosim_for, count=300,
+          batch=("--pilot", "--rate", "40kB/s", "--window", "daily 25%", "--time-zone", "Asia/Karachi"))
+    engine()
+    row = binds(nightferry, "window")
+    assert row["limit_bytes_per_s"] == 10_000 and "25% of the rate" in row["why"], row
+    nightferry.run("batch", "set", "pilot", "--window", "daily 50%")
+    watch.wait_for(lambda: live(nightferry).get("limit_bytes_per_s") == 20_000)
+    nightferry.run("batch", "set", "pilot", "--window", "always")
+    binds(nightferry, "rate")
+
+
+def test_fewer_and_more_mailboxes(nightferry, dovecot, exosim_for, engine):
+    """The surplus goes back into the queue and is no failure."""
+    names = ("alice", "bob", "carol")
+    exosim = world(nightferry, dovecot, exosim_for, names, count=60, size=3000, batch=("--pilot", "--max-concurrent", "3", "--rate", "10kB/s"))
+
+    def active():
+        return sorted(u for u, row in watch.users(nightferry).items() if row["state"] in ("Validating", "Syncing"))
+    engine()
+    watch.wait_for(lambda: len(active()) == 3, 90)
+    nightferry.run("batch", "set", "pilot", "--max-mailboxes", "1")
+    watch.wait_for(lambda: len(active()) == 1, 60)
+    rows = watch.users(nightferry)
+    queued = [u for u in names if rows[u]["state"] == "Queued"]
+    assert len(queued) == 2 and all("fewer mailboxes at once" in rows[u]["error"] for u in queued), rows
+    nightferry.run("batch", "set", "pilot", "--max-concurrent", "3", "--rate", "0")
+    watch.wait_for(lambda: {r["state"] for r in watch.users(nightferry).values()} == {"Synced"}, 90)
+    assert watch.perfect(nightferry)["same"] == 180
+    assert watch.appended(exosim) == 181
+
+
+def test_bound_by_the_source(nightferry, dovecot, exosim_for, engine):
+    proxies = []
+
+    def slow(source):
+        proxies.append(Chaos(source.tls_port))
+        return proxies[0]
+    world(nightferry, dovecot, exosim_for, count=200, through=slow)
+    proxies[0].faults = Faults(rate=30_000)
+    try:
+        engine()
+        row = binds(nightferry, "source")
+        assert "gives no more" in row["why"] or "being listed" in row["why"], row
+        binds(nightferry, "source")
+        nightferry.run("batch", "stop", "pilot")
+    finally:
+        proxies[0].stop()
+
+
+def test_bound_by_the_network(nightferry, dovecot, exosim_for, engine):
+    """The destination is slow and refuses nothing."""
+    exosim = world(nightferry, dovecot, exosim_for, count=600, size=20_000)
+    exosim.ask("/fault", {"kind": "slow", "ms": 150, "count": 0})
+    engine()
+    row = binds(nightferry, "network")
+    assert "--uploads" in row["why"], row
+
+
+def test_fenced(nightferry, dovecot, exosim_for, engine):
+    profile, what = {"appends_max": 20, "appends_window": 60_000, "backoff": 35_000}, "fence"
+    world(nightferry, dovecot, exosim_for, count=100, profile=profile)
+    process = engine()
+    row = binds(nightferry, what)
+    assert row["fenced_until"] and "Request is throttled. Suggested Backoff Time: 3" in row["fence_words"], row
+    assert "fenced until" in nightferry.run("batch", "status", "pilot").out
+    watch.wait_for(lambda: live(nightferry)["refused_requests"] >= 1)
+    watch.wait_for(lambda: live(nightferry)["fenced_ms"] > 1000)
+    note = next(u for u in nightferry.run("batch", "report", "pilot", "--json", code=None).json()["users"])["throttling"]
+    assert note["refused_requests"] >= 1 and note["fenced_ms"] > 0, note
+    process.terminate()
+    process.communicate(timeout=60)
+    assert any(learned(nightferry).get(IMAP_SCOPE, (0,))), learned(nightferry)
+
+
+def learned(nf):
+    with sqlite3.connect(nf.state) as db:
+        return {row[0]: row[1:] for row in db.execute("SELECT scope, requests, bytes, in_flight FROM learned")}
+
+
+IMAP_SCOPE = "target contoso/mailbox alice@contoso.example/imap"
+
+
+def test_what_was_learned_binds_at_the_next_start(nightferry, dovecot, exosim_for, engine):
+    """Three mailboxes, three dimensions, known from an earlier night."""
+    names = ("alice", "bob", "carol")
+    exosim = world(nightferry, dovecot, exosim_for, names, count=200, batch=("--pilot", "--max-mailboxes", "3", "--uploads", "3"))
+    exosim.ask("/fault", {"kind": "slow", "ms": 100, "count": 0, "mailbox": "carol@contoso.example"})
+    with sqlite3.connect(nightferry.state) as db:
+        for user, values in zip(names, ((0, 300_000, 0), (30, 0, 0), (0, 0, 1))):
+            db.execute("INSERT INTO learned (scope, requests, bytes, in_flight, at) VALUES (?, ?, ?, ?, ?)",
+                       (IMAP_SCOPE.replace("alice", user), *values, int(time.time())))
+    engine()
+    row = binds(nightferry, "target bytes")
+    assert 0 < row["limit_bytes_per_s"] < 2000 and "taught" in row["why"], row
+    row = binds(nightferry, "target requests", "bob")
+    assert 0 < row["limit_requests_per_min"] < 20, row
+    row = binds(nightferry, "target concurrency", "carol")
+    assert row["limit_in_flight"] == 1, row
+    text = nightferry.run("batch", "status", "pilot").out
+    for what in ("target bytes", "target requests", "target concurrency"):
+        assert f"held back by {what}: the destination" in text, text
+    nightferry.run("batch", "stop", "pilot")
+
+
+def test_auto_ramp(nightferry, dovecot, exosim_for, engine):
+    """A step up after a clean stretch, with its reason; a step back when the source slows down."""
+    proxies = []
+
+    def through(source):
+        proxies.append(Chaos(source.tls_port))
+        return proxies[0]
+    nightferry.binary = FP
+    world(nightferry, dovecot, exosim_for, ("alice", "bob", "carol"), count=400, batch=("--pilot", "--auto-ramp", "on"), through=through)
+    proxies[0].faults = Faults(rate=40_000)
+    try:
+        engine(env={"NIGHTFERRY_STRETCH_MS": "12000"})
+        watch.wait_for(lambda: watch.status(nightferry)["max_mailboxes"] == 3, 120, 0.3)
+        state = watch.status(nightferry)
+        assert state["ramp"].startswith("3 mailboxes at once instead of 2: they ran 12 s without a refusal at"), state
+        assert "3 mailboxes at once (auto-ramp): 3 mailboxes" in nightferry.run("batch", "status", "pilot").out
+        for _ in range(3): # the host drops every connection for a while
+            proxies[0].faults = Faults(refuse=1.0)
+            proxies[0].cut_all()
+        watch.wait_for(lambda: watch.status(nightferry)["max_mailboxes"] < 3, 120, 0.3)
+        state = watch.status(nightferry)
+        assert "the source refused or broke off" in state["ramp"], state
+        watch.wait_for(lambda: sum(r["state"] in ("Validating", "Syncing") for r in watch.users(nightferry).values()) <= 2, 60)
+    finally:
+        proxies[0].stop()
