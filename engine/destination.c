@@ -113,8 +113,7 @@ int destination_look(const struct destination *d, struct work *w, struct stop *s
 			*rules = theirs;
 		reached = true;
 	}
-	if (!rc)
-		target_login_done(&login);
+	target_login_done(&login);
 	if (rc)
 		tell(err, FINDING_PROBLEM, out);
 	/* One that works is enough; what goes by the others only, is told by their size. */

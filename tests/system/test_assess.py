@@ -347,7 +347,7 @@ def test_what_one_route_refuses_another_takes(nightferry, dovecot, exosim_for):
     assert out["users"][0]["too_big"] == 0 and out["messages"] == 21, out
     limits = out["forecast"]["basis"]["limits"]
     assert any("150 MB per 5 minutes" in limit["text"] and limit["origin"] == "published" for limit in limits)
-    nightferry.run("target", "set", "contoso", "--routes", "mime")
+    nightferry.run("target", "set", "contoso", "--routes", "mime", "--probe-size", 0)
     out = assess(nightferry, code=2)
     assert out["users"][0]["too_big"] == 1 and "imap" in kinds(out, "alice")["too-big"]["remedy"]
     # the destination is asked by every route
