@@ -90,6 +90,18 @@ static void test_as_powershell_writes_it(void **state)
 	}
 }
 
+/* An address that is also the principal name or a proxy of another mailbox is the mailbox whose own it is. */
+static void test_own_address_first(void **state)
+{
+	(void)state;
+	struct inventory *v = parse("EmailAddress,UserPrincipalName,ProxyAddresses\na@x,c@x,c@x\nb@x,c@x,\nc@x,b@x,\n");
+	bool alias = true;
+	assert_string_equal(inventory_find(v, "c@x", &alias)->address, "c@x");
+	assert_false(alias);
+	assert_string_equal(inventory_find(v, "b@x", &alias)->address, "b@x");
+	inventory_free(&v);
+}
+
 static void test_utf16(void **state)
 {
 	(void)state;
@@ -231,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_as_powershell_writes_it),
+		cmocka_unit_test(test_own_address_first),
 		cmocka_unit_test(test_utf16),
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_checks),
