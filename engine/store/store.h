@@ -203,6 +203,10 @@ int store_existing_add(struct store *s, int64_t user_id, int64_t epoch, int64_t 
    to be taken over any more. */
 int store_existing_drop(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *route,
 	const uint8_t key[PRINT_KEY_BYTES], int64_t mark_epoch, struct err *err);
+/* A route is about to list what came after a mark of that epoch: what other routes listed of it and nobody took over is forgotten, or it would be there
+   under two names. */
+int store_existing_forget(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *route,
+	int64_t mark_epoch, struct err *err);
 /* Those of that key not claimed by a receipt yet; at most cap. */
 int store_existing_find(struct store *s, int64_t dest_folder_id, const uint8_t key[PRINT_KEY_BYTES],
 	struct existing *out, size_t cap, size_t *n, struct err *err);

@@ -194,6 +194,15 @@ static void test_checks(void **state)
 				a.n_findings ? a.findings[0].kind : "");
 		assessment_done(&a);
 	}
+	/* an address stays data in what a person pastes, whatever quotation mark it holds */
+	struct inventory *hostile = parse("EmailAddress,Licensed\na\xe2\x80\x99;calc@x,False\n");
+	struct user h = {.address = "a\xe2\x80\x99;calc@x"};
+	struct assessment found = {.at = 1};
+	inventory_check(hostile, &h, &t, &found);
+	assert_int_equal(found.n_findings, 1);
+	assert_null(strstr(found.findings[0].remedy, "\xe2\x80\x99"));
+	assessment_done(&found);
+	inventory_free(&hostile);
 	/* by Graph alone IMAP does not matter */
 	struct target_row graph = {.kind = TARGET_EXCHANGE, .routes = "mime"};
 	struct user u = {.address = "noimap@x.example"};
