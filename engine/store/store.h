@@ -60,7 +60,7 @@ int store_proof_list(struct store *s, int64_t target_id, struct proof **out, siz
 int store_proof_drop(
 	struct store *s, int64_t target_id, struct err *err); /* of all its routes: settings changed untested */
 /* May this route carry mail? Exchange: only after its proof passed; any other host: always. *max_bytes: the largest message that it is to
-   be given, as proved; 0: no bound was found, the target's settings rule. A suspect proof is usable until the next test says otherwise. */
+   be given, as proved; 0: none was found (and always by IMAP, where each mailbox has its own limit), the target's settings rule. A suspect proof is usable until the next test says otherwise. */
 int store_proof_usable(
 	struct store *s, int64_t target_id, const char *route, bool *usable, uint64_t *max_bytes, struct err *err);
 /* What happened in a run speaks against a proof that passed (a dead route, a message refused as too big below `largest`): it is made again at
