@@ -34,18 +34,17 @@ struct scenario { /* 0 or false: not so */
 	struct other other;
 	unsigned in_flight; /* real; 0: 4 */
 	enum limit_retry retry;
-	int64_t retry_ms;   /* 0: 1 s */
-	bool unnamed;       /* a refusal does not say which limit it was */
-	bool zero;          /* Retry-After is 0 */
-	bool bytes_free;    /* a refused request's bytes do not count */
-	int64_t hour_at_s;  /* from here on an hour is closed, as the server states at the first request */
-	bool bursts;        /* 503 for 5 to 30 s, every ten minutes or so */
-	unsigned knee;      /* so many requests at once are served without delay; above twice that 503; 0: any number */
-	double lost;        /* share of requests that are never answered */
-	double latency_ms;  /* of a request without its octets; 0: 150 */
-	bool told;          /* also run with a controller that is told the level: shows what information is missing */
-	const char *excuse; /* why an aim may be missed here */
-	int64_t warm_s;     /* what comes before is not counted; 0: 600 */
+	int64_t retry_ms;  /* 0: 1 s */
+	bool unnamed;      /* a refusal does not say which limit it was */
+	bool zero;         /* Retry-After is 0 */
+	bool bytes_free;   /* a refused request's bytes do not count */
+	int64_t hour_at_s; /* from here on an hour is closed, as the server states at the first request */
+	bool bursts;       /* 503 for 5 to 30 s, every ten minutes or so */
+	unsigned knee;     /* so many requests at once are served without delay; above twice that 503; 0: any number */
+	double lost;       /* share of requests that are never answered */
+	double latency_ms; /* of a request without its octets; 0: 150 */
+	bool told;         /* also run with a controller that is told the level: shows what information is missing */
+	int64_t warm_s;    /* what comes before is not counted; 0: 600 */
 };
 
 extern const struct scenario scenarios[];
