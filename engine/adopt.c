@@ -238,16 +238,13 @@ static bool is_crowded(const struct listing *l)
 	return false;
 }
 
-int adopt_arrivals(struct job *j, struct route_folder *f, unsigned r, const struct folder_ref *ref, uint64_t known,
-	struct err *err)
+int adopt_arrivals(struct job *j, struct route_folder *f, unsigned r, const struct folder_ref *ref,
+	const struct dest_mark *mark, uint64_t known, struct err *err)
 {
 	struct store *s = j->work->store;
 	const char *route = j->routes[r].ops->name;
-	struct dest_mark m;
 	if (j->batch.existing != EXISTING_ADOPT || ref->existing <= known)
 		return 0;
-	if (store_mark(s, f->dest.id, route, &m, err))
-		return -1;
 	log_line(LOG_INFO,
 		"mailbox %s: %llu messages have come into %s that are not known here; they are compared before "
 		"anything "
@@ -259,12 +256,12 @@ int adopt_arrivals(struct job *j, struct route_folder *f, unsigned r, const stru
 		.f = f,
 		.r = r,
 		.ref = ref,
-		.mark = m.known ? m.mark : "",
+		.mark = mark->known ? mark->mark : "",
 		.known = &claimed,
 		.by_id = j->routes[r].ops->marks_by_ids};
 	int rc = store_claimed(s, f->dest.id, route, &claimed.v, &claimed.n, err) ||
 				 /* without a mark all of the folder is listed, with all that others brought */
-				 twins_load(j, f, r, m.known ? m.epoch : INT64_MIN, NULL, 0, &twins, err) ||
+				 twins_load(j, f, r, mark->known ? mark->epoch : INT64_MIN, NULL, 0, &twins, err) ||
 				 make_crowds(&l, &twins, err)
 			 ? -1
 			 : 0;

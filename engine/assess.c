@@ -5,6 +5,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "engine/base/utf8.h"
+#include "engine/destination.h"
 #include "engine/login.h"
 #include "engine/survey.h"
 
@@ -24,6 +25,7 @@ struct crew {
 	const struct user *users;
 	struct assessment *out;
 	size_t n;
+	struct destination destination;
 	pthread_mutex_t sign_in; /* held while a sign-in is made that may be refused */
 	pthread_mutex_t lock;    /* guards what follows, and the calls of looked */
 	size_t next;
@@ -166,25 +168,8 @@ static int look_at_source(struct crew *c, const struct user *u, struct survey *s
 
 /* --- the destination ---------------------------------------------------------------------------- */
 
-static void note_destination(struct crew *c, const struct err *why, struct assessment *out)
-{
-	char line[MODEL_ERROR];
-	struct err plain = *why;
-	plain.hint[0] = 0;
-	pthread_mutex_lock(&c->lock);
-	c->destination_failed = is_of_network(why->kind) ? c->destination_failed + 1 : 0;
-	pthread_mutex_unlock(&c->lock);
-	assessment_add(out, FINDING_PROBLEM, "destination", why->hint, "the destination cannot be used: %s",
-		err_line(&plain, line, sizeof line));
-}
-
-/* Signs in there and asks how names must be made. What fails is a finding: the source is looked at all the same. */
 static void look_at_destination(struct crew *c, const struct user *u, struct map_rules *rules, struct assessment *out)
 {
-	struct target_login login;
-	struct scope_limits none = {0};
-	struct target *target = NULL;
-	struct map_rules theirs = *rules;
 	struct err err = ERR_INIT;
 	pthread_mutex_lock(&c->lock);
 	bool down = c->destination_failed >= FAILS;
@@ -196,26 +181,10 @@ static void look_at_destination(struct crew *c, const struct user *u, struct map
 			"the destination could not be reached for others, and was not asked for this mailbox");
 		return;
 	}
-	struct scope *scope = scope_open(c->conf->work->throttle, NULL, "assess", &none);
-	struct gate *gate = scope ? gate_new(scope, c->conf->stop) : NULL;
-	int rc = gate ? target_login_init(&login, c->conf->work, c->conf->target, u->address, u->id, &err)
-		      : err_set(&err, ERR_MEMORY, "no memory for the throttle");
-	if (!rc) {
-		rc = target_imap_ops.open(&target, &login.conf, gate, c->conf->stop, &err);
-		if (!rc)
-			rc = target->ops->rules(target, &theirs, &err);
-		if (!rc) {
-			rules->exchange = theirs.exchange;
-			rules->separator = theirs.separator;
-		}
-		if (target)
-			target->ops->close(&target);
-		target_login_done(&login);
-	}
-	if (rc && err.kind != ERR_STOPPED)
-		note_destination(c, &err, out);
-	gate_free(&gate);
-	scope_close(&scope);
+	int rc = destination_look(&c->destination, c->conf->work, c->conf->stop, u, rules, out, &err);
+	pthread_mutex_lock(&c->lock);
+	c->destination_failed = rc && is_of_network(err.kind) ? c->destination_failed + 1 : 0;
+	pthread_mutex_unlock(&c->lock);
 }
 
 /* --- a mailbox ---------------------------------------------------------------------------------- */
@@ -223,16 +192,12 @@ static void look_at_destination(struct crew *c, const struct user *u, struct map
 /* false: it was not looked at, and nothing is to be stored. */
 static bool look(struct crew *c, const struct user *u, struct assessment *out)
 {
-	struct target_conf target = {.kind = c->conf->target->kind,
-		.name = c->conf->target->name,
-		.max_message_bytes = c->conf->target->max_message_bytes};
 	struct survey_conf conf = {.work = c->conf->work,
 		.stop = c->conf->stop,
 		.batch = c->conf->batch,
 		.endpoint = c->conf->endpoint,
-		.target = &target,
-		.ops = &target_imap_ops,
-		.rules = {.exchange = target.kind == TARGET_EXCHANGE, .separator = '/'}};
+		.destination = &c->destination,
+		.rules = {.exchange = c->destination.conf.kind == TARGET_EXCHANGE, .separator = '/'}};
 	struct err err = ERR_INIT;
 	*out = (struct assessment){.user_id = u->id};
 	look_at_destination(c, u, &conf.rules, out);
@@ -304,6 +269,9 @@ int assess_run(const struct assess_conf *conf, const struct user *users, struct 
 	struct crew c = {.conf = conf, .users = users, .out = out, .n = n, .fatal = ERR_INIT, .ended = ERR_INIT};
 	for (size_t i = 0; i < n; i++)
 		out[i] = (struct assessment){.user_id = users[i].id};
+	*ended = ERR_INIT;
+	if (destination_plan(&c.destination, conf->work->store, conf->target, err))
+		return -1;
 	pthread_mutex_init(&c.lock, NULL);
 	pthread_mutex_init(&c.sign_in, NULL);
 	int rc = run_threads(&c, err);

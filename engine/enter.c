@@ -236,6 +236,40 @@ static int note_anew(struct job *j, const struct route_folder *f, struct err *er
 	return store_note(j->work->store, j->user.id, "folder-remade", text, err);
 }
 
+/* Who lists what is there: the first route in order that has a mark here; at first touch, and where all are new, the first. */
+static int choose_lister(struct job *j, struct route_folder *f, unsigned *out, struct dest_mark *mark, struct err *err)
+{
+	*out = ROUTE_NONE;
+	for (unsigned r = 0; r < j->n_routes; r++) {
+		struct dest_mark m;
+		if (!route_carries(j, r) || !f->refs[r].path)
+			continue;
+		if (store_mark(j->work->store, f->dest.id, j->routes[r].ops->name, &m, err))
+			return -1;
+		if (*out == ROUTE_NONE || (m.known && !mark->known)) {
+			*out = r;
+			*mark = m;
+		}
+	}
+	return *out == ROUTE_NONE ? err_set(err, ERR_FOLDER, "no route can use destination folder %s", f->mapping->path)
+				  : 0;
+}
+
+static int find_arrivals(
+	struct job *j, struct route_folder *f, unsigned r, const struct dest_mark *mark, struct err *err)
+{
+	struct store *s = j->work->store;
+	uint64_t known, doubts;
+	/* What another route listed after this mark comes again, under the name that this one knows it by. */
+	if (j->n_routes > 1 && f->dest.has_existing &&
+		store_existing_forget(s, j->user.id, j->user.lease_epoch, f->dest.id, j->routes[r].ops->name,
+			mark->known ? mark->epoch : INT64_MIN, err))
+		return -1;
+	if (store_dest_known(s, f->dest.id, &known, &doubts, err))
+		return -1;
+	return adopt_arrivals(j, f, r, &f->refs[r], mark, known, err);
+}
+
 /* What is there is known before anything comes into it. */
 static int prepare_destination(struct job *j, struct route_folder *f, bool changed, bool entered, struct err *err)
 {
@@ -251,21 +285,20 @@ static int prepare_destination(struct job *j, struct route_folder *f, bool chang
 	}
 	if (is_new && wait_until_visible(j, f, err))
 		return -1;
-	unsigned lead = route_lead(j);
-	while (lead < j->n_routes && (!route_carries(j, lead) || !f->refs[lead].path))
-		lead++;
-	if (lead >= j->n_routes)
-		return err_set(err, ERR_FOLDER, "no route can use destination folder %s", f->mapping->path);
 	bool index = !f->dest.indexed;
+	unsigned lister;
+	struct dest_mark mark;
+	if (choose_lister(j, f, &lister, &mark, err))
+		return -1;
 	if (index && changed) /* the marks begin at its start, and are taken again below */
 		f->found_epoch = j->user.lease_epoch - 1;
 	if (index) {
-		if (adopt_index(j, f, lead, &f->refs[lead], err))
+		if (adopt_index(j, f, lister, &f->refs[lister], err))
 			return -1;
 		/* What came while it was read is after the mark. */
-		if (f->refs[lead].existing && find_by_all(j, f, false, &changed, err))
+		if (f->refs[lister].existing && find_by_all(j, f, false, &changed, err))
 			return -1;
-	} else if (!entered && adopt_arrivals(j, f, lead, &f->refs[lead], known, err)) {
+	} else if (!entered && find_arrivals(j, f, lister, &mark, err)) {
 		return -1;
 	}
 	if (take_marks(j, f, !entered && (index || (changed && !doubts)), !entered && !doubts, err))
@@ -285,7 +318,7 @@ static int enter_destination(struct job *j, struct route_folder *f, bool *change
 
 /* --- both sides -------------------------------------------------------------------------------------- */
 
-static int enter_generation(struct job *j, struct route_folder *f, uint32_t uidvalidity, struct err *err)
+int enter_generation(struct job *j, struct route_folder *f, uint32_t uidvalidity, struct err *err)
 {
 	struct store *s = j->work->store;
 	bool changed, entered;

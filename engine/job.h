@@ -114,6 +114,8 @@ int pass_folder(struct job *j, struct route_folder *f, struct err *err);
 /* Fetches these messages (withdrawn by doubt.c) and hands them to the putters. */
 int pass_again(struct job *j, struct route_folder *f, const struct pull_meta *v, size_t n, struct err *err);
 
+/* enter.c: the part of enter_folder that follows when the source's folder is open. */
+int enter_generation(struct job *j, struct route_folder *f, uint32_t uidvalidity, struct err *err);
 /* enter.c: opens the source folder, compares its UIDVALIDITY and sees to its destination; ERR_CHANGED, ERR_FOLDER, LOST... */
 int enter_folder(struct job *j, struct route_folder *f, struct pull **out, struct folder_state *state, struct err *err);
 
@@ -136,9 +138,9 @@ int doubt_settle_folder(struct job *j, struct route_folder *f, struct err *err);
 /* By the lead route. *index: what is there already, at first touch. */
 int adopt_index(struct job *j, struct route_folder *f, unsigned r, const struct folder_ref *ref, struct err *err);
 /* A folder that was indexed in an earlier run: what has come there since, and is not ours as far as the store knows, by whatever route. So a state that
-   lost its last writes, or was restored from an older copy, does not copy anything twice. known: accounted for. */
-int adopt_arrivals(struct job *j, struct route_folder *f, unsigned r, const struct folder_ref *ref, uint64_t known,
-	struct err *err);
+   lost its last writes, or was restored from an older copy, does not copy anything twice. mark: r's; known: messages that are accounted for. */
+int adopt_arrivals(struct job *j, struct route_folder *f, unsigned r, const struct folder_ref *ref,
+	const struct dest_mark *mark, uint64_t known, struct err *err);
 /* *taken: the message was there before (or came over from an older generation) and is recorded as such. */
 int adopt_mail(struct job *j, struct route_folder *f, const struct mail *m, bool *taken, struct err *err);
 

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MESSAGES_FEW 50    /* fewer prove little */
+#define MESSAGES_FEW 50 /* fewer prove little */
+#define MESSAGES_ENOUGH 300
 #define MESSAGES_MANY 5000 /* more take longer than a pilot should */
 #define BYTES_MANY 1e9
 
@@ -54,6 +55,7 @@ static double score(const struct assessment *a, const struct typical *t)
 {
 	double messages = (double)a->messages, bytes = (double)a->bytes, points = 0;
 	points -= messages < MESSAGES_FEW ? 3 * log(MESSAGES_FEW / messages) : 0;
+	points -= messages > MESSAGES_ENOUGH ? 0.5 * log(messages / MESSAGES_ENOUGH) : 0;
 	points -= messages > MESSAGES_MANY ? 2 * log(messages / MESSAGES_MANY) : 0;
 	points -= bytes > BYTES_MANY ? 2 * log(bytes / BYTES_MANY) : 0;
 	if (t->folders > 0)

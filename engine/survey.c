@@ -62,9 +62,8 @@ static void vote_date(struct survey_folder *f, const struct pull_meta *m)
 
 static void count_too_big(struct survey *s, struct survey_folder *f, const struct pull_meta *m)
 {
-	struct mail mail = {.uid = m->uid, .announced = m->size, .print = {.size = m->size}};
 	struct err why = ERR_INIT;
-	if (!m->size || !target_check(s->conf.ops, s->conf.target, &mail, &why))
+	if (!m->size || !destination_refuses(s->conf.destination, m->uid, m->size, &why))
 		return;
 	f->too_big++;
 	f->too_big_bytes += m->size;

@@ -3,8 +3,7 @@
 #ifndef NF_ENGINE_SURVEY_H
 #define NF_ENGINE_SURVEY_H
 
-#include "engine/store/assess.h"
-#include "engine/work.h"
+#include "engine/destination.h"
 #include "imap/map.h"
 
 struct survey;
@@ -14,8 +13,7 @@ struct survey_conf { /* all borrowed; outlives the survey */
 	struct stop *stop;
 	const struct batch *batch;
 	const struct endpoint *endpoint;
-	const struct target_conf *target; /* kind and largest message: what will be refused */
-	const struct target_ops *ops;
+	const struct destination *destination;
 	struct map_rules rules; /* how the destination wants names */
 };
 

@@ -220,7 +220,7 @@ static void find_in_folder(const struct survey *s, size_t i, struct assessment *
 							: "batch set --date-from-header takes them from the messages",
 			"folder \"%.300s\": most of its %llu messages carry one received date: the host lost them",
 			name, ull(f->listed));
-	if (s->conf.target->kind == TARGET_EXCHANGE && f->messages > EXCHANGE_FOLDER_MESSAGES)
+	if (s->conf.destination->conf.kind == TARGET_EXCHANGE && f->messages > EXCHANGE_FOLDER_MESSAGES)
 		assessment_add(out, FINDING_PROBLEM, "folder-too-full", "split the folder at the source",
 			"folder \"%.300s\" holds %llu messages, and Exchange Online takes 1,000,000 in a folder", name,
 			ull(f->messages));

@@ -14,6 +14,7 @@ enum {
 	CHUNK = 64 * 1024,
 	WINDOW_ITEMS = 64,
 	LITERAL_MINUS_MOST = 4096, /* RFC 7888 */
+	ANSWER_LEAST = 48,         /* octets of an APPEND's answer on the wire, rather too few than too many */
 	REFUSED_CAREFUL =
 		5 /* from here on one at a time: Exchange hangs up at the tenth, and what is in flight is in doubt */
 };
@@ -151,6 +152,18 @@ static int receive_one(struct sender *s, struct err *err)
 	return 0;
 }
 
+/* How many answers bring us down to this much in flight. */
+static size_t answers_to(const struct sender *s, size_t items, uint64_t bytes)
+{
+	size_t n = 0;
+	for (uint64_t left = s->in_flight_bytes; s->answered + n < s->next; n++) {
+		if (s->next - s->answered - n <= items && left <= bytes)
+			break;
+		left -= s->ring[(s->answered + n) % s->window_items].bytes;
+	}
+	return n;
+}
+
 /* Reads answers until at most this much is in flight. */
 static int receive_down_to(struct sender *s, size_t items, uint64_t bytes, struct err *err)
 {
@@ -158,10 +171,11 @@ static int receive_down_to(struct sender *s, size_t items, uint64_t bytes, struc
 		return 0;
 	if (session_flush(s->conn, err) < 0)
 		return -1;
-	while (s->next > s->answered && (s->next - s->answered > items || s->in_flight_bytes > bytes))
-		if (receive_one(s, err) < 0)
-			return -1;
-	return 0;
+	int rc = 0;
+	for (size_t n; rc == 0 && (n = answers_to(s, items, bytes)) > 0; rc = receive_one(s, err))
+		session_expect(s->conn, n * ANSWER_LEAST);
+	session_expect(s->conn, 0);
+	return rc;
 }
 
 /* Waits for "+". 0: granted. 1: the tagged answer came instead and the item is decided. */

@@ -288,6 +288,7 @@ enum filter_peek filter_peek_line(struct filter *f, const char **line, size_t *n
 void filter_pass_line(struct filter *f, size_t n)
 {
 	f->at += n + 2;
+	keep(f, n + 2); /* nothing is kept, but an answer that does not end must not go on for ever */
 }
 
 void filter_pass_literal(struct filter *f, uint64_t size)

@@ -14,12 +14,20 @@
 #define STREAM_BUFFER 32768
 #define PARTING_MS 2000
 
+/* A server sends its answers one by one, and each would wake us: the wake-ups cost more than the answers. While much is known to come the kernel
+   wakes us for many octets at once, or after a moment. */
+#define EXPECTED_LEAST 512
+#define EXPECTED_MOST 16384
+#define PATIENCE_MS 10
+
 struct net {
 	int fd;                /* owned */
 	struct tls *tls;       /* owned; NULL in the clear */
 	struct filter *filter; /* owned */
 	struct stop *stop;     /* borrowed */
 	int silence_ms;
+	int low_water;           /* SO_RCVLOWAT, as far as we set it */
+	size_t expected;         /* octets that are worth a wait */
 	int64_t deadline;        /* 0: none */
 	uint64_t received, sent; /* in the clear */
 	struct err read_failure, write_failure;
@@ -40,6 +48,7 @@ int net_new(struct net **out, int fd, struct stop *stop, int silence_ms, struct 
 	n->fd = fd;
 	n->stop = stop;
 	n->silence_ms = silence_ms;
+	n->low_water = 1;
 	n->read_failure = n->write_failure = n->failure = ERR_INIT;
 	*out = n;
 	return 0;
@@ -132,11 +141,39 @@ static int64_t read_limit(const struct net *n)
 	return leaving && soon < usual ? soon : usual;
 }
 
+static void set_low_water(struct net *n, int octets)
+{
+	if (n->low_water != octets && setsockopt(n->fd, SOL_SOCKET, SO_RCVLOWAT, &octets, sizeof octets) == 0)
+		n->low_water = octets;
+}
+
+/* Until many octets are there or a moment has passed. 0, or -1: stopped. */
+static int wait_patiently(struct net *n, int64_t until, struct err *err)
+{
+	int64_t soon = clock_mono_ms() + PATIENCE_MS;
+	struct err late = ERR_INIT;
+
+	set_low_water(n, (int)n->expected);
+	if (!dial_wait(n->fd, POLLIN, NULL, n->stop, soon < until ? soon : until, &late))
+		return 0;
+	set_low_water(n, 1);
+	if (late.kind != ERR_STOPPED)
+		return 0;
+	*err = late;
+	return -1;
+}
+
+void net_expect(struct net *n, uint64_t octets)
+{
+	n->expected = octets < EXPECTED_LEAST ? 0 : octets > EXPECTED_MOST ? EXPECTED_MOST : (size_t)octets;
+}
+
 static long read_waiting(struct net *n, void *data, size_t size)
 {
 	struct err err = ERR_INIT;
 	int64_t until = read_limit(n);
 	short want = POLLIN;
+	bool patient = n->expected > 0;
 
 	if (n->read_failure.kind != ERR_NONE)
 		return -1;
@@ -148,7 +185,13 @@ static long read_waiting(struct net *n, void *data, size_t size)
 		long r = wire_read(n, data, size, &want, &err);
 		if (r > 0)
 			return r;
-		if (r < 0 || wait_for(n, want, NULL, until, &err))
+		if (r < 0)
+			return fail(n, &n->read_failure, &err);
+		bool patiently = patient && want == POLLIN;
+		if (!patiently)
+			set_low_water(n, 1);
+		patient = false;
+		if (patiently ? wait_patiently(n, until, &err) : wait_for(n, want, NULL, until, &err))
 			return fail(n, &n->read_failure, &err);
 	}
 }
@@ -243,6 +286,7 @@ static int wait_to_write(struct net *n, short want, struct err *err)
 {
 	int64_t until = limit(n);
 
+	set_low_water(n, 1);
 	for (;;) {
 		bool reading = can_absorb(n);
 		short happened = 0;

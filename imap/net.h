@@ -29,6 +29,8 @@ bool net_is_broken(const struct net *n);
 struct filter *net_filter(struct net *n);
 /* Reads what there is into the filter, waiting for at least one octet; false: it failed (the next read of the stream says so), or there is no room. */
 bool net_fill(struct net *n);
+/* So many octets are sure to come soon: a read may wait a moment for them rather than be woken for each few. 0: no more. */
+void net_expect(struct net *n, uint64_t octets);
 /* filter_peek_line, reading what it takes; false: it is the stream's turn. */
 bool net_peek_line(struct net *n, const char **line, size_t *octets);
 /* Octets on the wire, TLS included. */

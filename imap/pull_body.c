@@ -111,10 +111,19 @@ static bool take_piece_octets(struct pull *p, const struct fetch_place *begins, 
 	return spool_write(w->spool, data, n, &p->bodies.failure) == 0;
 }
 
+/* Half of what was announced and is still to come: it may be less than was said, and the last octets are not waited for. */
+static void expect_rest(struct pull *p)
+{
+	uint64_t all = p->bodies.in_flight_bytes, got = pull_oldest(p)->got;
+	session_expect(p->conn, all > got ? (all - got) / 2 : 0);
+}
+
 static bool on_octets(void *ctx, const struct fetch_place *begins, const char *data, size_t n)
 {
 	struct pull *p = ctx;
 	struct capture *c = &p->bodies.capture;
+	if (begins)
+		expect_rest(p);
 	if (pull_oldest(p)->is_piece)
 		return take_piece_octets(p, begins, data, n);
 	if (begins && !begin_body(p, begins))
@@ -122,6 +131,7 @@ static bool on_octets(void *ctx, const struct fetch_place *begins, const char *d
 	if (c->skips)
 		return true;
 	pull_oldest(p)->got += n;
+	expect_rest(p);
 	scan_feed(p->bodies.scan, data, n);
 	return spool_write(c->spool, data, n, &p->bodies.failure) == 0;
 }
@@ -338,7 +348,9 @@ int pull_receive(struct pull *p, struct err *err)
 	enum reply reply = REPLY_OK;
 	uint64_t completed = b->completed;
 	b->excess = 0;
+	expect_rest(p);
 	int rc = fetch_receive(p->conn, f->tag, &sink, &reply, err);
+	session_expect(p->conn, 0);
 	drop_capture(p);
 	failpoint_hit(FP_PULL_AFTER_FETCH);
 	enum verdict verdict = rc < 0 ? VERDICT_LOST : reply == REPLY_OK ? VERDICT_OK : VERDICT_FAILED;

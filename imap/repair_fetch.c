@@ -222,11 +222,50 @@ static int add_blank_before_brace(struct buf *line)
 	return 0;
 }
 
+/* Behind "BODY[": the end of a section that is empty, HEADER, TEXT, or HEADER.FIELDS (names), which is all we ask for. NULL: another. */
+static const char *pass_section(const char *p, const char *end)
+{
+	static const char *const plain[] = {"]", "HEADER]", "TEXT]"};
+	static const char fields[] = "HEADER.FIELDS (";
+	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+		size_t n = strlen(plain[i]);
+		if ((size_t)(end - p) >= n && !strncasecmp(p, plain[i], n))
+			return p + n;
+	}
+	if ((size_t)(end - p) < sizeof fields || strncasecmp(p, fields, sizeof fields - 1))
+		return NULL;
+	for (p += sizeof fields - 1;; p++) {
+		const char *name = p;
+		bool quoted = p < end && *p == '"';
+		if (quoted)
+			p++;
+		while (p < end && (isalnum((unsigned char)*p) || *p == '-' || *p == '_'))
+			p++;
+		if (p == name + quoted || (quoted && (p == end || *p++ != '"')))
+			return NULL;
+		if (end - p >= 2 && p[0] == ')' && p[1] == ']')
+			return p + 2;
+		if (p == end || *p != ' ')
+			return NULL;
+	}
+}
+
+/* libetpan loses what it has read of a section when the section does not end as it should: such an item gets a name that it skips. */
+static void disarm_sections(struct buf *line)
+{
+	static const char word[] = "BODY[";
+	char *end = line->data + line->len;
+	for (const char *c = line->data; (c = repair_find(c, end, word)); c++)
+		if (!pass_section(c + sizeof word - 1, end))
+			line->data[c - line->data] = 'X';
+}
+
 int repair_fetch(struct buf *line, const struct repair_context *c, bool *literal)
 {
 	int depth = c->continued ? c->depth : 0;
 	bool quoted = false, word_start = true;
 
+	disarm_sections(line);
 	for (size_t i = 0; i < line->len; i++) {
 		char ch = line->data[i];
 		if (quoted) {

@@ -29,6 +29,11 @@ void session_mute_counts(struct conn *c, bool on)
 	filter_mute_counts(net_filter(c->net), on);
 }
 
+void session_expect(struct conn *c, uint64_t octets)
+{
+	net_expect(c->net, octets);
+}
+
 void session_kill(struct conn *c)
 {
 	c->is_dead = true;

@@ -49,6 +49,8 @@ bool session_appenduid(const struct conn *c, uint32_t *uidvalidity, uint32_t *ui
 int session_quote(const char *raw_name, char *out, size_t size, struct err *err);
 /* Drops the counts that a server tells for each APPEND into the selected folder (filter_mute_counts). */
 void session_mute_counts(struct conn *c, bool on);
+/* net_expect. */
+void session_expect(struct conn *c, uint64_t octets);
 /* Marks the connection unusable. */
 void session_kill(struct conn *c);
 

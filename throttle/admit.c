@@ -40,7 +40,8 @@ static void admit_reap(struct admit *a, int64_t now_ms)
 {
 	for (struct scope **at = &a->scopes; *at;) {
 		struct scope *s = *at;
-		if (s->users || s->meter.fence_end_ms > now_ms || now_ms - s->meter.used_ms < ADMIT_KEEP_MS) {
+		if (s->users || s->waiting || s->meter.in_flight || s->meter.fence_end_ms > now_ms ||
+			now_ms - s->meter.used_ms < ADMIT_KEEP_MS) {
 			at = &s->next;
 			continue;
 		}
@@ -83,6 +84,11 @@ struct scope *admit_open(
 	s->next = a->scopes;
 	a->scopes = s;
 	return s;
+}
+
+void admit_hold(struct scope *s)
+{
+	s->users++;
 }
 
 void admit_close(struct admit *a, int64_t now_ms, struct scope **s)

@@ -63,6 +63,7 @@ void admit_done(struct admit *a); /* frees all scopes */
 /* NULL: memory is out, or the tree is too deep. */
 struct scope *admit_open(
 	struct admit *a, int64_t now_ms, struct scope *parent, const char *name, const struct scope_limits *limits);
+void admit_hold(struct scope *s); /* one more user: admit_close ends it */
 void admit_close(struct admit *a, int64_t now_ms, struct scope **s);
 /* Enters at once or queues w (granted says which). permit stays where it is until admit_leave. */
 void admit_enter(struct admit *a, int64_t now_ms, struct scope *leaf, struct waiter *w, struct permit *p);

@@ -25,7 +25,7 @@ struct throttle {
 struct gate {
 	struct waiter waiter;      /* the first member; guarded by the throttle's lock while it is queued */
 	struct throttle *throttle; /* borrowed: the leaf's */
-	struct scope *leaf;        /* borrowed: open as long as the gate */
+	struct scope *leaf;        /* counted: open as long as the gate */
 	struct stop *stop;         /* borrowed: the caller's; may be NULL */
 	int wake_fd;               /* owned */
 	int64_t patience_ms;
@@ -140,6 +140,9 @@ struct gate *gate_new(struct scope *leaf, struct stop *stop)
 		free(g);
 		return NULL;
 	}
+	throttle_lock(g->throttle);
+	admit_hold(leaf);
+	throttle_unlock(g->throttle, NULL);
 	return g;
 }
 
@@ -147,6 +150,7 @@ void gate_free(struct gate **g)
 {
 	if (!*g)
 		return;
+	scope_close(&(*g)->leaf);
 	close((*g)->wake_fd);
 	free(*g);
 	*g = NULL;
@@ -265,12 +269,29 @@ void gate_leave(struct permit **permit, enum verdict v, const struct throttle_hi
 }
 
 /* The scope at or above leaf that its first waiter waits for. */
-static void view_binding(struct scope *s, struct scope_view *out)
+static void view_binding(struct scope *s, int64_t now_ms, struct scope_view *out)
 {
 	const struct scope *leaf = admit_first_waiting(s->home, s);
 	if (!leaf || !leaf->blocked_on)
 		return;
+	struct scope *on = leaf->blocked_on;
+	struct meter *m = &on->meter;
 	out->binding = leaf->why;
+	out->binding_wait_ms = leaf->retry_ms == LEDGER_NEVER ? -1
+			       : leaf->retry_ms > now_ms      ? leaf->retry_ms - now_ms
+							      : 0;
+	out->binding_closed = m->share <= 0;
+	out->binding_fenced_ms = m->fence_end_ms > now_ms ? m->fence_end_ms - now_ms : 0;
+	if (out->binding_fenced_ms)
+		snprintf(out->binding_reason, sizeof out->binding_reason, "%s", m->reason);
+	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
+		if (leaf->why != (k == METER_BYTES ? DIM_BYTES : DIM_REQUESTS))
+			continue;
+		out->binding_own_rate = bucket_wait_ms(&m->window[k].rate, now_ms) > 0;
+		out->binding_learned = m->window[k].adapt.level > 0 && !out->binding_own_rate;
+	}
+	if (leaf->why == DIM_IN_FLIGHT)
+		out->binding_learned = m->flight.level > 0 || m->flight.steer > 0;
 	snprintf(out->binding_scope, sizeof out->binding_scope, "%s", leaf->blocked_on->name);
 }
 
@@ -297,7 +318,7 @@ void scope_look(struct scope *s, struct scope_view *out)
 	struct scope_learned l;
 	meter_get_learned(m, &l);
 	out->learned = l.requests > 0 || l.bytes > 0 || l.in_flight;
-	view_binding(s, out);
+	view_binding(s, now_ms, out);
 	throttle_unlock(t, NULL);
 }
 

@@ -38,12 +38,14 @@ void scope_set_share(struct scope *s, double share);
 
 /* A thread's way in: a leaf scope and what wakes it. A gate belongs to one thread; a permit may be left by any. */
 struct gate;
+/* Keeps the scope open until gate_free, which comes before throttle_free. */
 struct gate *gate_new(struct scope *leaf, struct stop *stop);
 void gate_free(struct gate **g);
 
 struct demand {
-	uint64_t bytes;    /* that will be sent (or fetched); an estimate is corrected at gate_leave */
-	unsigned requests; /* usually 1 */
+	uint64_t
+		bytes; /* that will be sent (or fetched); an estimate is corrected at gate_leave; 0: does not wait for bytes */
+	unsigned requests; /* usually 1; 0: does not wait for requests (a budget of bytes alone) */
 };
 
 /* Blocks without using CPU until all scopes let it in; first come, first served within a leaf, fair between leaves.
@@ -59,15 +61,17 @@ enum verdict {
 	VERDICT_OK,      /* the server took it */
 	VERDICT_REFUSED, /* throttled: the hint says which dimension and for how long */
 	VERDICT_FAILED,  /* another refusal: says nothing about limits */
-	VERDICT_LOST,    /* no answer */
+	VERDICT_LOST,    /* no answer; three in a row fence the leaf for a second, then longer */
 	VERDICT_UNUSED   /* nothing was sent: what was booked is given back */
 };
 
 struct throttle_hint {
 	enum dimension dimension; /* that was refused; DIM_NONE when the server did not say */
-	int64_t retry_after_ms;   /* -1: not stated */
-	const char *scope_name;   /* which ancestor it is about; NULL: the leaf */
-	const char *words;        /* the server's, for the reason shown to people; borrowed */
+	/* -1: not stated. The scope is fenced for it, an hour at most; but with a dimension not longer than its window (no limit on a
+	   window can mean more) until it is refused again after that. */
+	int64_t retry_after_ms;
+	const char *scope_name; /* which ancestor it is about; NULL: the leaf */
+	const char *words;      /* the server's, for the reason shown to people; borrowed */
 };
 
 /* Consumes the permit. hint may be NULL. bytes_sent is what really went out and is what is booked. */
@@ -85,8 +89,15 @@ struct scope_view {
 	unsigned in_flight, waiting;
 	double bytes_per_s, requests_per_s;                 /* over the last ten seconds */
 	double allowed_bytes_per_s, allowed_requests_per_s; /* 0 = unlimited */
-	enum dimension binding;     /* what the first waiter waits for; DIM_NONE: nothing, or the fence */
-	char binding_scope[64];     /* and in which scope; "": nothing waits */
+	enum dimension binding; /* what the first waiter waits for; DIM_NONE: nothing, or the fence */
+	char binding_scope[64]; /* and in which scope; "": nothing waits */
+	/* About the first waiter, for telling why it is slow: */
+	int64_t binding_wait_ms; /* until it is looked at again; -1: until something in flight ends or a window opens */
+	int64_t binding_fenced_ms;  /* > 0: that scope, which may be one above, is fenced so much longer, */
+	char binding_reason[160];   /* for this reason, in the server's words */
+	bool binding_closed;        /* a time window is closed (share 0) */
+	bool binding_own_rate;      /* the rate that the person set, not a limit of the server's */
+	bool binding_learned;       /* a limit that was learned from refusals or latency, not the published one */
 	bool learned;               /* a limit below the published one was found */
 	unsigned allowed_in_flight; /* 0 = unlimited */
 	uint64_t refused;           /* requests in it and below that were throttled, ever */

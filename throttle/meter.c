@@ -8,12 +8,14 @@
 #include <string.h>
 
 #define METER_WINDOW_MS 300000 /* where the server's window is not known: Exchange's */
-#define METER_CATCH_UP 40.0    /* room is given out over a fortieth of the window */
-#define METER_FILL 1.0         /* the first window is filled over its length, */
-#define METER_REFILL 0.4       /* one that was emptied by a pause over so much of it */
-#define METER_BURST_S 1.0
-#define METER_DEBT_S 1.0    /* the pace owes no more: the ledger has counted what is larger */
-#define METER_RETRY_MS 1000 /* a refusal without a time: this, doubled each time */
+#define METER_CATCH_UP 120.0   /* room is given out over such a part of the window, */
+#define METER_MOST 6.0         /* but at so many times the limit's pace at most: a burst leaves the window as a burst */
+#define METER_FILL 1.0         /* the first window is filled over its length */
+#define METER_BURST 1.15       /* a pace so many times the limit's is a burst */
+#define METER_WELL_BELOW 1.1   /* what is known is so many times what was in use */
+#define METER_EASE_MS 300000   /* so long without a refusal of a burst: bursts are allowed again, step by step */
+#define METER_RETRY_MS 1000    /* a refusal without a time: this, doubled each time */
+#define METER_LOST 3           /* lost in a row until it waits */
 #define METER_RETRY_MOST_MS 60000
 #define METER_FENCE_MOST_MS 3600000 /* a server that asks for more is not believed: Exchange's longest is 50 minutes */
 #define METER_TELLING_MS 30000      /* a pause of this length without a named limit is about an amount */
@@ -21,6 +23,16 @@
 #define METER_RAMP 4
 #define METER_TRUST_S 604800.0 /* how long what was learned counts */
 #define METER_RECHECK_MS 1000  /* limits that move are looked at again */
+
+/* How even the pace is. The server's window may be shorter than ours; what is refused in a burst although our window has room makes
+   it more even. */
+static const struct evenness {
+	double most;   /* times the limit's pace */
+	double refill; /* a window that was emptied by a pause is filled over so much of its length */
+	double burst_s;
+	double debt_s; /* the pace owes no more: the ledger has counted what is larger */
+} evenness[] = {{METER_MOST, 0.4, 1, 1}, {2, 1, 1, 1}, {1.25, 1, 0.5, 10}, {1, 1, 0.1, 60}};
+#define METER_EVENEST (sizeof evenness / sizeof *evenness - 1)
 
 static uint64_t meter_ceiling(const struct meter *m, enum meter_kind kind)
 {
@@ -51,7 +63,7 @@ static int64_t meter_window_ms(const struct scope_limits *l, enum meter_kind kin
 static void meter_set_rate(struct meter *m, int64_t now_ms, enum meter_kind kind)
 {
 	double per_s = meter_user_rate(m, kind) * m->share, least = kind == METER_BYTES ? 65536 : 1;
-	double burst = per_s * METER_BURST_S;
+	double burst = per_s;
 	bucket_set(&m->window[kind].rate, now_ms, per_s, burst > least ? burst : least);
 }
 
@@ -107,15 +119,21 @@ static double window_pace(
 {
 	double seconds = (double)w->ledger.window_ms / 1000.0, aim = limit * m->share;
 	double filled = window_filled(now_ms, w, aim), room = filled > used ? filled - used : 0;
-	return (aim + room * METER_CATCH_UP) / seconds;
+	double pace = aim + room * METER_CATCH_UP, most = aim * evenness[w->even].most;
+	return (pace < most ? pace : most) / seconds;
 }
 
 static int64_t window_pace_wait(struct meter *m, int64_t now_ms, struct meter_window *w, double limit, double used)
 {
+	if (w->even && now_ms - w->evened_ms > METER_EASE_MS) {
+		w->even--;
+		w->evened_ms = now_ms;
+	}
 	double pace = window_pace(m, now_ms, w, limit, used), aim = limit * m->share;
-	bucket_set(&w->pace, now_ms, pace, pace * METER_BURST_S);
+	double burst = pace * evenness[w->even].burst_s;
+	bucket_set(&w->pace, now_ms, pace, burst);
 	int64_t wait = bucket_wait_ms(&w->pace, now_ms);
-	double ahead = used - window_filled(now_ms, w, aim) - pace * METER_BURST_S;
+	double ahead = used - window_filled(now_ms, w, aim) - burst;
 	int64_t even = ahead > 0 && w->begun_ms > now_ms - w->ledger.window_ms && pace > 0
 			       ? (int64_t)(ahead / pace * 1000) + 1
 			       : 0;
@@ -133,11 +151,14 @@ static void block_until(struct meter_block *block, int64_t until_ms, enum dimens
 static void window_may(struct meter *m, int64_t now_ms, enum meter_kind kind, uint64_t n, struct meter_block *block)
 {
 	struct meter_window *w = &m->window[kind];
+	if (n == 0) /* it does not count here */
+		return;
 	int64_t wait = bucket_wait_ms(&w->rate, now_ms);
 	if (wait)
 		block_until(block, now_ms + wait, meter_dimension(kind));
+	adapt_advance(&w->adapt, now_ms);
 	double limit = adapt_limit(&w->adapt, now_ms);
-	if (!isfinite(limit) || n == 0)
+	if (!isfinite(limit))
 		return;
 	double used = (double)ledger_used(&w->ledger, now_ms);
 	wait = window_pace_wait(m, now_ms, w, limit, used);
@@ -180,7 +201,8 @@ bool meter_may(struct meter *m, int64_t now_ms, const struct demand *d, struct m
 
 static void window_begin(struct meter_window *w, int64_t now_ms)
 {
-	w->fill = w->begun_ms < 0 ? METER_FILL : METER_REFILL;
+
+	w->fill = w->begun_ms < 0 ? METER_FILL : evenness[w->even].refill;
 	w->begun_ms = now_ms;
 }
 
@@ -193,12 +215,12 @@ void meter_start(struct meter *m, int64_t now_ms, const struct demand *d, struct
 		uint64_t n = demand_of(d, k);
 		double limit = adapt_limit(&w->adapt, now_ms);
 		bool filling = w->begun_ms >= 0 && now_ms - w->begun_ms < w->ledger.window_ms;
-		if (!filling && isfinite(limit) &&
-			(double)ledger_used(&w->ledger, now_ms) <= limit * m->share * METER_EMPTY)
+		double used = (double)ledger_used(&w->ledger, now_ms);
+		if (!filling && (isfinite(limit) ? used <= limit * m->share * METER_EMPTY : used <= 0))
 			window_begin(w, now_ms);
 		ledger_hold(&w->ledger, n);
 		bucket_take(&w->rate, now_ms, (double)n);
-		double most = w->pace.tokens + w->pace.per_s * METER_DEBT_S;
+		double most = w->pace.tokens + w->pace.per_s * evenness[w->even].debt_s;
 		bucket_take(&w->pace, now_ms, (double)n < most ? (double)n : most > 0 ? most : 0);
 		b->used[k] = (double)ledger_used(&w->ledger, now_ms);
 		b->trial[k] = n > 0 && adapt_is_trial(&w->adapt, b->used[k]);
@@ -244,6 +266,8 @@ void meter_fence(struct meter *m, int64_t now_ms, int64_t ms, const char *reason
 		ms = METER_FENCE_MOST_MS;
 	if (ms < 0 || now_ms + ms <= m->fence_end_ms)
 		return;
+	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++)
+		adapt_pause(&m->window[k].adapt, m->fence_end_ms > now_ms ? m->fence_end_ms : now_ms, now_ms + ms);
 	m->fence_end_ms = now_ms + ms;
 	m->ramp = 1;
 	snprintf(m->reason, sizeof m->reason, "%s", reason ? reason : "");
@@ -251,6 +275,56 @@ void meter_fence(struct meter *m, int64_t now_ms, int64_t ms, const char *reason
 		c++) /* a peer's words: cut in mid character at worst, never a control character */
 		if ((unsigned char)*c < ' ' || *c == 127)
 			*c = '?';
+}
+
+/* Whether the pace of late was faster than the limit's. */
+static bool window_is_burst(struct meter_window *w, int64_t now_ms)
+{
+	double limit = adapt_limit(&w->adapt, now_ms), sum = 0;
+	rate_count(w, now_ms, 0);
+	for (int i = 0; i <= METER_RATE_SECONDS; i++)
+		sum += (double)w->second[i];
+	return isfinite(limit) &&
+	       sum / (METER_RATE_SECONDS + 0.5) > METER_BURST * limit * 1000 / (double)w->ledger.window_ms;
+}
+
+/* A refusal about this amount. Where so much is known to be taken, it was the burst. */
+static void window_refused(struct meter *m, int64_t now_ms, enum meter_kind kind, const struct demand *d,
+	const struct meter_booking *b, const struct meter_end *end)
+{
+	struct meter_window *w = &m->window[kind];
+	double n = (double)demand_of(d, kind), used = b->used[kind] - n;
+	int64_t window_ms = w->ledger.window_ms, span_ms = end->started_ms - w->begun_ms;
+	/* where a refusal is dear it is not doubted that our window is right */
+	int64_t fence_ms = m->fence_end_ms - now_ms;
+	bool doubtful = span_ms < window_ms && fence_ms * 2 < window_ms - span_ms;
+	if (fence_ms * 2 < window_ms && adapt_is_known(&w->adapt, (used + n) * METER_WELL_BELOW) &&
+		w->even < METER_EVENEST && window_is_burst(w, now_ms)) {
+		if (end->started_ms >= w->evened_ms)
+			w->even++;
+		w->evened_ms = now_ms;
+		adapt_unknown(&w->adapt, b->trial[kind]);
+		return;
+	}
+	struct adapt_refusal r = {.now_ms = now_ms,
+		.started_ms = end->started_ms,
+		.fence_end_ms = m->fence_end_ms,
+		.window_ms = window_ms,
+		.used = used,
+		.n = n,
+		.reach = doubtful ? used * (double)window_ms / (double)(span_ms > 100 ? span_ms : 100) : used,
+		.trial = b->trial[kind]};
+	adapt_refused(&w->adapt, &r);
+}
+
+/* No limit on a window can ask for more than the window is long. Who states more is believed when it refuses again after that. */
+static int64_t meter_believed_ms(const struct meter *m, const struct throttle_hint *hint)
+{
+	int64_t most = hint->dimension == DIM_REQUESTS ? m->window[METER_REQUESTS].ledger.window_ms
+		       : hint->dimension == DIM_BYTES  ? m->window[METER_BYTES].ledger.window_ms
+						       : METER_WINDOW_MS;
+	bool named = hint->dimension != DIM_NONE && m->refused_in_row < 2;
+	return named && hint->retry_after_ms > most ? most : hint->retry_after_ms;
 }
 
 static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *d, const struct meter_booking *b,
@@ -264,7 +338,7 @@ static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *
 	int64_t own = METER_RETRY_MS << (doubled > 6 ? 6 : doubled);
 	if (own > METER_RETRY_MOST_MS)
 		own = METER_RETRY_MOST_MS;
-	int64_t stated = hint->retry_after_ms;
+	int64_t stated = meter_believed_ms(m, hint);
 	m->fenced_at_ms = now_ms;
 	meter_fence(m, now_ms, stated > own || (stated > 0 && m->refused_in_row < 2) ? stated : own, hint->words);
 	enum dimension dim = hint->dimension == DIM_NONE ? meter_suspect(m, now_ms, stated) : hint->dimension;
@@ -275,11 +349,24 @@ static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
 		struct adapt *a = &m->window[k].adapt;
 		if (dim == meter_dimension(k))
-			adapt_refused(a, now_ms, end->started_ms, b->used[k] - (double)demand_of(d, k),
-				(double)demand_of(d, k), m->fence_end_ms, m->window[k].ledger.window_ms, b->trial[k]);
+			window_refused(m, now_ms, k, d, b, end);
 		else
 			adapt_unknown(a, b->trial[k]);
 	}
+}
+
+/* One lost answer says nothing. A server that drops us again and again has had enough, or is down. */
+static void meter_lost(struct meter *m, int64_t now_ms, int64_t started_ms)
+{
+	if (started_ms < m->lost_at_ms) /* the same connection's */
+		return;
+	m->lost_at_ms = now_ms;
+	if (++m->lost_in_row < METER_LOST)
+		return;
+	unsigned doubled = m->lost_in_row - METER_LOST;
+	int64_t ms = (int64_t)METER_RETRY_MS << (doubled > 6 ? 6 : doubled);
+	meter_fence(m, now_ms, ms > METER_RETRY_MOST_MS ? METER_RETRY_MOST_MS : ms,
+		"no answers: the connection is lost again and again");
 }
 
 void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const struct meter_booking *b,
@@ -302,12 +389,14 @@ void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const s
 		for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++)
 			adapt_taken(&m->window[k].adapt, end->started_ms, b->used[k], d->requests, b->trial[k]);
 		flight_taken(&m->flight, now_ms, b->n, m->in_flight, end->bytes_sent, end->latency_ms);
-		m->refused_in_row = 0;
+		m->refused_in_row = m->lost_in_row = 0;
 		if (m->ramp && ++m->ramp > 64 && m->ramp > flight_limit(&m->flight, now_ms))
 			m->ramp = 0;
 	} else {
 		for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++)
 			adapt_unknown(&m->window[k].adapt, b->trial[k]);
+		if (end->verdict == VERDICT_LOST)
+			meter_lost(m, now_ms, end->started_ms);
 	}
 	m->in_flight--;
 	m->used_ms = now_ms;

@@ -5,6 +5,7 @@
 
 #include "throttle/adapt.h"
 #include "throttle/bucket.h"
+#include "throttle/flight.h"
 #include "throttle/gate.h"
 #include "throttle/window_ledger.h"
 
@@ -18,6 +19,8 @@ struct meter_window { /* one kind of amount */
 	struct bucket pace;                      /* below the ledger */
 	int64_t begun_ms;                        /* when the window was last empty; -1: not used yet */
 	double fill;                             /* over which part of its length it is filled from there */
+	unsigned even;                           /* 0: bursts are taken; more: they were refused */
+	int64_t evened_ms;                       /* when one was refused last */
 	struct bucket rate;                      /* the person's */
 	uint64_t second[METER_RATE_SECONDS + 1]; /* what was sent in the seconds up to second_at */
 	int64_t second_at;
@@ -31,6 +34,8 @@ struct meter {
 	unsigned in_flight;
 	unsigned ramp; /* after a fence: at most so many at once, one more for each that is taken; 0: over */
 	unsigned refused_in_row;
+	unsigned lost_in_row;
+	int64_t lost_at_ms;
 	uint64_t refused; /* requests in it and below that were throttled */
 	int64_t fence_end_ms;
 	int64_t fenced_at_ms;

@@ -7,7 +7,7 @@
 #include <jansson.h>
 #include <strings.h>
 
-#define MOST_MARKS 1000000 /* commas and brackets: a parser makes some sixty octets of each */
+#define MOST_MARKS 1000000 /* commas, colons and brackets outside of texts: a parser makes some sixty octets of each */
 #define MOST_ENTRIES 5000  /* of a page; we ask for less */
 #define LONGEST_NAME ((size_t)4 * 1024)
 #define LONGEST_LINK ((size_t)8 * 1024)
@@ -33,8 +33,10 @@ static int hex4(const char *p, size_t left)
 static size_t mend_escapes(char *body, size_t n)
 {
 	size_t marks = 0;
+	bool in_text = false;
 	for (size_t i = 0; i < n; i++) {
-		marks += body[i] == ',' || body[i] == '[' || body[i] == '{' || body[i] == ':';
+		in_text ^= body[i] == '"';
+		marks += !in_text && (body[i] == ',' || body[i] == '[' || body[i] == '{' || body[i] == ':');
 		if (body[i] != '\\' || i + 1 >= n)
 			continue;
 		i++;

@@ -230,8 +230,8 @@ static enum prove_outcome step_put(struct prove *p, struct prove_line *line)
 	for (size_t i = 0; i < PROBES; i++) {
 		if (prove_read_back(p, p->items[i].receipt.id, &p->found[i], &p->bodies[i], &p->prints[i], &err))
 			return fail(p, line, &err);
-		if (p->mails[i]->print.size > p->facts.largest)
-			p->facts.largest = p->mails[i]->print.size;
+		if (p->mails[i]->print.size > p->good)
+			p->good = p->mails[i]->print.size;
 	}
 	snprintf(line->text, sizeof(line->text), "%d probe messages were put and read back", PROBES);
 	return PROVE_OK;

@@ -23,6 +23,7 @@ struct prove {
 	struct remote_mail found[PROBES]; /* prints owned */
 	struct spool *bodies[PROBES];     /* owned */
 	struct fingerprint prints[PROBES];
+	uint64_t good; /* the largest message that arrived so far */
 	unsigned size_probes;
 	bool sizes_done;
 };

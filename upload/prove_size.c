@@ -81,7 +81,7 @@ static enum prove_outcome found_limit(struct prove *p, struct prove_line *line)
 enum prove_outcome prove_size(struct prove *p, struct prove_line *line)
 {
 	struct prove_facts *f = &p->facts;
-	uint64_t next = prove_next_size(f->largest, f->refused, p->conf->most_bytes);
+	uint64_t next = prove_next_size(p->good, f->refused, p->conf->most_bytes);
 	char size[32];
 	bool whole;
 	struct err why = ERR_INIT, err = ERR_INIT;
@@ -97,12 +97,13 @@ enum prove_outcome prove_size(struct prove *p, struct prove_line *line)
 		return PROVE_NOTE;
 	}
 	if (whole) {
-		f->largest = next;
+		f->largest = p->good = next;
 		snprintf(line->text, sizeof(line->text), "a message of %s arrives (%" PRIu64 " octets)",
 			size_text(next, size), next);
 		return PROVE_OK;
 	}
 	f->refused = next;
+	f->largest = p->good;
 	snprintf(line->text, sizeof(line->text), "a message of %s does not (%" PRIu64 " octets): %.300s",
 		size_text(next, size), next, why.server[0] ? why.server : why.text);
 	return PROVE_OK;

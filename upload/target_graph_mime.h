@@ -15,6 +15,8 @@ struct listing {                               /* one walk over the messages of 
 	char folder[GRAPH_ID], last[GRAPH_ID]; /* last: the id that was given out at the end; "": no walk */
 	struct graph_page page;
 	size_t at;           /* of page: the next to give out */
+	unsigned pages;      /* so far */
+	bool is_second;      /* the second walk, over the ids alone */
 	unsigned idle;       /* pages in a row that brought nothing new */
 	uint64_t *seen;      /* owned: hashes of the ids that were given out; open addressing, 0 is free */
 	size_t n_seen, room; /* room: a power of two */

@@ -1,9 +1,14 @@
-/* What a folder holds. Graph's pages are cut by position, so a message that is put or moved meanwhile shifts the others: each id is given out
-   once, and a walk ends where pages bring nothing new. Header values come along with the list; where they do not, and the properties may
+/* What a folder holds. Graph's pages are cut by position. A message that is put meanwhile shifts the others back: each id is given out once.
+   One that a person removes meanwhile shifts them forward, and one at a page's edge would be passed over: a list of several pages is walked a second
+   time, ids only, twenty times as many a page. A walk ends where pages bring nothing new. Header values come along with the list; where they do not, and the properties may
    be of the service's own making, the message itself is read: what is in doubt must never be missed. */
 #include "upload/target_graph_mime.h"
 
 #define TOP "50"
+#define TOP_IDS "1000" /* the most that Graph gives (D) */
+#define SELECT \
+	"$select=id,internetMessageId,subject,from,sentDateTime,createdDateTime,receivedDateTime,isRead,isDraft,flag," \
+	"internetMessageHeaders"
 #define MOST_MESSAGES ((size_t)4 * 1000 * 1000) /* of a folder: Exchange takes a million (spec, section 2) */
 #define IDLE_PAGES 100
 
@@ -70,15 +75,14 @@ static int page_get(struct target_graph_mime *t, const struct folder_ref *f, str
 	char *link = l->page.next;
 	l->page.next = NULL;
 	struct graph_request r = {.method = "GET",
-		.path = "/v1.0/users/{}/mailFolders/{}/messages?$top=" TOP
-			"&$select=id,internetMessageId,subject,from,sentDateTime,createdDateTime,receivedDateTime,"
-			"isRead,"
-			"isDraft,flag,internetMessageHeaders",
+		.path = l->is_second ? "/v1.0/users/{}/mailFolders/{}/messages?$top=" TOP_IDS "&$select=id"
+				     : "/v1.0/users/{}/mailFolders/{}/messages?$top=" TOP "&" SELECT,
 		.args = args,
 		.link = link};
 	struct graph_reply reply;
 	graph_page_done(&l->page);
 	l->at = 0;
+	l->pages++;
 	int rc = graph_send(t->graph, &r, &reply, err);
 	if (rc == 0)
 		rc = graph_json_messages(reply.body.data, reply.body.len, &l->page, err);
@@ -109,6 +113,28 @@ static int print_by_header(
 	return 0;
 }
 
+/* All of one that the first walk passed over. 0, 1: it is gone, or in another folder by now. */
+static int look_up(struct target_graph_mime *t, const struct folder_ref *f, struct graph_message *m, struct err *err)
+{
+	const char *args[] = {graph_user(t->graph), m->id, NULL};
+	struct graph_message all = {0};
+	struct graph_reply reply;
+	int rc = target_graph_mime_get(t, "/v1.0/users/{}/messages/{}?" SELECT ",parentFolderId", args, &reply, err);
+	if (rc == 0)
+		rc = graph_json_message(reply.body.data, reply.body.len, &all, err);
+	graph_reply_done(&reply);
+	if (rc) {
+		if (err->kind != ERR_GONE)
+			return -1;
+		err_clear(err);
+		return 1;
+	}
+	snprintf(all.id, sizeof(all.id), "%s", m->id);
+	graph_message_done(m);
+	*m = all;
+	return m->parent[0] && strcmp(m->parent, f->id) != 0;
+}
+
 static void give(struct graph_message *m, struct remote_mail *out)
 {
 	*out = (struct remote_mail){.received = m->received, .print = m->print};
@@ -128,7 +154,9 @@ static int page_give(struct target_graph_mime *t, const struct folder_ref *f, st
 		uint64_t h = hash_of(m->id);
 		if (seen_has(l, h))
 			continue;
-		int rc = seen_add(l, h, err) ? -1 : m->print_is_doubtful ? print_by_header(t, f, m, err) : 0;
+		int rc = seen_add(l, h, err) ? -1 : l->is_second ? look_up(t, f, m, err) : 0;
+		if (rc == 0 && m->print_is_doubtful)
+			rc = print_by_header(t, f, m, err);
 		if (rc < 0)
 			return -1;
 		if (rc == 0)
@@ -153,10 +181,16 @@ static int listing_go_on(struct target_graph_mime *t, const struct folder_ref *f
 		size_t before = l->n_seen;
 		if (page_give(t, f, out, cap, n, err))
 			return -1;
-		l->idle = l->n_seen > before ? 0 : l->idle + 1;
-		if (*n > 0 || !l->page.next)
+		l->idle = l->n_seen > before || l->is_second ? 0 : l->idle + 1;
+		if (*n > 0)
 			return 0;
-		if (l->idle >= IDLE_PAGES)
+		if (!l->page.next) {
+			if (l->is_second || l->pages < 2)
+				return 0;
+			l->is_second = true;
+			l->pages = 0;
+		}
+		if (l->idle >= IDLE_PAGES || (l->is_second && l->pages > l->n_seen / 50 + IDLE_PAGES))
 			return err_set(err, ERR_PROTOCOL, "%s: Graph's list of messages does not end", f->path);
 		if (page_get(t, f, err))
 			return -1;

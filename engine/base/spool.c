@@ -6,12 +6,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { CHUNK = 64 * 1024 };
+
+/* Making a file costs the file system more than a message of a few hundred kilobytes that is written to it, and a file that was used has its
+   pages already. So a few small ones are kept for the next messages; the state is the process's, since spools of all threads share it. */
+#define KEPT_FILES 4
+#define KEPT_BYTES ((uint64_t)2 * 1024 * 1024)
+static struct {
+	pthread_mutex_t lock;
+	struct kept {
+		int fd;    /* owned */
+		char *dir; /* owned */
+	} v[KEPT_FILES];
+	size_t n;
+} kept_files = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct spool {
 	char *dir;        /* owned: for the move from memory to a file */
@@ -35,8 +50,41 @@ static int disk_error(struct err *err, int code, const char *what, const char *d
 	return -1;
 }
 
+static int take_kept(const char *dir)
+{
+	int fd = -1;
+	pthread_mutex_lock(&kept_files.lock);
+	for (size_t i = 0; i < kept_files.n && fd < 0; i++) {
+		if (strcmp(kept_files.v[i].dir, dir) != 0)
+			continue;
+		fd = kept_files.v[i].fd;
+		free(kept_files.v[i].dir);
+		kept_files.v[i] = kept_files.v[--kept_files.n];
+	}
+	pthread_mutex_unlock(&kept_files.lock);
+	return fd;
+}
+
+/* Keeps the file for another spool, or closes it. */
+static void give_back(struct spool *s)
+{
+	bool kept = false;
+	pthread_mutex_lock(&kept_files.lock);
+	if (s->on_disk <= KEPT_BYTES && kept_files.n < KEPT_FILES) {
+		kept_files.v[kept_files.n++] = (struct kept){s->fd, s->dir};
+		s->dir = NULL;
+		kept = true;
+	}
+	pthread_mutex_unlock(&kept_files.lock);
+	if (!kept)
+		close(s->fd);
+}
+
 static int open_file(struct spool *s, struct err *err)
 {
+	s->fd = take_kept(s->dir);
+	if (s->fd >= 0)
+		return 0;
 	s->fd = open(s->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (s->fd >= 0)
 		return 0;
@@ -184,7 +232,7 @@ void spool_free(struct spool **s)
 	if (!*s)
 		return;
 	if ((*s)->fd >= 0)
-		close((*s)->fd);
+		give_back(*s);
 	free((*s)->memory);
 	free((*s)->dir);
 	free(*s);

@@ -374,7 +374,8 @@ int assess_view_print(const struct assess_view *x, struct err *err)
 		print_nights(x);
 		print_end(x);
 		if (t.known < x->n)
-			printf("  Without %zu mailboxes whose size is not known.\n", x->n - t.known);
+			printf("  Without %zu %s whose size is not known.\n", x->n - t.known,
+				x->n - t.known == 1 ? "mailbox" : "mailboxes");
 		print_basis(x);
 	}
 	print_next(x, &t);

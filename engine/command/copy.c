@@ -1,6 +1,7 @@
 /* nightferry copy: one mailbox, now. Endpoint, target and batch are made from the options under a name that the options give, so that the same
    command line goes on where it stopped. */
 #include "engine/command/cli.h"
+#include "engine/command/target.h"
 
 #include "engine/base/clock.h"
 #include "engine/command/attend.h"
@@ -241,7 +242,8 @@ static int run_copy(struct cli *c, struct err *err)
 		return -1;
 	make_name(&e, &t, user, address, name, sizeof name);
 	if (save_endpoint(c, &e, name, err) || save_target(c, &t, name, err) ||
-		save_batch(c, &b, name, &e, &t, user, address, err) || save_user_password(c, &b, user, err))
+		save_batch(c, &b, name, &e, &t, user, address, err) || save_user_password(c, &b, user, err) ||
+		target_prove_once(c, &t, address, err))
 		return -1;
 	if (e.accept_any_certificate || t.accept_any_certificate)
 		fprintf(stderr, "nightferry: warning: any certificate is accepted: anybody in between can read and "

@@ -38,10 +38,13 @@ static const char *const column_names[COLS] = {"EmailAddress", "UserPrincipalNam
 	"ProxyAddresses", "Licensed", "QuotaBytes", "UsedBytes", "ImapEnabled", "MaxReceiveSizeBytes", "LitigationHold",
 	"RetentionHold", "RecoverableItemsQuotaBytes", "RecoverableItemsUsedBytes", "ArchiveStatus"};
 
+/* Where an address was met: the better one is found first. */
+enum key_rank { KEY_ADDRESS, KEY_PRINCIPAL, KEY_PROXY };
+
 struct key {
 	const char *address; /* borrowed from text */
 	uint32_t row;
-	bool own; /* the row's EmailAddress or principal name, not a proxy */
+	enum key_rank rank;
 };
 
 struct inventory {
@@ -172,7 +175,7 @@ static int grow(void **v, size_t *room, size_t n, size_t size, struct err *err)
 	return 0;
 }
 
-static int add_key(struct inventory *v, const char *address, bool own, struct err *err)
+static int add_key(struct inventory *v, const char *address, enum key_rank rank, struct err *err)
 {
 	if (!*address)
 		return 0;
@@ -180,7 +183,7 @@ static int add_key(struct inventory *v, const char *address, bool own, struct er
 		return err_set(err, ERR_USAGE, "the inventory holds more than %d addresses", KEYS_MOST);
 	if (grow((void **)&v->keys, &v->keys_room, v->n_keys, sizeof *v->keys, err))
 		return -1;
-	v->keys[v->n_keys++] = (struct key){.address = address, .row = (uint32_t)(v->n - 1), .own = own};
+	v->keys[v->n_keys++] = (struct key){.address = address, .row = (uint32_t)(v->n - 1), .rank = rank};
 	return 0;
 }
 
@@ -192,7 +195,7 @@ static int add_proxies(struct inventory *v, char *list, struct err *err)
 		char *colon = strchr(one, ':');
 		if (colon && strncasecmp(one, "smtp:", 5) != 0)
 			continue;
-		if (strchr(one, '@') && add_key(v, colon ? colon + 1 : one, false, err))
+		if (strchr(one, '@') && add_key(v, colon ? colon + 1 : one, KEY_PROXY, err))
 			return -1;
 	}
 	return 0;
@@ -282,7 +285,8 @@ static int take_rows(
 			fill_row(&v->rows[v->n], values, rows->row_line, err))
 			return -1;
 		v->n++;
-		if (add_key(v, values[COL_ADDRESS], true, err) || add_key(v, values[COL_PRINCIPAL], true, err) ||
+		if (add_key(v, values[COL_ADDRESS], KEY_ADDRESS, err) ||
+			add_key(v, values[COL_PRINCIPAL], KEY_PRINCIPAL, err) ||
 			add_proxies(v, values[COL_PROXIES], err))
 			return -1;
 	}
@@ -295,8 +299,8 @@ static int by_key(const void *a, const void *b)
 {
 	const struct key *x = a, *y = b;
 	int order = strcasecmp(x->address, y->address);
-	if (order || x->own != y->own)
-		return order ? order : x->own ? -1 : 1;
+	if (order || x->rank != y->rank)
+		return order ? order : x->rank < y->rank ? -1 : 1;
 	return x->row < y->row ? -1 : x->row > y->row;
 }
 
@@ -395,6 +399,6 @@ const struct inventory_row *inventory_find(const struct inventory *i, const char
 	if (low == i->n_keys || strcasecmp(i->keys[low].address, address) != 0)
 		return NULL;
 	const struct inventory_row *row = &i->rows[i->keys[low].row];
-	*alias = strcasecmp(row->address, address) != 0;
+	*alias = strcasecmp(row->address[0] ? row->address : row->principal, address) != 0;
 	return row;
 }

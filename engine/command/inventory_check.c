@@ -1,5 +1,8 @@
 #include "engine/command/inventory_check.h"
 
+#include "engine/base/buf.h"
+#include "engine/command/powershell.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,18 +16,15 @@ static double gb(uint64_t n)
 	return (double)n / 1e9;
 }
 
-/* 'ann@x' for PowerShell: a quotation mark is doubled. */
+/* The address as PowerShell may read it: it comes out of a file, and must stay data when somebody pastes the line. */
 static const char *quote(const char *text, char *out, size_t size)
 {
-	size_t n = 0;
-	out[n++] = '\'';
-	for (; *text && n + 4 < size; text++) {
-		out[n++] = *text;
-		if (*text == '\'')
-			out[n++] = '\'';
-	}
-	out[n++] = '\'';
-	out[n] = '\0';
+	struct buf b;
+	struct err unfit = ERR_INIT;
+	buf_init(&b, size);
+	bool fits = powershell_add_string(&b, "the address", text, &unfit) == 0 && b.len < size;
+	snprintf(out, size, "%s", fits ? buf_str(&b) : "MAILBOX");
+	buf_done(&b);
 	return out;
 }
 

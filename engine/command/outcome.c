@@ -164,13 +164,14 @@ static const char *deviation_text(const struct outcome *o, char *out, size_t siz
 {
 	out[0] = 0;
 	if (o->compared)
-		snprintf(out, size, " (%+.0f %%)", o->deviation * 100);
+		snprintf(out, size, ", %.0f %% %s", fabs(o->deviation) * 100,
+			o->deviation < 0 ? "less than forecast" : "more than forecast");
 	return out;
 }
 
 void outcome_print_user(const struct outcome *o)
 {
-	char forecast[32], took[32], elapsed[32], bytes[32], off[32];
+	char forecast[32], took[32], elapsed[32], bytes[32], off[48];
 	if (o->forecast_s < 0 && o->active_s < 0)
 		return;
 	printf("    ");
@@ -178,7 +179,7 @@ void outcome_print_user(const struct outcome *o)
 		printf("forecast %s at work%s", assess_duration(o->forecast_s, forecast, sizeof forecast),
 			o->active_s < 0 ? "" : "; ");
 	if (o->active_s >= 0 && o->done)
-		printf("it took %s%s, %s from begin to end: %.1f messages/s, %s/s",
+		printf("it took %s%s; %s from begin to end, %.1f messages/s, %s/s",
 			assess_duration(o->active_s, took, sizeof took), deviation_text(o, off, sizeof off),
 			assess_duration(o->elapsed_s, elapsed, sizeof elapsed), o->messages_per_s,
 			cli_bytes((uint64_t)o->bytes_per_s, bytes, sizeof bytes));
@@ -189,7 +190,7 @@ void outcome_print_user(const struct outcome *o)
 
 void outcome_print_batch(const struct outcomes *o)
 {
-	char made[CLOCK_TEXT], ends[CLOCK_TEXT], bytes[32], took[32], elapsed[32], off[32];
+	char made[CLOCK_TEXT], ends[CLOCK_TEXT], bytes[32], took[32], elapsed[32], off[48];
 	const struct outlook *l = &o->outlook;
 	const struct outcome *t = &o->total;
 	if (l->at) {
@@ -202,7 +203,7 @@ void outcome_print_batch(const struct outcomes *o)
 			printf("done by %s; what binds: %s\n", cli_time(l->ends_at, ends, sizeof ends), l->bind);
 	}
 	if (t->done)
-		printf("Fact: %u %s moved in %s (%s at work%s), %llu messages, %s: %.1f messages/s, %s/s a mailbox\n",
+		printf("Fact: %u %s moved in %s (%s at work%s): %llu messages, %s: %.1f messages/s, %s/s a mailbox\n",
 			o->done, o->done == 1 ? "mailbox" : "mailboxes",
 			assess_duration(t->elapsed_s, elapsed, sizeof elapsed),
 			assess_duration(t->active_s, took, sizeof took), deviation_text(t, off, sizeof off),

@@ -44,6 +44,8 @@ json_t *target_proof_json(const struct proof *p);
    against their proof. Says what it does on the terminal. */
 int target_ready(struct cli *c, struct target_row *t, struct err *err);
 
+/* For a single copy: where no route of the target is proved yet, it is now, on the mailbox itself and without large messages. -1: none is. */
+int target_prove_once(struct cli *c, struct target_row *t, const char *address, struct err *err);
 /* For batch status: which routes a run spoke against since they were proved; lines on the terminal, "doubts" in c->out. */
 int target_say_doubts(struct cli *c, int64_t target_id, struct err *err);
 

@@ -278,6 +278,30 @@ int target_ready(struct cli *c, struct target_row *t, struct err *err)
 	return -1;
 }
 
+int target_prove_once(struct cli *c, struct target_row *t, const char *address, struct err *err)
+{
+	unsigned usable, doubted;
+	struct target_trial trial;
+	if (t->kind != TARGET_EXCHANGE)
+		return 0;
+	if (look_at_proofs(c, t, &usable, &doubted, err))
+		return -1;
+	if (usable)
+		return 0;
+	int rc = target_try(c, t, address, 0, &trial, err);
+	bool any = false;
+	for (size_t i = 0; rc == 0 && i < trial.n; i++)
+		any |= trial.proofs[i].passed;
+	if (rc == 0)
+		rc = target_trial_save(c, t, &trial, err) || store_target_save(c->store, t, err) ? -1 : 0;
+	if (rc == 0 && !any) {
+		*err = trial.why;
+		rc = -1;
+	}
+	target_trial_done(&trial);
+	return rc;
+}
+
 int target_say_doubts(struct cli *c, int64_t target_id, struct err *err)
 {
 	struct target_row t;

@@ -76,6 +76,28 @@ int store_existing_drop(struct store *s, int64_t user_id, int64_t epoch, int64_t
 	return store_do(s, drop_step, &a, err);
 }
 
+static int forget_step(struct db *db, void *arg, struct err *err)
+{
+	const struct drop_args *a = arg;
+	struct query q;
+	if (lease_check(db, a->user_id, a->epoch, err) < 0)
+		return -1;
+	query_begin(&q, db,
+		"DELETE FROM existing WHERE dest_folder_id = ?1 AND route <> ?2 AND epoch >= ?3 AND NOT EXISTS "
+		"(SELECT 1 FROM item WHERE dest_folder_id = ?1 AND dest_id = existing.id AND dest_id IS NOT NULL)");
+	put_int(&q, a->dest_folder_id);
+	put_text(&q, a->route);
+	put_int(&q, a->mark_epoch);
+	return query_run(&q, err);
+}
+
+int store_existing_forget(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *route,
+	int64_t mark_epoch, struct err *err)
+{
+	struct drop_args a = {user_id, epoch, dest_folder_id, mark_epoch, route, NULL};
+	return store_do(s, forget_step, &a, err);
+}
+
 struct find_args {
 	int64_t dest_folder_id;
 	const uint8_t *key;

@@ -133,8 +133,9 @@ int store_proof_usable(
 	if (store_look(s, usable_step, &a, err) < 0)
 		return -1;
 	*usable = !a.exchange || (a.found && a.proof.passed);
-	/* By IMAP the configured size rules until something smaller was refused; what a beta route was not seen to carry it does not get. */
-	if (*usable && a.found && (a.proof.refused || strcmp(route, "imap") != 0))
+	/* A beta route does not get what it was not seen to carry. By IMAP each mailbox has its own MaxReceiveSize: what the pilot's refused may fit
+	   into another, and the server says so itself. */
+	if (*usable && a.found && strcmp(route, "imap") != 0)
 		*max_bytes = a.proof.largest;
 	return 0;
 }

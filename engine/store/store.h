@@ -60,7 +60,7 @@ int store_proof_list(struct store *s, int64_t target_id, struct proof **out, siz
 int store_proof_drop(
 	struct store *s, int64_t target_id, struct err *err); /* of all its routes: settings changed untested */
 /* May this route carry mail? Exchange: only after its proof passed; any other host: always. *max_bytes: the largest message that it is to
-   be given, as proved; 0: no bound was found, the target's settings rule. A suspect proof is usable until the next test says otherwise. */
+   be given, as proved; 0: none was found (and always by IMAP, where each mailbox has its own limit), the target's settings rule. A suspect proof is usable until the next test says otherwise. */
 int store_proof_usable(
 	struct store *s, int64_t target_id, const char *route, bool *usable, uint64_t *max_bytes, struct err *err);
 /* What happened in a run speaks against a proof that passed (a dead route, a message refused as too big below `largest`): it is made again at
@@ -203,6 +203,10 @@ int store_existing_add(struct store *s, int64_t user_id, int64_t epoch, int64_t 
    to be taken over any more. */
 int store_existing_drop(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *route,
 	const uint8_t key[PRINT_KEY_BYTES], int64_t mark_epoch, struct err *err);
+/* A route is about to list what came after a mark of that epoch: what other routes listed of it and nobody took over is forgotten, or it would be there
+   under two names. */
+int store_existing_forget(struct store *s, int64_t user_id, int64_t epoch, int64_t dest_folder_id, const char *route,
+	int64_t mark_epoch, struct err *err);
 /* Those of that key not claimed by a receipt yet; at most cap. */
 int store_existing_find(struct store *s, int64_t dest_folder_id, const uint8_t key[PRINT_KEY_BYTES],
 	struct existing *out, size_t cap, size_t *n, struct err *err);

@@ -147,6 +147,9 @@ static void move(struct wire *from, struct wire *to, const char *folder)
 	do
 		get_line(to, line);
 	while (strncmp(line, "c ", 2) != 0); /* it may be there */
+	/* Dovecot opens the folder anew for each APPEND unless it is the selected one. */
+	put(to, line, (size_t)snprintf(line, sizeof(line), "s SELECT \"%s\"\r\n", folder));
+	wait_ok(to, "s");
 	put(from, line, (size_t)snprintf(line, sizeof(line), "e EXAMINE \"%s\"\r\n", folder));
 	wait_ok(from, "e");
 	put(from, line, (size_t)snprintf(line, sizeof(line), "f UID FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])\r\n"));

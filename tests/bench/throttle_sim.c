@@ -76,6 +76,41 @@ static bool run_table(const char *only, unsigned seed, FILE *svg)
 	return all;
 }
 
+/* Ours only, with several seeds: the least and the mean. */
+static bool run_seeds(const char *only, unsigned seed, unsigned seeds)
+{
+	bool all = true;
+	printf("Share of the oracle (%%), refused (%%) and time until back (s) over %u seeds from %u: mean, worst.\n\n",
+		seeds, seed);
+	for (unsigned i = 0; i < scenarios_count; i++) {
+		const struct scenario *s = &scenarios[i];
+		double share = 0, least = 1, refused = 0, most = 0, late = 0;
+		unsigned good = 0;
+		for (unsigned k = 0; k < seeds && strstr(s->name, only); k++) {
+			struct outcome oracle, ours;
+			world_run(s, POLICY_ORACLE, seed + k, NULL, &oracle);
+			world_run(s, POLICY_OURS, seed + k, NULL, &ours);
+			double v = outcome_share(s, &ours, &oracle), r = ours.refused / ours.sent,
+			       back = outcome_recovery(s, &ours, &oracle);
+			good += row_is_good(&ours, v, back);
+			share += v / seeds;
+			refused += r / seeds;
+			least = v < least ? v : least;
+			most = r > most ? r : most;
+			late = back > late ? back : back < 0 ? HUGE_VAL : late;
+			outcome_done(&oracle);
+			outcome_done(&ours);
+		}
+		if (!strstr(s->name, only))
+			continue;
+		all = all && good == seeds;
+		printf("%-32s %6.1f %6.1f   %5.2f %5.2f   %5.0f   all aims met by %u of %u\n", s->name, 100 * share,
+			100 * least, 100 * refused, 100 * most, late, good, seeds);
+		fflush(stdout);
+	}
+	return all;
+}
+
 static int run_trace(const char *only, unsigned seed, uint64_t drawn)
 {
 	struct scenario s;
@@ -91,12 +126,13 @@ static int run_trace(const char *only, unsigned seed, uint64_t drawn)
 
 static const char usage[] =
 	"usage: throttle [--seed N] [--only TEXT] [--plot FILE] [--check]\n"
+	"       throttle --seeds N [--seed FIRST] [--only TEXT] [--check]   nightferry alone, N seeds each\n"
 	"       throttle --fuzz N [--from SEED]     N random scenarios, the spread of the results, and the worst\n"
 	"       throttle --trace [--only TEXT | --draw SEED]   what happens to the first mailbox\n";
 
 struct settings {
 	const char *plot, *only;
-	unsigned seed;
+	unsigned seed, seeds;
 	uint64_t fuzz, from, draw;
 	bool check, trace;
 };
@@ -113,6 +149,8 @@ static int parse(struct settings *o, int argc, char **argv)
 			return -1;
 		else if (!strcmp(name, "--seed"))
 			o->seed = (unsigned)strtoul(argv[++i], NULL, 10);
+		else if (!strcmp(name, "--seeds"))
+			o->seeds = (unsigned)strtoul(argv[++i], NULL, 10);
 		else if (!strcmp(name, "--only"))
 			o->only = argv[++i];
 		else if (!strcmp(name, "--plot"))
@@ -138,6 +176,8 @@ int main(int argc, char **argv)
 		return run_trace(o.only, o.seed, o.draw);
 	if (o.fuzz || o.draw)
 		return throttle_fuzz(o.draw ? o.draw : o.from, o.fuzz ? o.fuzz : 1);
+	if (o.seeds)
+		return !run_seeds(o.only, o.seed, o.seeds) && o.check;
 	FILE *svg = fopen(o.plot, "w");
 	if (!svg)
 		return perror(o.plot), 1;

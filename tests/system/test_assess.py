@@ -330,3 +330,27 @@ def test_forecast_and_fact(nightferry, dovecot):
     ferry.add_batch(nightferry, [("dora", "pw-dora", "d@x.example")], name="wave", target="other", extra=())
     origins = {limit["origin"] for limit in assess(nightferry)["forecast"]["basis"]["limits"]}
     assert origins == ({"measured"} if whole["fact"]["active_s"] >= 5 else {"assumed"})
+
+
+def test_what_one_route_refuses_another_takes(nightferry, dovecot, exosim_for):
+    source, behind = dovecot(["alice"]), dovecot(["alice@contoso.example"], special_use=False)
+    exosim = exosim_for(behind)
+    box = source.maildir("alice")
+    for i in range(20):
+        box.add(corpus.made(i))
+    box.add(corpus.made(99, size=5_000_000))
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, "alice@contoso.example",
+                       extra=("--routes", "mime,imap", "--graph-url", exosim.graph_url, "--max-message-size", "36MB"))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", "alice@contoso.example")], name="wave", extra=())
+    out = assess(nightferry)
+    assert out["users"][0]["too_big"] == 0 and out["messages"] == 21, out
+    limits = out["forecast"]["basis"]["limits"]
+    assert any("150 MB per 5 minutes" in limit["text"] and limit["origin"] == "published" for limit in limits)
+    nightferry.run("target", "set", "contoso", "--routes", "mime", "--probe-size", 0)
+    out = assess(nightferry, code=2)
+    assert out["users"][0]["too_big"] == 1 and "imap" in kinds(out, "alice")["too-big"]["remedy"]
+    # the destination is asked by every route
+    exosim.stop()
+    out = assess(nightferry, code=4)
+    assert kinds(out, "alice")["destination"]["weight"] == "problem" and "route mime" in kinds(out, "alice")["destination"]["text"]

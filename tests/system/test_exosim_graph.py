@@ -84,6 +84,11 @@ def test_patch_is_what_imap_shows(exosim, graph):
     answer = graph.ask("PATCH", f"/messages/{item}", {"isRead": False, "categories": [], "flag": {"flagStatus": "notFlagged"}})
     assert (answer.json["isRead"], answer.json["categories"], answer.json["flag"]["flagStatus"]) == (False, [], "notFlagged")
     assert stored(exosim, "INBOX")[0][0] == set()
+    exosim.switch(graph_categories_shown=0)
+    for categories in (["One"], ["One", "Zwei drei"], []):
+        assert graph.ask("PATCH", f"/messages/{item}", {"categories": categories, "isRead": True}).json["categories"] == categories
+        assert stored(exosim, "INBOX")[0][0] == {"\\Seen"}
+    assert b"=_" not in b"".join(line for line, _ in imap(exosim).command("SELECT INBOX"))
 
 
 def test_what_imap_stores_graph_shows(exosim, graph):
@@ -400,3 +405,15 @@ def test_the_validator_complains(exosim, graph):
         assert list(check.complaints(line)), line
         broken += 1
     assert broken == 17 and os.path.getsize(exosim.trace)
+
+
+def test_nested_without_end(exosim, graph):
+    """A hostile message does not take exosim down, whatever is asked of it."""
+    nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(5000))
+    data = b"Message-ID: <deep@example.org>\r\n" + nested + b"\r\nend\r\n"
+    exosim.switch(graph_answer_body=1)
+    item = graph.put("inbox", data).json["id"]
+    assert graph.ask("GET", f"/messages/{item}").status == 200 and graph.ask("GET", f"/messages/{item}/$value").body == data
+    exosim.switch(mime_recoded=1)
+    assert graph.put("inbox", data).status == 201 and graph.put("inbox", b"\0\xff" * 50).status in (201, 400)
+    assert graph.list("inbox", top=10).status == 200

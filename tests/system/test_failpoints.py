@@ -40,9 +40,10 @@ def lose_state(nf):
         os.remove(os.path.join(folder, name))
 
 
-def prepare(nf, source, exosim):
+def prepare(nf, source, exosim, routes="imap"):
     ferry.add_endpoint(nf, source, "alice")
-    ferry.add_exchange(nf, exosim, "alice@contoso.example", extra=("--settle-after", "500ms"))
+    ferry.add_exchange(nf, exosim, "alice@contoso.example",
+                       extra=("--settle-after", "500ms", "--routes", routes, "--graph-url", exosim.graph_url))
     ferry.add_batch(nf, [("alice", "pw-alice", "alice@contoso.example")])
 
 
@@ -52,11 +53,22 @@ ONCE = (("user-before-finish", 2), ("finish-after-commit", 2))
 
 @pytest.mark.parametrize("point, count", [(p, c) for p in NAMES for c in (1, 2) if (p, c) not in ONCE])
 def test_killed_at(point, count, nightferry, dovecot, exosim_for, compare_mailboxes):
+    kill_at(point, count, "imap", nightferry, dovecot, exosim_for, compare_mailboxes)
+
+
+# The others by Graph, and all with both routes, are a part of `make crash` (tests/crash/test_route_kills.py).
+@pytest.mark.parametrize("point", ["put-mid-literal", "put-after-last-byte", "put-after-answer", "placed-before-commit", "finish-before-flags"])
+def test_killed_at_by_graph(point, nightferry, dovecot, exosim_for, compare_mailboxes):
+    kill_at(point, 1, "mime", nightferry, dovecot, exosim_for, compare_mailboxes)
+
+
+def kill_at(point, count, routes, nightferry, dovecot, exosim_for, compare_mailboxes, more=None):
     nightferry.binary = FP
     source, behind = dovecot(["alice"]), dovecot(["alice@contoso.example"], special_use=False)
     exosim = exosim_for(behind)
     fill(source.maildir("alice"))
-    prepare(nightferry, source, exosim)
+    total_count = COUNT + (more(source.maildir("alice")) if more else 0)
+    prepare(nightferry, source, exosim, routes)
     killed = (-9, 137)
     if point.startswith("settle-"):      # something must be in doubt first
         start(nightferry, "put-after-last-byte", 2, killed)
@@ -65,7 +77,7 @@ def test_killed_at(point, count, nightferry, dovecot, exosim_for, compare_mailbo
     elif point.startswith("adopt-"):     # something must be there first
         start(nightferry)
         lose_state(nightferry)
-        prepare(nightferry, source, exosim)
+        prepare(nightferry, source, exosim, routes)
         result = start(nightferry, point, count, killed if count == 1 else killed + (0,))
     elif point.startswith("finish-"):    # flags that change at the source after the move
         start(nightferry)
@@ -81,8 +93,8 @@ def test_killed_at(point, count, nightferry, dovecot, exosim_for, compare_mailbo
         result = start(nightferry, point, count, killed if count == 1 else killed + (0,))
     assert count > 1 or result.code in killed
     start(nightferry)
-    compare_mailboxes((source, "alice"), (behind, "alice@contoso.example"))
+    compare_mailboxes((source, "alice"), (behind, "alice@contoso.example"), dates=routes == "imap")   # Graph keeps no received date
     counts = ferry.user_counts(nightferry)["alice"]
-    assert counts["copied"] + counts["adopted"] == COUNT and counts["in_doubt"] == 0, counts
+    assert counts["copied"] + counts["adopted"] == total_count and counts["in_doubt"] == 0, counts
     verdict, total = ferry.verify(nightferry)
-    assert verdict == "Perfect" and total["same"] == COUNT, total
+    assert verdict == "Perfect" and total["same"] == total_count, total

@@ -221,3 +221,18 @@ def test_a_proof_in_doubt_is_made_again(nightferry, dovecot_source, exosim, dove
     out = nf.run("batch", "start", "pilot", "--wait").out
     assert "The route imap of target contoso is proved again: a message of 1 MB was refused" in out and "ok    imap  draft" in out
     assert "in doubt" not in nf.run("target", "show", "contoso").out and not left(dovecot_target)
+
+
+def test_a_copy_proves_its_route(nightferry, dovecot_source, exosim, dovecot_target):
+    """A copy makes a target of its own: no mail goes in before messages of ours came back from that very mailbox."""
+    nf = nightferry
+    dovecot_source.maildir("alice").add(b"Subject: one\r\n\r\nx\r\n")
+    args = ("copy", "--source-host", "localhost", "--source-port", dovecot_source.tls_port, "--source-ca-file", dovecot_source.ca,
+            "--source-user", "alice", "--source-password-file", nf.secret_file("pw-alice"), "--address", ALICE, "--tenant", exosim.tenant,
+            "--client-id", CLIENT, "--client-secret-file", nf.secret_file(exosim.secret), "--login-url", exosim.login_url,
+            "--target-host", "localhost", "--target-port", exosim.imaps, "--target-ca-file", exosim.ca, "--settle-after", "1s")
+    exosim.ask("/profile", {"received_kept": 0})
+    assert "FAIL  imap  date" in nf.run(*args, code=None).out and inbox(dovecot_target) == 0
+    exosim.ask("/profile", {"received_kept": 1})
+    assert "ok    imap  draft" in nf.run(*args).out and inbox(dovecot_target) == 1 and not left(dovecot_target)
+    assert "draft" not in nf.run(*args).out, "once is enough"

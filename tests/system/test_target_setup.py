@@ -37,23 +37,32 @@ def steps(text):
     return re.findall(r"^# ---- (.*)$", text, re.M)
 
 
-@pytest.mark.parametrize("routes", ["imap"])
+IMAP_ONLY = [("New-ServicePrincipal", "Remove-ServicePrincipal"), ("Add-MailboxPermission", "Remove-MailboxPermission"),
+             ("Set-CASMailbox", "Set-CASMailbox")]
+MIME_ONLY = [("New-DistributionGroup", "Remove-DistributionGroup"), ("Add-DistributionGroupMember", "Remove-DistributionGroupMember"),
+             ("New-ApplicationAccessPolicy", "Remove-ApplicationAccessPolicy")]
+BOTH = [("New-MgServicePrincipalAppRoleAssignment", "Remove-MgServicePrincipalAppRoleAssignment"), ("Set-Mailbox", "Set-Mailbox"),
+        ("New-MgServicePrincipal", "Remove-MgServicePrincipal")]
+
+
+@pytest.mark.parametrize("routes", ["imap", "mime", "mime,imap"])
 def test_scripts(nightferry, routes):
     nf = nightferry
     target(nf, "--routes", routes)
     batch(nf, NASTY)
-    inverse = {"Set-CASMailbox", "Set-Mailbox"}
+    wanted = BOTH + (IMAP_ONLY if "imap" in routes else []) + (MIME_ONLY if "mime" in routes else [])
     text, found, used = script(nf, "setup", "--batch", "pilot")
     assert set(powershell.strings(found)) >= set(NASTY) | {PILOT, "contoso", "contoso.example", CLIENT}
     assert "Remove-Mailbox" not in used and "Remove-Item" not in used
-    for cmdlet in ("New-ServicePrincipal", "Add-MailboxPermission", "New-MgServicePrincipalAppRoleAssignment", *inverse):
-        assert cmdlet in used
-    assert "enterprise application" in text and "classic mistake" in text and "'IMAP.AccessAsApp'" in text
-    assert not any(c.startswith("Remove-") for c in used if "AppRole" not in c)
+    assert all(there in used for there, _ in wanted)
+    unwanted = [pair for pair in IMAP_ONLY + MIME_ONLY if pair not in wanted]
+    assert not any(there in used for there, _ in unwanted)
+    for role in ["IMAP.AccessAsApp"] * ("imap" in routes) + ["Mail-Advanced.ReadWrite.All", "Mail.ReadWrite", "User.Read.All"] * ("mime" in routes):
+        assert f"'{role}'" in text
+    assert ("classic mistake" in text) == ("imap" in routes)
     back, found, used = script(nf, "teardown", "--batch", "pilot")
-    for cmdlet in ("Remove-ServicePrincipal", "Remove-MailboxPermission", "Remove-MgServicePrincipalAppRoleAssignment", *inverse):
-        assert cmdlet in used
-    assert not any(c.startswith(("New-ServicePrincipal", "Add-")) for c in used)
+    assert all(back_again in used for _, back_again in wanted) and not any(back_again in used for _, back_again in unwanted)
+    assert not any(c.startswith(("Add-", "New-S", "New-D", "New-A")) for c in used)
     # each step has its inverse, from the last to the first
     assert steps(back) == steps(text)[::-1]
     saved = set(re.findall(r"Save-Before ['\"]([A-Za-z]+)", text.split("# ----", 1)[1])) | {"Role"}

@@ -93,17 +93,23 @@ static bool find_kind(struct graph_call *g, const char *method)
 /* Who may do that, in the order in which the service finds out (I). */
 static bool check_rights(struct graph_call *g)
 {
-	bool is_directory = g->kind == GK_USER;
+	bool is_directory = g->kind == GK_USER, permitted = false, enabled = false;
 
+	if (g->box) {
+		pthread_mutex_lock(&g->box->lock);
+		permitted = g->box->graph_permitted;
+		enabled = g->box->rest_enabled;
+		pthread_mutex_unlock(&g->box->lock);
+	}
 	if (!(kinds[g->kind].roles & g->bearer.roles))
 		refuse_early(g, is_directory ? GE_DIRECTORY_DENIED : GE_DENIED, NULL);
 	else if (!g->box)
 		refuse_early(g, is_directory ? GE_USER_GONE : GE_USER_INVALID, g->path.user);
 	else if (is_directory)
 		return true;
-	else if (!g->box->graph_permitted)
+	else if (!permitted)
 		refuse_early(g, GE_DENIED, NULL);
-	else if (!g->box->rest_enabled)
+	else if (!enabled)
 		refuse_early(g, GE_NO_REST, NULL);
 	return !g->is_refused;
 }

@@ -101,7 +101,9 @@ static int read_categories(struct graph_call *g, const json_t *v, struct change 
 	c->keywords = json_array();
 	json_array_foreach(v, i, one)
 	{
-		char *keyword = json_is_string(one) ? resource_keyword(json_string_value(one)) : NULL;
+		char *keyword = json_is_string(one) ? resource_keyword(json_string_value(one),
+							      !graph_has_switch(g, SW_GRAPH_CATEGORIES_SHOWN))
+						    : NULL;
 
 		if (!keyword)
 			return graph_refuse(g, GE_BODY_VALUE, "categories");

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #define PREVIEW_CHARS 255 /* D */
+#define NESTING_MAX 100
 
 enum store_part resource_part(uint64_t select)
 {
@@ -86,16 +87,18 @@ char *resource_message_id(const char *header, size_t n)
 
 /* --- keywords */
 
-char *resource_keyword(const char *category)
+char *resource_keyword(const char *category, bool is_hidden)
 {
 	size_t n = strlen(category);
-	char *out = malloc(3 * n + 1), *to = out;
+	char *out = malloc(3 * n + sizeof(CATEGORY_HIDDEN)), *to = out;
 
 	assert(out);
 	if (n == 0 || !g_utf8_validate(category, -1, NULL)) {
 		free(out);
 		return NULL;
 	}
+	if (is_hidden)
+		to += snprintf(to, sizeof(CATEGORY_HIDDEN), CATEGORY_HIDDEN);
 	for (const char *c = category; *c; c++)
 		if ((unsigned char)*c > 32 && (unsigned char)*c < 127 && !strchr("(){%*\"\\]=", *c))
 			*to++ = *c;
@@ -111,6 +114,8 @@ char *resource_category(const char *keyword)
 	unsigned v;
 
 	assert(out);
+	if (strncmp(keyword, CATEGORY_HIDDEN, sizeof(CATEGORY_HIDDEN) - 1) == 0)
+		keyword += sizeof(CATEGORY_HIDDEN) - 1;
 	for (const char *c = keyword; *c; c++)
 		if (*c == '=' && isxdigit((unsigned char)c[1]) && isxdigit((unsigned char)c[2]) &&
 			sscanf(c + 1, "%2x", &v) == 1) {
@@ -200,7 +205,7 @@ static json_t *headers_json(GMimeMessage *m)
 	return list;
 }
 
-static GMimeTextPart *find_text(GMimeObject *o, const char *subtype)
+static GMimeTextPart *find_text(GMimeObject *o, const char *subtype, unsigned depth)
 {
 	GMimeTextPart *found = NULL;
 
@@ -208,20 +213,20 @@ static GMimeTextPart *find_text(GMimeObject *o, const char *subtype)
 		return g_mime_content_type_is_type(g_mime_object_get_content_type(o), "text", subtype)
 			       ? GMIME_TEXT_PART(o)
 			       : NULL;
-	if (GMIME_IS_MULTIPART(o))
+	if (GMIME_IS_MULTIPART(o) && depth < NESTING_MAX)
 		for (int i = 0; i < g_mime_multipart_get_count(GMIME_MULTIPART(o)) && !found; i++)
-			found = find_text(g_mime_multipart_get_part(GMIME_MULTIPART(o), i), subtype);
+			found = find_text(g_mime_multipart_get_part(GMIME_MULTIPART(o), i), subtype, depth + 1);
 	return found;
 }
 
 static char *text_of(GMimeMessage *m, bool *is_html)
 {
 	GMimeObject *root = g_mime_message_get_mime_part(m);
-	GMimeTextPart *part = root ? find_text(root, "html") : NULL;
+	GMimeTextPart *part = root ? find_text(root, "html", 0) : NULL;
 
 	*is_html = part != NULL;
 	if (!part && root)
-		part = find_text(root, "plain");
+		part = find_text(root, "plain", 0);
 	return part ? g_mime_text_part_get_text(part) : NULL;
 }
 

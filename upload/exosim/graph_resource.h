@@ -16,8 +16,9 @@ char *resource_message_id(const char *header, size_t n);
 /* "2026-11-28T11:38:41Z" */
 json_t *resource_time(int64_t seconds);
 
-/* A category as a keyword and back: what no atom holds is written "=HH". Yours; NULL: no category (empty, or not UTF-8). */
-char *resource_keyword(const char *category);
+/* A category as a keyword and back: what no atom holds is written "=HH". Yours; NULL: no category (empty, or not UTF-8).
+   is_hidden: one that IMAP does not show. */
+char *resource_keyword(const char *category, bool is_hidden);
 char *resource_category(const char *keyword);
 
 #endif

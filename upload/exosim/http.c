@@ -7,6 +7,9 @@
 #include <microhttpd.h>
 #include <unistd.h>
 
+/* Only what is used of it costs memory. MIME nested a thousand times over is parsed by recursion. */
+#define THREAD_STACK ((size_t)8 * 1024 * 1024)
+
 struct http {
 	struct MHD_Daemon *daemon;      /* owned */
 	const struct http_hooks *hooks; /* borrowed */
@@ -210,9 +213,8 @@ int http_open(struct http **out, int listen_fd, const char *cert, const char *ke
 	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, access_handler, h, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
 		MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_NOTIFY_COMPLETED, completed, h,
 		MHD_OPTION_CONNECTION_TIMEOUT, 120u, MHD_OPTION_CONNECTION_LIMIT, 500u,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)128 * 1024, MHD_OPTION_THREAD_STACK_SIZE,
-		(size_t)512 * 1024, cert ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, cert, MHD_OPTION_HTTPS_MEM_KEY,
-		key, MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)128 * 1024, MHD_OPTION_THREAD_STACK_SIZE, THREAD_STACK,
+		cert ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, cert, MHD_OPTION_HTTPS_MEM_KEY, key, MHD_OPTION_END);
 	if (!h->daemon) {
 		free(h);
 		close(listen_fd);

@@ -193,6 +193,47 @@ static bool numbered_is_shown(struct session *s, const char *line, size_t len)
 	return !starts(end, left, " FETCH") || n <= s->shown;
 }
 
+/* Where the list of "FLAGS (…" begins and ends; nothing: both the line's end. */
+static void find_flags(const char *line, size_t len, const char **at, const char **end)
+{
+	static const char word[] = "FLAGS (";
+
+	*at = *end = line + len;
+	for (const char *p = line; p + sizeof(word) < line + len; p++)
+		if (starts(p, (size_t)(line + len - p), word)) {
+			*at = p + sizeof(word) - 1;
+			*end = memchr(*at, ')', (size_t)(line + len - *at));
+			if (!*end)
+				*end = line + len;
+			return;
+		}
+}
+
+/* The line without keywords that are hidden categories. */
+static void put_flags(struct session *s, const char *line, size_t len)
+{
+	const char *at, *end, *done;
+	bool first = true;
+
+	find_flags(line, len, &at, &end);
+	wire_put(s->client, line, (size_t)(at - line));
+	for (done = at; at < end; at = done) {
+		size_t n = 0;
+
+		while (at + n < end && at[n] != ' ')
+			n++;
+		done = at + n + (at + n < end);
+		if (starts(at, n, CATEGORY_HIDDEN))
+			continue;
+		if (!first)
+			wire_put(s->client, " ", 1);
+		wire_put(s->client, at, n);
+		first = false;
+	}
+	wire_put(s->client, end, (size_t)(line + len - end));
+	wire_put(s->client, "\r\n", 2);
+}
+
 /* Returns whether literals that belong to the line go to the client too. */
 static bool untagged(struct session *s, const char *line, size_t len)
 {
@@ -206,8 +247,7 @@ static bool untagged(struct session *s, const char *line, size_t len)
 	if (n && isdigit((unsigned char)*rest)) {
 		if (!numbered_is_shown(s, line, len))
 			return false;
-		wire_put(s->client, line, len);
-		wire_put(s->client, "\r\n", 2);
+		put_flags(s, line, len);
 		return true;
 	}
 	if (starts(rest, n, "OK ["))
@@ -218,10 +258,9 @@ static bool untagged(struct session *s, const char *line, size_t len)
 		pass_status(s, line, len);
 	else if (starts(rest, n, "SEARCH"))
 		pass_search(s, line, len, s->searches_uids);
-	else if (starts(rest, n, "FLAGS ")) {
-		wire_put(s->client, line, len);
-		wire_put(s->client, "\r\n", 2);
-	} else if (starts(rest, n, "BYE"))
+	else if (starts(rest, n, "FLAGS "))
+		put_flags(s, line, len);
+	else if (starts(rest, n, "BYE"))
 		gone(s);
 	/* CAPABILITY, ENABLED, OK, NO, ID, NAMESPACE, …: Exchange's own were told already, others it does not have. */
 	return false;

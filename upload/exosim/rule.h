@@ -80,6 +80,8 @@
 	X(GRAPH_CREATED, "graph_created", 0, 1, "?", "createdDateTime: 0 the time of arrival, 1 the received date") \
 	X(GRAPH_IMPORT_READ, "graph_import_read", 0, 1, "?", "an imported message is read at once") \
 	X(GRAPH_FILTER_NOCASE, "graph_filter_nocase", 0, 1, "?", "texts in $filter are compared without case") \
+	X(GRAPH_CATEGORIES_SHOWN, "graph_categories_shown", 1, 0, "T", \
+		"categories set by Graph are keywords over IMAP; 0: IMAP does not show them") \
 	X(GRAPH_ANSWER_BODY, "graph_answer_body", 0, 1, "?", "the answer to a MIME create holds body and preview") \
 	X(GRAPH_SENSITIVE, "graph_sensitive", 0, 1, "I", \
 		"sensitive properties of non-drafts: 0 refused from 31 Dec 2026 on (D), 1 refused, 2 allowed") \
@@ -115,6 +117,9 @@ static inline int64_t profile_get(struct profile *p, enum rule_switch sw)
 int profile_set(struct profile *p, const char *name, int64_t value, struct err *err);
 /* "name=value". */
 int profile_set_text(struct profile *p, const char *text, struct err *err);
+
+/* How a keyword of the backend begins that is a category and that IMAP does not show. */
+#define CATEGORY_HIDDEN "=_"
 
 /* What the IMAP service says. */
 #define SAY_GREETING \

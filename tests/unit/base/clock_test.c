@@ -68,7 +68,7 @@ static void test_sleep_ends_with_the_descriptor(void **state)
 	clock_sleep_ms(60000, fds[0]);
 	clock_sleep_ms(0, -1);
 	clock_sleep_ms(-5, -1);
-	assert_true(clock_mono_ms() - from < 10000);
+	assert_true(clock_mono_ms() - from < 50000);
 	close(fds[0]);
 	close(fds[1]);
 }

@@ -87,6 +87,29 @@ static void test_no_name_is_left(void **state)
 	spool_free(&s);
 }
 
+/* A file that is used again shows nothing of the message before. */
+static void test_a_kept_file(void **state)
+{
+	(void)state;
+	struct err e = ERR_INIT;
+	struct spool *s;
+	char octets[1000] = "long", back[1000];
+	size_t got;
+	assert_int_equal(spool_new(&s, dir, 1000000, &e), 0);
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(spool_write(s, octets, sizeof(octets), &e), 0);
+	spool_free(&s);
+	assert_int_equal(spool_new(&s, dir, 1000000, &e), 0);
+	assert_int_equal(spool_read(s, 0, back, sizeof(back), &got, &e), 0);
+	assert_int_equal(got, 0);
+	assert_int_equal(spool_write(s, "short", 5, &e), 0);
+	assert_int_equal(spool_size(s), 5);
+	assert_int_equal(spool_read(s, 0, back, sizeof(back), &got, &e), 0);
+	assert_int_equal(got, 5);
+	assert_memory_equal(back, "short", 5);
+	spool_free(&s);
+}
+
 static void test_errors(void **state)
 {
 	(void)state;
@@ -128,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trips),
 		cmocka_unit_test(test_no_name_is_left),
+		cmocka_unit_test(test_a_kept_file),
 		cmocka_unit_test(test_errors),
 	};
 	return cmocka_run_group_tests(tests, make_dir, drop_dir);

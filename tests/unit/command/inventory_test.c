@@ -90,6 +90,18 @@ static void test_as_powershell_writes_it(void **state)
 	}
 }
 
+/* An address that is also the principal name or a proxy of another mailbox is the mailbox whose own it is. */
+static void test_own_address_first(void **state)
+{
+	(void)state;
+	struct inventory *v = parse("EmailAddress,UserPrincipalName,ProxyAddresses\na@x,c@x,c@x\nb@x,c@x,\nc@x,b@x,\n");
+	bool alias = true;
+	assert_string_equal(inventory_find(v, "c@x", &alias)->address, "c@x");
+	assert_false(alias);
+	assert_string_equal(inventory_find(v, "b@x", &alias)->address, "b@x");
+	inventory_free(&v);
+}
+
 static void test_utf16(void **state)
 {
 	(void)state;
@@ -194,6 +206,15 @@ static void test_checks(void **state)
 				a.n_findings ? a.findings[0].kind : "");
 		assessment_done(&a);
 	}
+	/* an address stays data in what a person pastes, whatever quotation mark it holds */
+	struct inventory *hostile = parse("EmailAddress,Licensed\na\xe2\x80\x99;calc@x,False\n");
+	struct user h = {.address = "a\xe2\x80\x99;calc@x"};
+	struct assessment found = {.at = 1};
+	inventory_check(hostile, &h, &t, &found);
+	assert_int_equal(found.n_findings, 1);
+	assert_null(strstr(found.findings[0].remedy, "\xe2\x80\x99"));
+	assessment_done(&found);
+	inventory_free(&hostile);
 	/* by Graph alone IMAP does not matter */
 	struct target_row graph = {.kind = TARGET_EXCHANGE, .routes = "mime"};
 	struct user u = {.address = "noimap@x.example"};
@@ -222,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_as_powershell_writes_it),
+		cmocka_unit_test(test_own_address_first),
 		cmocka_unit_test(test_utf16),
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_checks),

@@ -1,5 +1,7 @@
 #include "throttle/adapt.h"
 
+#include "throttle/flight.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +11,11 @@
 
 #define MIN_MS 60000
 #define WINDOW 300000
+
+static void refuse(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, double n, int64_t fence_end_ms)
+{
+	adapt_refused(a, &(struct adapt_refusal){now_ms, started_ms, fence_end_ms, WINDOW, used, n, used, false});
+}
 
 static void test_nothing_known_is_the_ceiling(void **state)
 {
@@ -27,7 +34,7 @@ static void test_shape_after_a_refusal(void **state)
 	(void)state;
 	struct adapt a;
 	adapt_init(&a, 150e6);
-	adapt_refused(&a, 1000, 900, 90e6, 1e5, 11000, WINDOW, false);
+	refuse(&a, 1000, 900, 90e6, 1e5, 11000);
 	double low = adapt_limit(&a, 11000), back = adapt_limit(&a, 11000 + 25000);
 	assert_true(low < 0.97 * 90e6 && low > 0.9 * 90e6);
 	assert_true(back < 90e6 && back > 0.99 * 90e6);
@@ -38,6 +45,7 @@ static void test_shape_after_a_refusal(void **state)
 	double past = 0;
 	int64_t now = 11000 + MIN_MS;
 	for (double used = 89e6; now < 11000 + 10 * MIN_MS; now += 1000) {
+		adapt_advance(&a, now);
 		double limit = adapt_limit(&a, now);
 		assert_true(limit >= past && limit <= 150e6 && limit < used * 1.2 + 2e6);
 		past = limit;
@@ -53,8 +61,8 @@ static void test_same_event_counts_once(void **state)
 	(void)state;
 	struct adapt a;
 	adapt_init(&a, 100);
-	adapt_refused(&a, 1000, 900, 60, 1, 2000, WINDOW, false);
-	adapt_refused(&a, 1010, 950, 62, 1, 2000, WINDOW, false);
+	refuse(&a, 1000, 900, 60, 1, 2000);
+	refuse(&a, 1010, 950, 62, 1, 2000);
 	assert_true(a.level == 60);
 }
 
@@ -63,12 +71,69 @@ static void test_large_request_keeps_what_is_known(void **state)
 	(void)state;
 	struct adapt a;
 	adapt_init(&a, 100);
-	adapt_refused(&a, 1000, 900, 60, 1, 2000, WINDOW, false);
+	refuse(&a, 1000, 900, 60, 1, 2000);
 	adapt_taken(&a, 30000, 59, 1, false);
-	adapt_refused(&a, 90000, 89000, 45, 20, 90000, WINDOW, false); /* 65 with it: 60 explains it */
+	refuse(&a, 90000, 89000, 45, 20, 90000); /* 65 with it: 60 explains it */
 	assert_true(a.level > 59);
-	adapt_refused(&a, 99000, 98000, 30, 1, 99000, WINDOW, false);
+	refuse(&a, 99000, 98000, 30, 1, 99000);
 	assert_true(a.level == 30); /* this one does not */
+}
+
+/* A window that is being filled tells the level badly: the server's may be shorter. Between what is in use and what it would hold. */
+static void test_window_being_filled(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 150);
+	struct adapt_refusal r = {1000, 900, 2000, WINDOW, 12, 1, 140, false};
+	adapt_refused(&a, &r);
+	assert_true(a.level > 70 && a.level < 80);
+	r.started_ms = 3000;
+	r.now_ms = 3100;
+	r.fence_end_ms = 4000;
+	adapt_refused(&a, &r);
+	assert_true(a.level > 20 && a.level < 40); /* each time nearer to what was in use */
+}
+
+/* The limit fell to a quarter, and the server said when it would take more: on from what is still in use then. */
+static void test_on_from_what_is_left(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 200);
+	refuse(&a, 1000, 900, 100, 1, 200000);
+	adapt_taken(&a, 200000, 25, 1, false);
+	assert_true(adapt_limit(&a, 200000) < 35);
+	refuse(&a, 201000, 200500, 26, 1, 202000);
+	assert_true(a.level <= 26);
+	adapt_init(
+		&a, 200); /* it had not fallen, the pause was for nothing: up again soon, and then never soon again */
+	refuse(&a, 1000, 900, 100, 1, 200000);
+	int64_t now = 200000;
+	for (double used = 25; used < 99.6 && now < 400000; now += 500) {
+		adapt_taken(&a, now, used, 1, true);
+		used = adapt_limit(&a, now + 500);
+	}
+	assert_true(now < 300000);
+	for (int i = 0; i < 5000; i++)
+		adapt_taken(&a, now, 99, 1, false);
+	adapt_advance(&a, now + 30 * MIN_MS);
+	assert_true(adapt_limit(&a, now + 31 * MIN_MS) < 100);
+}
+
+/* What grows with time does not while nothing can be sent. */
+static void test_a_pause_teaches_nothing(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 100);
+	refuse(&a, 1000, 900, 50, 1, 2000);
+	for (int i = 0; i < 1000; i++)
+		adapt_taken(&a, 3000, 49, 1, false);
+	adapt_advance(&a, 2000 + 2 * MIN_MS);
+	assert_true(a.past_ms > 0);
+	adapt_pause(&a, 2000 + 2 * MIN_MS, 2000 + 60 * MIN_MS);
+	assert_true(adapt_limit(&a, 2000 + 60 * MIN_MS) < 50);
 }
 
 static void test_never_zero(void **state)
@@ -77,7 +142,7 @@ static void test_never_zero(void **state)
 	struct adapt a;
 	adapt_init(&a, 1000);
 	for (int64_t t = 0; t < 100; t++)
-		adapt_refused(&a, t * 1000, t * 1000 - 1, 0, 1, t * 1000, WINDOW, false);
+		refuse(&a, t * 1000, t * 1000 - 1, 0, 1, t * 1000);
 	assert_true(adapt_limit(&a, 100000) >= 10);
 }
 
@@ -124,6 +189,9 @@ int main(void)
 		cmocka_unit_test(test_shape_after_a_refusal),
 		cmocka_unit_test(test_same_event_counts_once),
 		cmocka_unit_test(test_large_request_keeps_what_is_known),
+		cmocka_unit_test(test_window_being_filled),
+		cmocka_unit_test(test_on_from_what_is_left),
+		cmocka_unit_test(test_a_pause_teaches_nothing),
 		cmocka_unit_test(test_never_zero),
 		cmocka_unit_test(test_flight_by_refusal),
 		cmocka_unit_test(test_flight_by_latency),

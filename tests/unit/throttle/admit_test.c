@@ -8,7 +8,8 @@
 
 #include <cmocka.h>
 
-/* Random schedules against the whole of it: nested scopes, refusals, drops, cancelled waits, limits that change. What must hold:
+/* Random schedules against the whole of it: nested scopes, refusals, drops, cancelled waits, limits that change, windows that
+   close, a machine that sleeps. What must hold:
    never more than the limit in any window, wherever between its start and its end the server counts a request; the cap in flight;
    first come first served in a leaf; no permit is lost; no wait is without an end. */
 #define LEAVES 4
@@ -39,7 +40,8 @@ struct rig {
 	struct count log[EVENTS];
 	size_t logged;
 	uint64_t order, granted[LEAVES];
-	int64_t now;
+	int64_t now, opened_ms;
+	bool shut;
 };
 
 static int64_t pick(int64_t below)
@@ -62,7 +64,9 @@ static void started(struct rig *r, struct job *j)
 	assert_true(j->w.granted);
 	assert_true(j->order >= r->granted[leaf]); /* nobody who came later went before */
 	r->granted[leaf] = j->order;
-	assert_true(r->now - j->since_ms < 4 * HOUR_MS);
+	int64_t since = j->since_ms > r->opened_ms ? j->since_ms : r->opened_ms;
+	assert_true(r->now - since < 12 * HOUR_MS);
+	assert_false(r->shut);
 	assert_true(j->leaf->meter.in_flight <= r->limits.in_flight);
 	j->state = RUNS;
 	j->end_ms = r->now + 1 + pick(5000);
@@ -97,8 +101,32 @@ static void finish(struct rig *r, struct job *j)
 	collect(r);
 }
 
+/* What happens from outside: the machine slept, a person set a rate, a window closed or opened. */
+static void disturb(struct rig *r)
+{
+	int64_t what = pick(400);
+	struct scope_limits root = r->root->meter.limits;
+	if (what == 0)
+		r->now += pick(HOUR_MS);
+	if (what == 1) {
+		root.bytes_per_s = pick(3) ? 1000.0 + (double)pick(1000000) : 0;
+		root.in_flight = 1 + (unsigned)pick(8);
+		meter_set_limits(&r->root->meter, r->now, &root);
+	}
+	if (what == 2 || what == 3) {
+		r->shut = what == 2 && !r->shut;
+		meter_set_share(&r->root->meter, r->now, r->shut ? 0 : (double)(1 + pick(4)) / 4);
+		r->opened_ms = r->now;
+	}
+	if (what >= 1 && what <= 3)
+		admit_touch(&r->a, r->now, r->root);
+}
+
 static void step(struct rig *r, bool more)
 {
+	if (more)
+		disturb(r);
+	collect(r);
 	int64_t next = INT64_MAX;
 	for (size_t i = 0; i < JOBS; i++)
 		if (r->job[i].state == RUNS && r->job[i].end_ms < next)
@@ -108,6 +136,8 @@ static void step(struct rig *r, bool more)
 			next = admit_retry_at(r->leaf[i]);
 	if (more && (next == INT64_MAX || !pick(3)))
 		next = r->now + pick(300);
+	if (next == INT64_MAX && r->shut)
+		next = r->now + 1000;
 	assert_true(next != INT64_MAX); /* somebody waits for nothing */
 	if (next > r->now)
 		r->now = next;
@@ -183,6 +213,11 @@ static void test_random_schedules(void **state)
 		}
 		for (int i = 0; i < EVENTS; i++)
 			step(&r, true);
+		r.shut = false;
+		r.opened_ms = r.now;
+		meter_set_share(&r.root->meter, r.now, 1);
+		admit_touch(&r.a, r.now, r.root);
+		collect(&r);
 		for (bool busy = true; busy;) { /* everybody gets through */
 			busy = false;
 			for (size_t i = 0; i < JOBS; i++)
@@ -248,11 +283,43 @@ static void test_fair_between_leaves(void **state)
 	admit_done(&a);
 }
 
+/* One lost answer says nothing, nor do those of one connection; three in a row close the mailbox for a while, and one taken opens it. */
+static void test_lost_again_and_again(void **state)
+{
+	(void)state;
+	struct admit a;
+	struct permit p[3];
+	struct demand d = {.bytes = 10, .requests = 1};
+	int64_t until_ms, now = 0;
+	admit_init(&a);
+	struct scope *leaf = admit_open(&a, 0, NULL, "leaf", NULL);
+	for (int i = 0; i < 3; i++)
+		assert_true(admit_try(&a, now, leaf, &d, &p[i], &until_ms));
+	for (int i = 0; i < 3; i++) /* at once: one connection */
+		admit_leave(&a, now + 5, &p[i], VERDICT_LOST, NULL, 3, 0);
+	for (int i = 0; i < 2; i++, now += 10) {
+		assert_int_equal(admit_fence_end(leaf, now), 0);
+		assert_true(admit_try(&a, now + 6, leaf, &d, &p[0], &until_ms));
+		admit_leave(&a, now + 9, &p[0], VERDICT_LOST, NULL, 3, 0);
+	}
+	int64_t end = admit_fence_end(leaf, now);
+	assert_true(end > now && end <= now + 2000);
+	assert_false(admit_try(&a, now, leaf, &d, &p[0], &until_ms));
+	assert_true(until_ms == end);
+	assert_true(admit_try(&a, end, leaf, &d, &p[0], &until_ms));
+	assert_int_equal(
+		ledger_used(&leaf->meter.window[METER_BYTES].ledger, end), 5 * 3 + 10); /* what went out is booked */
+	admit_leave(&a, end + 1, &p[0], VERDICT_OK, NULL, 10, 1);
+	assert_int_equal(leaf->meter.lost_in_row, 0);
+	admit_done(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_schedules),
 		cmocka_unit_test(test_fair_between_leaves),
+		cmocka_unit_test(test_lost_again_and_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -465,7 +465,8 @@ static void test_identify(void **state)
 static void test_list(void **state)
 {
 	(void)state;
-	/* a message that was put meanwhile shifts the others: B comes twice; C tells too little and is read; D is gone by then */
+	/* A message that was put meanwhile shifts the others: B comes twice. C tells too little and is read; D is gone by then. Of the second walk E
+	   is new, F is in another folder by now, G is gone. */
 	static const struct step steps[] = {
 		ANSWER(MESSAGES, 200,
 			"{\"value\":[" M("A") "," M("B") "],\"@odata.nextLink\":\"%s/v1.0/next?$skip=2\"}"),
@@ -474,6 +475,13 @@ static void test_list(void **state)
 					      "\"id\":\"D\"}]}"),
 		ANSWER("/messages/C/$value HTTP", 200, "Subject: real\r\nFrom: a@b.c\r\n\r\nx\r\n"),
 		ANSWER("/messages/D/$value HTTP", 404, ERROR("ErrorItemNotFound")),
+		ANSWER(MESSAGES "1000&$select=id HTTP", 200,
+			"{\"value\":[{\"id\":\"E\"},{\"id\":\"F\"},{\"id\":\"A\"}],\"@odata.nextLink\":\"%s/v1.0/"
+			"ids\"}"),
+		ANSWER("/messages/E?$select=id,", 200, "{\"id\":\"E\",\"parentFolderId\":\"F1\"" HEADERS("s of E") "}"),
+		ANSWER("/messages/F?$select=id,", 200, "{\"id\":\"F\",\"parentFolderId\":\"F2\"" HEADERS("s of F") "}"),
+		ANSWER("GET /v1.0/ids HTTP", 200, "{\"value\":[{\"id\":\"G\"},{\"id\":\"B\"},{\"id\":\"C\"}]}"),
+		ANSWER("/messages/G?$select=id,", 404, ERROR("ErrorItemNotFound")),
 	};
 	struct graph_world *w = opened(NULL);
 	struct remote_mail v[3];
@@ -499,10 +507,15 @@ static void test_list(void **state)
 	assert_string_equal(v[0].print.message_id, "");
 	fingerprint_done(&v[0].print);
 	assert_int_equal(target_graph_mime_ops.list(w->target, &folder, "C", v, 3, &n, &e), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(v[0].id, "E");
+	assert_string_equal(v[0].print.subject, "s of E");
+	fingerprint_done(&v[0].print);
+	assert_int_equal(target_graph_mime_ops.list(w->target, &folder, "E", v, 3, &n, &e), 0);
 	assert_int_equal(n, 0);
 	world_check(w);
 	/* the walk is over: its cursor is nobody's */
-	assert_int_equal(target_graph_mime_ops.list(w->target, &folder, "C", v, 3, &n, &e), -1);
+	assert_int_equal(target_graph_mime_ops.list(w->target, &folder, "E", v, 3, &n, &e), -1);
 	assert_int_equal(e.kind, ERR_INTERNAL);
 	world_free(&w);
 }

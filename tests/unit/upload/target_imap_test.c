@@ -328,6 +328,7 @@ static void test_sign_in(void **state)
 	assert_int_equal(target_imap_ops.open(&target, &conf, gate, NULL, &e), -1);
 	assert_null(target);
 	assert_int_equal(e.kind, ERR_CREDENTIALS);
+	assert_non_null(strstr(e.hint, "Get-CASMailbox"));
 	assert_non_null(strstr(e.hint, "target setup"));
 	assert_non_null(strstr(e.hint, "a@b.example"));
 	assert_int_equal(world.opens, 4);
