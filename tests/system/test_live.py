@@ -12,6 +12,9 @@ from servers.chaos import Chaos, Faults
 FP = os.path.join(local.ROOT, os.environ.get("NF_BUILD", "build"), "fp", "nightferry")
 
 
+LARGE = 300_000 # a message that is fetched by itself: the debt of one is small
+
+
 def world(nf, dovecot, exosim_for, names=("alice",), count=100, size=20_000, batch=("--pilot",), endpoint=(), through=None, profile=None):
     source, behind = dovecot(list(names)), dovecot([f"{u}@contoso.example" for u in names], special_use=False)
     exosim = exosim_for(behind)
@@ -48,47 +51,51 @@ def live(nf, user="alice"):
     return watch.users(nf)[user].get("live", {})
 
 
-def binds(nf, what, user="alice"):
-    """Waits until status says so; returns the row."""
-    seen = {}
-
-    def look():
-        seen.update(live(nf, user))
-        return seen.get("binds") == what and dict(seen)
+def until(nf, right, user="alice", seconds=180):
+    """Waits until the row of status is right; returns it."""
     try:
-        return watch.wait_for(look, 90, 0.2)
+        return watch.wait_for(lambda: [row for row in [live(nf, user)] if row and right(row)], seconds, 0.2)[0]
     except AssertionError:
-        raise AssertionError(f"not {what}: {seen}\n{nf.run('batch', 'status', 'pilot')!r}") from None
+        raise AssertionError(f"not so: {live(nf, user)}\n{nf.run('batch', 'status', 'pilot')!r}") from None
+
+
+def binds(nf, what, user="alice"):
+    return until(nf, lambda row: row["binds"] == what, user)
+
+
+def why(nf, words):
+    return until(nf, lambda row: words in row["why"])
 
 
 def test_rate_and_uploads(nightferry, dovecot, exosim_for, engine):
-    world(nightferry, dovecot, exosim_for, count=300, batch=("--pilot", "--rate", "20kB/s"))
+    world(nightferry, dovecot, exosim_for, count=80, size=LARGE, batch=("--pilot", "--rate", "200kB/s"))
     engine()
     row = binds(nightferry, "rate")
-    assert row["limit_bytes_per_s"] == 20_000 and "batch pilot" in row["why"], row
+    assert row["limit_bytes_per_s"] == 200_000 and "batch pilot" in row["why"], row
     text = nightferry.run("batch", "status", "pilot").out
-    assert "of 20.0 kB/s (" in text and "held back by rate: the rate that was set for batch pilot" in text, text
-    nightferry.run("batch", "set", "pilot", "--rate", "0", "--uploads", "3")
-    nightferry.run("endpoint", "set", "src", "--rate", "30kB/s")
-    watch.wait_for(lambda: live(nightferry).get("limit_bytes_per_s") == 30_000)
-    watch.wait_for(lambda: "source src" in live(nightferry)["why"], 60)
+    assert "of 200.0 kB/s (" in text and "held back by rate: the rate that was set for batch pilot" in text, text
+    # always narrower, so that it is not done before the last is looked at
+    nightferry.run("endpoint", "set", "src", "--rate", "150kB/s")
+    until(nightferry, lambda row: row["limit_bytes_per_s"] == 150_000)
+    why(nightferry, "source src")
+    nightferry.run("target", "set", "contoso", "--rate", "100kB/s")
+    until(nightferry, lambda row: row["limit_bytes_per_s"] == 100_000)
     nightferry.run("endpoint", "set", "src", "--rate", "0")
-    nightferry.run("target", "set", "contoso", "--rate", "40kB/s")
-    watch.wait_for(lambda: "target contoso" in live(nightferry)["why"], 60)
-    assert live(nightferry)["limit_bytes_per_s"] == 40_000
+    nightferry.run("batch", "set", "pilot", "--rate", "0", "--uploads", "3")
+    why(nightferry, "target contoso")
     nightferry.run("target", "set", "contoso", "--rate", "0")
-    watch.wait_for(lambda: watch.users(nightferry)["alice"]["state"] == "Synced", 60)
-    assert watch.perfect(nightferry)["same"] == 300
+    watch.wait_for(lambda: watch.users(nightferry)["alice"]["state"] == "Synced", 180)
+    assert watch.perfect(nightferry)["same"] == 80
 
 
 def test_a_window_that_leaves_a_share(nightferry, dovecot, exosim_for, engine):
-    world(nightferry, dovecot, exosim_for, count=300,
-          batch=("--pilot", "--rate", "40kB/s", "--window", "daily 25%", "--time-zone", "Asia/Karachi"))
+    world(nightferry, dovecot, exosim_for, count=60, size=LARGE,
+          batch=("--pilot", "--rate", "200kB/s", "--window", "daily 25%", "--time-zone", "Asia/Karachi"))
     engine()
     row = binds(nightferry, "window")
-    assert row["limit_bytes_per_s"] == 10_000 and "25% of the rate" in row["why"], row
+    assert row["limit_bytes_per_s"] == 50_000 and "25% of the rate" in row["why"], row
     nightferry.run("batch", "set", "pilot", "--window", "daily 50%")
-    watch.wait_for(lambda: live(nightferry).get("limit_bytes_per_s") == 20_000)
+    until(nightferry, lambda row: row["limit_bytes_per_s"] == 100_000)
     nightferry.run("batch", "set", "pilot", "--window", "always")
     binds(nightferry, "rate")
 
@@ -96,21 +103,22 @@ def test_a_window_that_leaves_a_share(nightferry, dovecot, exosim_for, engine):
 def test_fewer_and_more_mailboxes(nightferry, dovecot, exosim_for, engine):
     """The surplus goes back into the queue and is no failure."""
     names = ("alice", "bob", "carol")
-    exosim = world(nightferry, dovecot, exosim_for, names, count=60, size=3000, batch=("--pilot", "--max-concurrent", "3", "--rate", "10kB/s"))
+    exosim = world(nightferry, dovecot, exosim_for, names, count=60, size=10_000, batch=("--pilot", "--max-concurrent", "3", "--rate", "10kB/s"))
 
     def active():
         return sorted(u for u, row in watch.users(nightferry).items() if row["state"] in ("Validating", "Syncing"))
+    before = watch.appended(exosim)
     engine()
-    watch.wait_for(lambda: len(active()) == 3, 90)
+    watch.wait_for(lambda: len(active()) == 3, 180)
     nightferry.run("batch", "set", "pilot", "--max-mailboxes", "1")
-    watch.wait_for(lambda: len(active()) == 1, 60)
+    watch.wait_for(lambda: len(active()) == 1, 180)
     rows = watch.users(nightferry)
     queued = [u for u in names if rows[u]["state"] == "Queued"]
     assert len(queued) == 2 and all("fewer mailboxes at once" in rows[u]["error"] for u in queued), rows
     nightferry.run("batch", "set", "pilot", "--max-concurrent", "3", "--rate", "0")
-    watch.wait_for(lambda: {r["state"] for r in watch.users(nightferry).values()} == {"Synced"}, 90)
+    watch.wait_for(lambda: {r["state"] for r in watch.users(nightferry).values()} == {"Synced"}, 180)
     assert watch.perfect(nightferry)["same"] == 180
-    assert watch.appended(exosim) == 181
+    assert watch.appended(exosim) == before + 180
 
 
 def test_bound_by_the_source(nightferry, dovecot, exosim_for, engine):
@@ -136,8 +144,7 @@ def test_bound_by_the_network(nightferry, dovecot, exosim_for, engine):
     exosim = world(nightferry, dovecot, exosim_for, count=600, size=20_000)
     exosim.ask("/fault", {"kind": "slow", "ms": 150, "count": 0})
     engine()
-    row = binds(nightferry, "network")
-    assert "--uploads" in row["why"], row
+    until(nightferry, lambda row: row["binds"] == "network" and "--uploads" in row["why"])
 
 
 def test_fenced(nightferry, dovecot, exosim_for, engine):
@@ -147,8 +154,8 @@ def test_fenced(nightferry, dovecot, exosim_for, engine):
     row = binds(nightferry, what)
     assert row["fenced_until"] and "Request is throttled. Suggested Backoff Time: 3" in row["fence_words"], row
     assert "fenced until" in nightferry.run("batch", "status", "pilot").out
-    watch.wait_for(lambda: live(nightferry)["refused_requests"] >= 1)
-    watch.wait_for(lambda: live(nightferry)["fenced_ms"] > 1000)
+    until(nightferry, lambda row: row["refused_requests"] >= 1)
+    until(nightferry, lambda row: row["fenced_ms"] > 1000)
     note = next(u for u in nightferry.run("batch", "report", "pilot", "--json", code=None).json()["users"])["throttling"]
     assert note["refused_requests"] >= 1 and note["fenced_ms"] > 0, note
     process.terminate()
@@ -168,24 +175,25 @@ def test_what_was_learned_binds_at_the_next_start(nightferry, dovecot, exosim_fo
     """Three mailboxes, three dimensions, known from an earlier night."""
     names = ("alice", "bob", "carol")
     exosim = world(nightferry, dovecot, exosim_for, names, count=200, batch=("--pilot", "--max-mailboxes", "3", "--uploads", "3"))
-    exosim.ask("/fault", {"kind": "slow", "ms": 100, "count": 0, "mailbox": "carol@contoso.example"})
+    exosim.ask("/fault", {"kind": "slow", "ms": 400, "count": 0, "mailbox": "carol@contoso.example"})
     with sqlite3.connect(nightferry.state) as db:
         for user, values in zip(names, ((0, 300_000, 0), (30, 0, 0), (0, 0, 1))):
             db.execute("INSERT INTO learned (scope, requests, bytes, in_flight, at) VALUES (?, ?, ?, ?, ?)",
                        (IMAP_SCOPE.replace("alice", user), *values, int(time.time())))
     engine()
+    row = binds(nightferry, "target concurrency", "carol")
+    assert row["limit_in_flight"] == 1, row
     row = binds(nightferry, "target bytes")
     assert 0 < row["limit_bytes_per_s"] < 2000 and "taught" in row["why"], row
     row = binds(nightferry, "target requests", "bob")
     assert 0 < row["limit_requests_per_min"] < 20, row
-    row = binds(nightferry, "target concurrency", "carol")
-    assert row["limit_in_flight"] == 1, row
     text = nightferry.run("batch", "status", "pilot").out
-    for what in ("target bytes", "target requests", "target concurrency"):
+    for what in ("target bytes", "target requests"):
         assert f"held back by {what}: the destination" in text, text
     nightferry.run("batch", "stop", "pilot")
 
 
+@pytest.mark.slow
 def test_auto_ramp(nightferry, dovecot, exosim_for, engine):
     """A step up after a clean stretch, with its reason; a step back when the source slows down."""
     proxies = []
@@ -197,17 +205,19 @@ def test_auto_ramp(nightferry, dovecot, exosim_for, engine):
     world(nightferry, dovecot, exosim_for, ("alice", "bob", "carol"), count=400, batch=("--pilot", "--auto-ramp", "on"), through=through)
     proxies[0].faults = Faults(rate=40_000)
     try:
-        engine(env={"NIGHTFERRY_STRETCH_MS": "12000"})
-        watch.wait_for(lambda: watch.status(nightferry)["max_mailboxes"] == 3, 120, 0.3)
+        process = engine(env={"NIGHTFERRY_STRETCH_MS": "12000"})
+        watch.wait_for(lambda: watch.status(nightferry)["max_mailboxes"] == 3, 240, 0.3)
         state = watch.status(nightferry)
         assert state["ramp"].startswith("3 mailboxes at once instead of 2: they ran 12 s without a refusal at"), state
         assert "3 mailboxes at once (auto-ramp): 3 mailboxes" in nightferry.run("batch", "status", "pilot").out
         for _ in range(3): # the host drops every connection for a while
             proxies[0].faults = Faults(refuse=1.0)
             proxies[0].cut_all()
-        watch.wait_for(lambda: watch.status(nightferry)["max_mailboxes"] < 3, 120, 0.3)
+        watch.wait_for(lambda: watch.status(nightferry)["max_mailboxes"] < 3, 240, 0.3)
         state = watch.status(nightferry)
         assert "the source refused or broke off" in state["ramp"], state
-        watch.wait_for(lambda: sum(r["state"] in ("Validating", "Syncing") for r in watch.users(nightferry).values()) <= 2, 60)
+        watch.wait_for(lambda: sum(r["state"] in ("Validating", "Syncing") for r in watch.users(nightferry).values()) <= 2, 180)
+        process.terminate()
+        process.communicate(timeout=60)
     finally:
         proxies[0].stop()
