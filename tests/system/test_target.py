@@ -3,7 +3,6 @@ import os
 import subprocess
 
 import ferry
-import pytest
 from servers import local
 from servers.exosim import CLIENT
 from servers.rawimap import RawImap
