@@ -35,7 +35,7 @@ CFLAGS_ALL = -std=c17 -D_POSIX_C_SOURCE=200809L -I. -isystem $(ETPAN)/include -i
 	$(WARN) $(OPT) $(HARD) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(or $(SAN),-pie -Wl$(,)-z$(,)relro$(,)-z$(,)now) -pthread $(LDFLAGS)
 , := ,
-LIBS := -lsqlite3 -lcurl -ljansson $(GMIME_LIBS) $(ETPAN_LIB) -lsasl2 -llockfile -lssl -lcrypto -lm
+LIBS := -lsqlite3 -lcurl -ljansson $(GMIME_LIBS) $(ETPAN_LIB) -lsasl2 -lidn -llockfile -lssl -lcrypto -lm
 
 # One noun a file: a folder's .c files are its layer. A program's main.c is linked by itself.
 LAYERS := command engine store upload imap throttle base

@@ -1,6 +1,7 @@
 #include "imap/scram.h"
 
 #include "imap/base64.h"
+#include "imap/saslprep.h"
 
 #include <ctype.h>
 #include <openssl/crypto.h>
@@ -15,7 +16,7 @@ struct scram {
 	char *gs2;                     /* owned: "n,a=authzid," */
 	char *bare;                    /* owned: "n=user,r=nonce" */
 	char *nonce;                   /* owned */
-	const struct secret *password; /* borrowed */
+	struct secret *password;       /* owned; prepared */
 	unsigned char signature[HASH]; /* the server's, expected */
 	bool proved;
 };
@@ -42,31 +43,34 @@ int scram_new(struct scram **out, const char *user, const char *authzid, const s
 	const char *nonce, struct err *err)
 {
 	struct scram *s = calloc(1, sizeof *s);
+	struct secret *name = saslprep(user, strlen(user));
 	struct buf gs2, bare;
 
 	*out = NULL;
 	buf_init(&gs2, MESSAGE_MAX);
 	buf_init(&bare, MESSAGE_MAX);
-	if (!s) {
+	if (!s || !name) {
 		err_set(err, ERR_MEMORY, "out of memory");
 		goto failed;
 	}
 	if (buf_add_str(&gs2, "n,", err) ||
 		(authzid && (buf_add_str(&gs2, "a=", err) || add_name(&gs2, authzid, err))) ||
-		buf_add_char(&gs2, ',', err) || buf_add_str(&bare, "n=", err) || add_name(&bare, user, err) ||
-		buf_printf(&bare, err, ",r=%s", nonce))
+		buf_add_char(&gs2, ',', err) || buf_add_str(&bare, "n=", err) ||
+		add_name(&bare, secret_bytes(name), err) || buf_printf(&bare, err, ",r=%s", nonce))
 		goto failed;
 	s->gs2 = buf_take(&gs2);
 	s->bare = buf_take(&bare);
 	s->nonce = strdup(nonce);
-	s->password = password;
-	if (!s->nonce) {
+	s->password = saslprep(secret_bytes(password), secret_len(password));
+	if (!s->nonce || !s->password) {
 		err_set(err, ERR_MEMORY, "out of memory");
 		goto failed;
 	}
+	secret_free(&name);
 	*out = s;
 	return 0;
 failed:
+	secret_free(&name);
 	buf_done(&gs2);
 	buf_done(&bare);
 	scram_free(&s);
@@ -211,6 +215,7 @@ void scram_free(struct scram **s)
 	free((*s)->gs2);
 	free((*s)->bare);
 	free((*s)->nonce);
+	secret_free(&(*s)->password);
 	secret_wipe(*s, sizeof **s);
 	free(*s);
 	*s = NULL;

@@ -12,7 +12,7 @@
 
 struct scram;
 
-/* nonce: printable, without a comma. authzid may be NULL. All copied except password, which is borrowed until scram_free. */
+/* nonce: printable, without a comma. authzid may be NULL. All copied; user and password by SASLprep. */
 int scram_new(struct scram **out, const char *user, const char *authzid, const struct secret *password,
 	const char *nonce, struct err *err);
 /* The client's first message. */

@@ -13,7 +13,7 @@ trees=build/deps
 
 declare -A group=(
 	[build]="gcc make pkg-config libssl-dev libcurl4-openssl-dev libsqlite3-dev libjansson-dev libgmime-3.0-dev
-		libmicrohttpd-dev libsasl2-dev libsasl2-modules liblockfile-dev ca-certificates"
+		libmicrohttpd-dev libsasl2-dev libsasl2-modules libidn-dev liblockfile-dev ca-certificates"
 	[demo]="dovecot-imapd python3 openssl"
 	[test]="dovecot-imapd python3 openssl libcmocka-dev python3-pytest python3-pytest-xdist python3-jsonschema procps util-linux strace binutils groff-base"
 	[lint]="clang-format cppcheck"

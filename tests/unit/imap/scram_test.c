@@ -1,6 +1,7 @@
 #include "imap/scram.h"
 
 #include "imap/base64.h"
+#include "imap/saslprep.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -123,9 +124,28 @@ static void test_base64(void **state)
 	assert_int_equal(base64_decode(&out, "a\0b", 3, &err), -1);
 }
 
+/* RFC 4013 section 3, and what must stay as it is. */
+static void test_saslprep(void **state)
+{
+	static const struct {
+		const char *text, *prepared;
+	} cases[] = {{"user", "user"}, {"USER", "USER"}, {"I\xc2\xadX", "IX"}, {"\xc2\xaa", "a"},
+		{"\xe2\x85\xa8", "IX"}, {"a\xcc\x88", "\xc3\xa4"}, {"\xc3\xa4", "\xc3\xa4"}, {"a\xc2\xa0z", "a z"},
+		{"\xd8\xa7\x31", "\xd8\xa7\x31"}, {"\xe4 no UTF-8", "\xe4 no UTF-8"}, {"a\tb", "a\tb"}, {"", ""},
+		{"\xc2\xad", "\xc2\xad"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct secret *p = saslprep(cases[i].text, strlen(cases[i].text));
+		assert_string_equal(secret_bytes(p), cases[i].prepared);
+		secret_free(&p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_saslprep),
 		cmocka_unit_test_setup_teardown(test_the_rfc_example, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_is_verified_before_the_proof, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses, setup, teardown),
