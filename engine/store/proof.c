@@ -2,6 +2,7 @@
 #include "engine/store/parts.h"
 
 #define PROOFS ((size_t)64)
+#define SIZES_TRIED ((uint64_t)256 * 1024) /* the probe messages that are always put are smaller */
 
 #define PROOF_COLUMNS \
 	"p.target_id, p.route, p.at, p.passed, p.mailbox, p.text, p.largest, p.refused, p.date_kept, " \
@@ -133,8 +134,8 @@ int store_proof_usable(
 	if (store_look(s, usable_step, &a, err) < 0)
 		return -1;
 	*usable = !a.exchange || (a.found && a.proof.passed);
-	/* By IMAP the configured size rules until something smaller was refused; what a beta route was not seen to carry it does not get. */
-	if (*usable && a.found && (a.proof.refused || strcmp(route, "imap") != 0))
+	/* The configured size, or the route's own cautious bound, rules until sizes were tried: small probe messages alone say nothing of them. */
+	if (*usable && a.found && (a.proof.refused || (strcmp(route, "imap") != 0 && a.proof.largest >= SIZES_TRIED)))
 		*max_bytes = a.proof.largest;
 	return 0;
 }
