@@ -19,6 +19,8 @@
    cannot be left over, or it would have been taken over instead of intending a copy.
      Mail that a route listed as unknown when the folder was entered may be an item in doubt of another route. Where that is found, the listed one is forgotten
    before the receipt is written: nothing is ever taken for two.
+     A receipt found by the count may name a copy that a receipt of another route names too, while an equal one is named by none: that is as it should be,
+   for nothing asks which is whose. One corner is left: a person who deletes just that copy makes two of ours look gone.
      All of this is exercised by tests/unit/engine/doubt_test.c against a model of the far side. */
 #include "engine/doubt.h"
 
@@ -151,24 +153,49 @@ static int assign_routes(struct doubt *d, struct err *err)
 
 /* --- recording ------------------------------------------------------------------------------------- */
 
-/* What follows a put may not have come so far: \\Flagged after an APPEND into Exchange (spec/exchange-online.md, section 2), all flags by Graph. */
-static int finish_flags(struct doubt *d, const struct item *it, struct err *err)
+/* Of equal copies the one that was found may be a twin's, with its flags, and the twin's the one that is not finished: then that one is. */
+static int finish_equal(struct group *g, size_t at, const struct folder_ref *ref, unsigned wanted, struct err *err)
 {
-	struct job *j = d->j;
+	struct target *t = g->d->j->routes[g->r].target;
+	unsigned there = 0;
+	for (size_t i = g->n; i < g->n + g->twins.n; i++) {
+		if (g->v[i].outcome != SETTLE_FOUND || memcmp(g->v[i].print->sha256, g->v[at].print->sha256, 32))
+			continue;
+		if (t->ops->get_flags(t, ref, g->v[i].receipt.id, &there, err)) {
+			if (err->kind != ERR_GONE)
+				return -1;
+			err_clear(err);
+			continue;
+		}
+		if ((there & wanted) == 0) /* as a put leaves it; what a person flagged is not touched */
+			return t->ops->set_flags(t, ref, g->v[i].receipt.id, wanted, err);
+	}
+	return 0;
+}
+
+/* What follows a put may not have come so far: \\Flagged after an APPEND into Exchange (spec/exchange-online.md, section 2), all flags by Graph. */
+static int finish_flags(struct group *g, size_t at, const struct item *it, struct err *err)
+{
+	struct job *j = g->d->j;
 	struct folder_ref ref;
+	struct target *t;
 	enum reach how;
-	unsigned r = route_named(j, it->receipt.route),
-		 wanted = it->flags_source & (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED);
-	bool by_append = j->routes[r].ops == &target_imap_ops;
+	unsigned there = 0, kept = (MAIL_SEEN | MAIL_ANSWERED | MAIL_FLAGGED) & j->routes[g->r].ops->flags_kept;
+	unsigned wanted = it->flags_source & kept;
+	bool by_append = j->routes[g->r].ops == &target_imap_ops && !g->twins.n;
 	if (by_append && (!(it->flags_source & MAIL_FLAGGED) || j->target_login.row.kind != TARGET_EXCHANGE))
 		return 0;
-	if (route_reach(j, d->f, r, &ref, &how, err))
+	if (route_reach(j, g->d->f, g->r, &ref, &how, err))
 		return -1;
 	if (how != REACH_OK)
 		return 0;
+	t = j->routes[g->r].target;
 	failpoint_hit(FP_FINISH_BEFORE_FLAGS);
-	int rc = j->routes[r].target->ops->set_flags(
-		j->routes[r].target, &ref, it->receipt.id, wanted & j->routes[r].ops->flags_kept, err);
+	int rc = wanted && g->twins.n ? t->ops->get_flags(t, &ref, it->receipt.id, &there, err) : 0;
+	if (!rc && wanted && g->twins.n && (there & kept) == wanted)
+		rc = finish_equal(g, at, &ref, wanted, err);
+	else if (!rc)
+		rc = t->ops->set_flags(t, &ref, it->receipt.id, wanted, err);
 	failpoint_hit(FP_FINISH_AFTER_FLAGS);
 	folder_ref_done(&ref);
 	if (rc && (err->kind == ERR_GONE || err->kind == ERR_CHANGED || err->kind == ERR_MESSAGE)) {
@@ -205,7 +232,7 @@ static int record_found(struct group *g, size_t *found, struct err *err)
 		rec.receipt = g->v[i].receipt;
 		rec.flags_written = rec.flags_source & j->routes[g->r].ops->flags_kept;
 		rec.at = clock_wall_s();
-		if (finish_flags(d, &rec, err) || forget_listed(g, &rec, err) ||
+		if (finish_flags(g, i, &rec, err) || forget_listed(g, &rec, err) ||
 			store_placed(j->work->store, j->user.id, j->user.lease_epoch, &rec, 1, err))
 			return -1;
 		failpoint_hit(FP_FINISH_AFTER_COMMIT);

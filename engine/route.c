@@ -13,14 +13,13 @@ static bool has_settings(const struct job *j, const struct target_ops *ops)
 	return ops == &target_imap_ops || j->target_login.conf.graph_url;
 }
 
-/* May it carry mail? What `target test` saw decides; a person may have saved the target without a test. */
+/* May it carry mail? What `target test` saw decides. */
 static int is_proved(struct job *j, const struct target_ops *ops, bool *proved, struct err *err)
 {
 	const struct target_row *t = &j->target_login.row;
 	uint64_t most = 0;
 	if (store_proof_usable(j->work->store, t->id, ops->name, proved, &most, err))
 		return -1;
-	*proved = *proved || t->test_skipped;
 	uint64_t *cap = &j->target_login.conf.max_message_bytes;
 	if (ops == &target_imap_ops && most && (!*cap || most < *cap))
 		*cap = most;

@@ -2,6 +2,7 @@
 #include "engine/store/parts.h"
 
 #define PROOFS ((size_t)64)
+#define SIZES_TRIED ((uint64_t)256 * 1024) /* the probe messages that are always put are smaller */
 
 #define PROOF_COLUMNS \
 	"p.target_id, p.route, p.at, p.passed, p.mailbox, p.text, p.largest, p.refused, p.date_kept, " \
@@ -133,9 +134,9 @@ int store_proof_usable(
 	if (store_look(s, usable_step, &a, err) < 0)
 		return -1;
 	*usable = !a.exchange || (a.found && a.proof.passed);
-	/* A beta route does not get what it was not seen to carry. By IMAP each mailbox has its own MaxReceiveSize: what the pilot's refused may fit
-	   into another, and the server says so itself. */
-	if (*usable && a.found && strcmp(route, "imap") != 0)
+	/* A beta route does not get what it was not seen to carry; its own cautious bound rules until sizes were tried, since small probe messages alone say
+	   nothing of them. By IMAP each mailbox has its own MaxReceiveSize: what the pilot's refused may fit into another, and the server says so itself. */
+	if (*usable && a.found && strcmp(route, "imap") != 0 && (a.proof.refused || a.proof.largest >= SIZES_TRIED))
 		*max_bytes = a.proof.largest;
 	return 0;
 }

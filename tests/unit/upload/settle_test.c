@@ -181,6 +181,83 @@ static void test_cases(void **state)
 	}
 }
 
+/* What another route placed takes its copy first; one whose content nobody can tell takes any of its key. */
+static void test_twins(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what;
+		const char *twins[MOST], *pending[MOST];
+		struct stored stored[MOST];
+		bool any; /* the twins' content cannot be had */
+		const char *found[MOST];
+	} twin_cases[] = {
+		{"the only copy is the twin's", {A}, {A}, {{"5", A, 0}}, false, {NULL}},
+		{"one more than the twins", {A}, {A}, {{"5", A, 0}, {"6", A, 0}}, false, {"6"}},
+		{"two in doubt, one twin, two copies", {A}, {A, A}, {{"5", A, 0}, {"6", A, 0}}, false, {"6", NULL}},
+		{"a twin of another content takes nothing", {B}, {A}, {{"5", A, 0}}, false, {"5"}},
+		{"another body under the same header", {A_OTHER_BODY}, {A}, {{"5", A, 0}, {"6", A_OTHER_BODY, 0}},
+			false, {"5"}},
+		{"content unknown: the copy could be the twin's", {A}, {A}, {{"5", A_ENCODED, 0}}, true, {NULL}},
+		{"content unknown, two copies", {A}, {A}, {{"5", A_ENCODED, 0}, {"6", A_ENCODED, 0}}, true, {"6"}},
+	};
+	for (size_t c = 0; c < sizeof(twin_cases) / sizeof(twin_cases[0]); c++) {
+		struct err e = ERR_INIT;
+		struct memory_target m = {.base = {&memory_ops}, .v = twin_cases[c].stored};
+		struct folder_ref f = {.path = (char *)(uintptr_t) "INBOX"};
+		struct settle_query q = {.folder = &f, .mark = "0"};
+		struct fingerprint prints[2 * MOST];
+		uint8_t canon[2 * MOST][CANON_BYTES];
+		struct pending v[2 * MOST];
+		size_t twins = count((const void *const *)twin_cases[c].twins, MOST), n = twins;
+		while (m.n < MOST && m.v[m.n].id)
+			m.n++;
+		n += count((const void *const *)twin_cases[c].pending, MOST);
+		for (size_t i = 0; i < n; i++) {
+			const char *text = i < twins ? twin_cases[c].twins[i] : twin_cases[c].pending[i - twins];
+			print_of(text, true, &prints[i]);
+			canon_of(text, canon[i]);
+			bool any = i < twins && twin_cases[c].any;
+			v[i] = (struct pending){.print = &prints[i],
+				.twin = i < twins,
+				.any_content = any,
+				.canon = any ? NULL : canon[i]};
+			if (any) /* what the server holds of it has other octets */
+				memset(prints[i].sha256, 1, sizeof(prints[i].sha256));
+		}
+		assert_int_equal(settle_look(&m.base, &q, v, n, &e), 0);
+		for (size_t i = twins; i < n; i++)
+			expect(twin_cases[c].what, twin_cases[c].pending[i - twins], &v[i],
+				twin_cases[c].found[i - twins]);
+		for (size_t i = 0; i < n; i++)
+			fingerprint_done(&prints[i]);
+	}
+}
+
+/* As long as a twin's meaning is not known, a copy that fits an item in doubt is not given to it. */
+static void test_twin_undecided(void **state)
+{
+	(void)state;
+	struct err e = ERR_INIT;
+	struct stored stored[] = {{"5", A_ENCODED, false}};
+	struct memory_target m = {.base = {&memory_ops}, .v = stored, .n = 1};
+	struct folder_ref f = {.path = (char *)(uintptr_t) "INBOX"};
+	struct settle_query q = {.folder = &f};
+	struct fingerprint print;
+	uint8_t canon[CANON_BYTES];
+	print_of(A, true, &print);
+	canon_of(A, canon);
+	struct pending v[2] = {{.print = &print, .twin = true}, {.print = &print, .canon = canon}};
+	assert_int_equal(settle_look(&m.base, &q, v, 2, &e), 0);
+	assert_int_equal(v[0].outcome, SETTLE_NEEDS_CANON);
+	assert_int_equal(v[1].outcome, SETTLE_NEEDS_CANON);
+	v[0].canon = canon;
+	assert_int_equal(settle_look(&m.base, &q, v, 2, &e), 0);
+	assert_int_equal(v[0].outcome, SETTLE_FOUND);
+	assert_int_equal(v[1].outcome, SETTLE_ABSENT);
+	fingerprint_done(&print);
+}
+
 static void test_errors(void **state)
 {
 	(void)state;
@@ -200,6 +277,7 @@ static void test_errors(void **state)
 int main(void)
 {
 	upload_init();
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_errors)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_twins),
+		cmocka_unit_test(test_twin_undecided), cmocka_unit_test(test_errors)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
