@@ -60,7 +60,7 @@ below_store := store upload imap throttle base
 below_engine := engine $(below_store)
 below_command := command $(below_engine)
 
-.PHONY: all deps demo check format lint unit fuzz-replay contract system crash check-san clang fuzz bench bench-throttle install clean distclean
+.PHONY: all deps demo check format lint unit fuzz-replay contract system crash check-san clang fuzz bench bench-throttle bench-throttle-real install clean distclean
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -206,6 +206,9 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o
 THROTTLE_BENCH := $(call obj,$(sort $(wildcard tests/bench/throttle_*.c)))
 bench-throttle: $(B)/bench/throttle
 	@$< $(BENCH_ARGS)
+# The same, and the real program in real time: six minutes.
+bench-throttle-real: all $(B)/fp/nightferry $(B)/bench/throttle
+	@$(PYTHON) tests/bench/throttle_real.py $(BENCH_ARGS)
 $(B)/bench/throttle: $(call obj,$(wildcard tests/bench/throttle*.c) upload/exosim/limit.c) $(call archives,$(below_throttle))
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")

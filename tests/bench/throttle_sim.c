@@ -2,6 +2,7 @@
    three simpler senders. Prints a table, writes an SVG plot. */
 #include "tests/bench/throttle_fuzz.h"
 #include "tests/bench/throttle_plot.h"
+#include "tests/bench/throttle_real.h"
 #include "tests/bench/throttle_world.h"
 
 #include <math.h>
@@ -128,13 +129,14 @@ static const char usage[] =
 	"usage: throttle [--seed N] [--only TEXT] [--plot FILE] [--check]\n"
 	"       throttle --seeds N [--seed FIRST] [--only TEXT] [--check]   nightferry alone, N seeds each\n"
 	"       throttle --fuzz N [--from SEED]     N random scenarios, the spread of the results, and the worst\n"
-	"       throttle --trace [--only TEXT | --draw SEED]   what happens to the first mailbox\n";
+	"       throttle --trace [--only TEXT | --draw SEED]   what happens to the first mailbox\n"
+	"       throttle --real [--seed N]   the scaled scenarios of throttle_real.py, as JSON\n";
 
 struct settings {
 	const char *plot, *only;
 	unsigned seed, seeds;
 	uint64_t fuzz, from, draw;
-	bool check, trace;
+	bool check, trace, real;
 };
 
 static int parse(struct settings *o, int argc, char **argv)
@@ -145,6 +147,8 @@ static int parse(struct settings *o, int argc, char **argv)
 			o->check = true;
 		else if (!strcmp(name, "--trace"))
 			o->trace = true;
+		else if (!strcmp(name, "--real"))
+			o->real = true;
 		else if (!value)
 			return -1;
 		else if (!strcmp(name, "--seed"))
@@ -172,6 +176,8 @@ int main(int argc, char **argv)
 	struct settings o = {.plot = "build/throttle.svg", .only = "", .seed = 1, .from = 1};
 	if (parse(&o, argc, argv))
 		return fputs(usage, stderr), 2;
+	if (o.real)
+		return throttle_real(o.seed), 0;
 	if (o.trace)
 		return run_trace(o.only, o.seed, o.draw);
 	if (o.fuzz || o.draw)

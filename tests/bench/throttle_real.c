@@ -1,0 +1,91 @@
+#include "tests/bench/throttle_real.h"
+
+#include "tests/bench/throttle_world.h"
+
+#include <stdio.h>
+
+#define SCALE 0.1
+#define LATENCY_MS 150 /* of a request without its octets; exosim is told to take so long */
+#define WARM_S 60
+#define SECONDS 300
+#define SPARE 1.15 /* so much more mail than can be moved: nobody runs dry */
+/* Messages are smaller, too: a window of a tenth would else hold too few of them to be like a whole one. */
+/* clang-format off */
+#define MAIL {MAIL_OTHER, 30000, 0.9}
+#define COMMON .boxes = 1, .seconds = SECONDS, .ceiling = 1, .scale = SCALE, .warm_s = WARM_S, .latency_ms = LATENCY_MS
+
+static const struct scenario real[] = {
+	{.name = "documented", COMMON, .real = 1, .mail = MAIL},
+	{.name = "small messages", COMMON, .real = 1, .mail = {MAIL_SMALL, 0, 0}},
+	{.name = "limit 40 % lower", COMMON, .real = 0.6, .mail = MAIL},
+	{.name = "40 % lower, small messages", COMMON, .real = 0.6, .mail = {MAIL_SMALL, 0, 0}},
+	{.name = "halves at 100 s, recovers at 200 s", COMMON, .real = 1, .mail = MAIL, .change = {{100, 0.5}, {200, 1}}},
+};
+/* clang-format on */
+
+static void print_rules(const struct scenario *s, double factor)
+{
+	struct limit_rules r = scenario_real(s, factor);
+	printf("\"graph_requests\": %llu, \"graph_bytes\": %llu", (unsigned long long)r.requests,
+		(unsigned long long)r.bytes);
+}
+
+/* As world_run draws them for its first mailbox. */
+static void print_sizes(const struct scenario *s, unsigned seed)
+{
+	struct limit_rules most = scenario_published(s);
+	double bytes = 0, requests = 0, seconds = s->seconds * SPARE * 1000;
+	uint64_t random = random_start((uint64_t)seed * 1000003 + 1);
+	printf("\"sizes\": [");
+	while (bytes < seconds * (double)most.bytes / (double)most.bytes_window_ms &&
+		requests < seconds * (double)most.requests / (double)most.requests_window_ms) {
+		uint64_t n = mail_bytes(&s->mail, &random);
+		printf("%s%llu", requests > 0 ? ", " : "", (unsigned long long)n);
+		bytes += (double)n;
+		requests++;
+	}
+	printf("]");
+}
+
+static void print_outcome(const char *name, const struct outcome *o)
+{
+	printf("\"%s\": {\"bytes\": %.0f, \"requests\": %.0f, \"refused\": %.0f, \"sent\": %.0f}, ", name, o->bytes,
+		o->requests, o->refused, o->sent);
+}
+
+static void print_scenario(const struct scenario *s, unsigned seed)
+{
+	struct outcome oracle, ours;
+	world_run(s, POLICY_ORACLE, seed, NULL, &oracle);
+	world_run(s, POLICY_OURS, seed, NULL, &ours);
+	printf("{\"name\": \"%s\", \"seconds\": %lld, \"warm\": %lld, \"limits\": {", s->name, (long long)s->seconds,
+		(long long)s->warm_s);
+	print_rules(s, 1);
+	printf("}, \"changes\": [");
+	for (int i = 0; i < SCENARIO_CHANGES && s->change[i].factor > 0; i++) {
+		printf("%s{\"at\": %lld, ", i ? ", " : "", (long long)s->change[i].at_s);
+		print_rules(s, s->change[i].factor);
+		printf("}");
+	}
+	printf("], \"binding\": \"%s\", ", outcome_by_requests(s, &oracle) ? "requests" : "bytes");
+	print_outcome("oracle", &oracle);
+	print_outcome("ours", &ours);
+	print_sizes(s, seed);
+	printf("}");
+	outcome_done(&oracle);
+	outcome_done(&ours);
+}
+
+void throttle_real(unsigned seed)
+{
+	struct limit_rules all = scenario_published(&real[0]);
+	printf("{\"scale\": %g, \"latency_ms\": %d, \"switches\": {\"graph_requests_window\": %lld, "
+	       "\"graph_bytes_window\": "
+	       "%lld},\n\"scenarios\": [",
+		SCALE, LATENCY_MS, (long long)all.requests_window_ms, (long long)all.bytes_window_ms);
+	for (unsigned i = 0; i < sizeof real / sizeof *real; i++) {
+		printf("%s\n", i ? "," : "");
+		print_scenario(&real[i], seed);
+	}
+	printf("]}\n");
+}
