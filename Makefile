@@ -197,12 +197,12 @@ demo:
 
 bench:
 	@tests/deps.sh build demo bench
-	+@$(MAKE) all $(B)/bench/floor
+	+@$(MAKE) all $(B)/fp/nightferry $(B)/bench/floor $(B)/bench/floor_graph
 	@$(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
-$(B)/bench/%: $(B)/obj/tests/bench/%.o
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/bench/floor_wire.o
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl -lcrypto
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcurl -lssl -lcrypto
 THROTTLE_BENCH := $(call obj,$(sort $(wildcard tests/bench/throttle_*.c)))
 bench-throttle: $(B)/bench/throttle
 	@$< $(BENCH_ARGS)

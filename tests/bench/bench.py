@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """`make bench`: nightferry, the floor (floor.c: a bare pipelined fetch-and-append) and mbsync move the same mailboxes from one Dovecot to
-another over TLS, on this machine. The runs are interleaved, each into a fresh mailbox; the table shows medians and the spread (lowest to
-highest). CPU and memory are those of the mover alone, its children included; what arrived is counted after each run."""
+another over TLS, on this machine. Then nightferry by the route mime and that route's floor (floor_graph.c: the same fetch, each message posted
+by bare libcurl) move them into exosim's Graph, without limits at either end. The runs are interleaved, each into a fresh mailbox; the table
+shows medians and the spread (lowest to highest). CPU and memory are those of the mover alone, its children included; what arrived is counted
+after each run."""
 import argparse
 import json
 import os
@@ -12,9 +14,12 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", x) for x in ("", "system")]
+import ferry  # noqa: E402
 from servers import corpus, local  # noqa: E402
 from servers.dovecot import Dovecot  # noqa: E402
+from servers.exosim import Exosim  # noqa: E402
+from servers.graph import GRAPH, Graph  # noqa: E402
 from servers.nightferry import Nightferry, PeakMemory  # noqa: E402
 from servers.rawimap import RawImap  # noqa: E402
 
@@ -36,10 +41,10 @@ def mix(n):
         yield corpus.made(i, r.randint(low, high) * 1000, seed=2)
 
 
-def fill(maildir, messages):
+def fill(maildir, messages, read=True):
     count = size = 0
     for i, message in enumerate(messages):
-        maildir.add(message, FOLDERS[i % len(FOLDERS)], ["\\Seen"] if i % 3 else [], 1_000_000_000 + i * 1000)
+        maildir.add(message, FOLDERS[i % len(FOLDERS)], ["\\Seen"] if read and i % 3 else [], 1_000_000_000 + i * 1000)
         count += 1
         size += len(message)
     return count, size
@@ -130,28 +135,70 @@ def count_at(server, box):
     return total
 
 
+PROBE = "probe@contoso.example"
+NO_LIMITS = {"graph_requests": 0, "graph_bytes": 0, "graph_requests_window": 0, "graph_bytes_window": 0}
+
+
+def run_nightferry_graph(source, user, target, box, work):
+    """The build with failpoints: the other cannot leave the published limits out."""
+    program = Nightferry(os.path.join(BUILD, "fp", "nightferry"), {"NIGHTFERRY_LIMIT_SCALE": "0"})
+    ferry.add_exchange(program, target, PROBE, extra=("--routes", "mime", "--graph-url", target.graph_url))
+    command = [program.binary, "copy", "--source-host", "localhost", "--source-port", str(source.tls_port), "--source-ca-file", source.ca,
+               "--source-user", user, "--source-password-file", program.secret_file(source.users[user]), "--target", "contoso", "--address", box]
+    return command, program.env, program.close
+
+
+def run_floor_graph(source, user, target, box, work):
+    graph, ids = Graph(target, box), {(): "inbox"}
+    for folder in FOLDERS[1:]:
+        ids[folder] = graph.folder(folder[-1], ids.get(folder[:-1]) if len(folder) > 1 else None)
+    graph.close()
+    pairs = [x for folder in FOLDERS for x in ("/".join(folder) or "INBOX", ids[folder])]
+    return [os.path.join(BUILD, "bench", "floor_graph"), str(source.tls_port), user, source.users[user], target.graph_url, box, source.ca,
+            *pairs], {**os.environ, "FLOOR_TOKEN": target.token(GRAPH)}, lambda: None
+
+
+GRAPH_MOVERS = {"nightferry": run_nightferry_graph, "floor": run_floor_graph}
+
+
+def bench_graph(name, messages, rounds, movers, authority, work):
+    """Unread, so that nightferry has nothing to send but the messages."""
+    boxes = [f"{m}{i}@contoso.example" for m in movers for i in range(rounds + 1)]
+    with Dovecot(["source"], authority=authority, special_use=False) as source, \
+            Dovecot([PROBE] + boxes, authority=authority, special_use=False) as behind, \
+            Exosim(behind, authority=authority, config={"switches": NO_LIMITS}) as exosim:
+        count, size = fill(source.maildir("source"), messages, read=False)
+        count_at(source, "source")
+        return rounds_of(name, count, size, rounds, {m: GRAPH_MOVERS[m] for m in movers}, source, exosim, behind, "@contoso.example", work)
+
+
 def bench(name, messages, rounds, movers, authority, work):
-    runs = {m: [] for m in movers}
     boxes = [f"{m}{i}" for m in movers for i in range(rounds + 1)]
     with Dovecot(["source"], authority=authority, special_use=False) as source, \
             Dovecot(boxes, authority=authority, special_use=False) as target:
         count, size = fill(source.maildir("source"), messages)
-        print(f"\n{name}: {count} messages, {size / 1e6:.1f} MB, {size / count / 1000:.1f} KB on average, {rounds} rounds", flush=True)
         count_at(source, "source") # Dovecot makes its indexes now
-        for i in range(-1, rounds): # the first round warms up and does not count
-            order = list(movers)
-            random.Random(i).shuffle(order)
-            for mover in order:
-                box = f"{mover}{i + 1}"
-                command, env, clean = MOVERS[mover](source, "source", target, box, work)
-                result = measure(command, env, os.path.join(work, "log"))
-                clean()
-                arrived = count_at(target, box)
-                if arrived != count:
-                    raise SystemExit(f"bench: {mover} moved {arrived} of {count} messages")
-                if i >= 0:
-                    runs[mover].append(result)
-                shutil.rmtree(target.home(box), ignore_errors=True)
+        return rounds_of(name, count, size, rounds, {m: MOVERS[m] for m in movers}, source, target, target, "", work)
+
+
+def rounds_of(name, count, size, rounds, movers, source, target, behind, suffix, work):
+    """behind: the Dovecot that holds what arrives."""
+    runs = {m: [] for m in movers}
+    print(f"\n{name}: {count} messages, {size / 1e6:.1f} MB, {size / count / 1000:.1f} KB on average, {rounds} rounds", flush=True)
+    for i in range(-1, rounds): # the first round warms up and does not count
+        order = list(movers)
+        random.Random(i).shuffle(order)
+        for mover in order:
+            box = f"{mover}{i + 1}{suffix}"
+            command, env, clean = movers[mover](source, "source", target, box, work)
+            result = measure(command, env, os.path.join(work, "log"))
+            clean()
+            arrived = count_at(behind, box)
+            if arrived != count:
+                raise SystemExit(f"bench: {mover} moved {arrived} of {count} messages")
+            if i >= 0:
+                runs[mover].append(result)
+            shutil.rmtree(behind.home(box), ignore_errors=True)
     return table(runs, count, size)
 
 
@@ -187,6 +234,7 @@ def main():
     args.add_argument("--small", type=int, default=10_000, help="messages of the small corpus; 0 leaves it out")
     args.add_argument("--mix", type=int, default=3_000, help="messages of the mixed corpus; 0 leaves it out")
     args.add_argument("--only", help="one mover")
+    args.add_argument("--route", choices=("imap", "mime"), help="into one kind of destination only")
     opt = args.parse_args()
     movers = [m for m in MOVERS if opt.only in (None, m)]
     if shutil.which("mbsync") is None and "mbsync" in movers:
@@ -196,10 +244,15 @@ def main():
     try:
         authority = local.Authority(work)
         results = {}
-        if opt.small:
+        graph = [m for m in movers if m in GRAPH_MOVERS]
+        if opt.small and opt.route != "mime":
             results["small"] = bench("small messages", small(opt.small), opt.rounds, movers, authority, work)
-        if opt.mix:
+        if opt.mix and opt.route != "mime":
             results["mix"] = bench("mixed sizes", mix(opt.mix), opt.rounds, movers, authority, work)
+        if opt.small and opt.route != "imap" and graph:
+            results["mime small"] = bench_graph("route mime, small messages", small(opt.small // 2), opt.rounds, graph, authority, work)
+        if opt.mix and opt.route != "imap" and graph:
+            results["mime mix"] = bench_graph("route mime, mixed sizes", mix(opt.mix // 2), opt.rounds, graph, authority, work)
         os.makedirs(os.path.join(BUILD, "bench"), exist_ok=True)
         with open(os.path.join(BUILD, "bench", "results.json"), "w", encoding="utf-8") as f:
             json.dump(results, f, indent=1)
