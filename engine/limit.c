@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define MB ((uint64_t)1024 * 1024)
+#define MB ((uint64_t)1000 * 1000) /* Microsoft does not say which: the smaller one is never too much */
 
 /* Exchange counts its APIs apart: what Graph is asked for does not weigh on IMAP. */
 enum api { API_IMAP, API_GRAPH };
