@@ -164,7 +164,8 @@ static int note_mappings(struct job *j, struct err *err)
 	return 0;
 }
 
-/* All routes must find the same folder under a path, so what any of them knows of names there counts; the lead has the last word. */
+/* All routes must find the same folder under a path, so what any of them knows of names there counts; the lead has the last word,
+   but for names of well-known folders: there it is the route's that is told them (Graph). */
 static int ask_rules(struct job *j, struct map_rules *rules, struct err *err)
 {
 	for (unsigned r = j->n_routes; r-- > 0;) {

@@ -191,8 +191,6 @@ static const char *const reserved[] = {
 
 static const char *const containers[] = {"INBOX", "[Gmail]", "[Google Mail]"};
 
-enum { KEY = 128 };
-
 /* Reads a name as folded words: each call gives the next character, a single blank between words for any
    "-", "_" and blanks there, 0 at the end. *p moves on. */
 static uint32_t next_of_words(const char **p, const char *end, bool *is_inside)
@@ -215,14 +213,14 @@ static uint32_t next_of_words(const char **p, const char *end, bool *is_inside)
 	return 0;
 }
 
-/* The name's words as UTF-8. False if it is longer than any name of ours. */
-static bool make_key(const char *utf8, char key[KEY])
+/* The name's words as UTF-8. */
+bool map_names_key(const char *utf8, char key[MAP_NAMES_KEY])
 {
 	const char *end = utf8 + strlen(utf8);
 	size_t len = 0;
 	bool is_inside = false;
 	for (uint32_t c; (c = next_of_words(&utf8, end, &is_inside)) != 0;) {
-		if (len + 5 > KEY)
+		if (len + 5 > MAP_NAMES_KEY)
 			return false;
 		len += utf8_encode(c, key + len);
 	}
@@ -231,11 +229,11 @@ static bool make_key(const char *utf8, char key[KEY])
 }
 
 /* Most names differ in the first character, so the table's name is read no further than it agrees. */
-static bool is_key_of(const char *key, const char *name)
+bool map_names_has_key(const char *utf8, const char *key)
 {
-	const char *end = name + strlen(name);
+	const char *end = utf8 + strlen(utf8);
 	bool is_inside = false;
-	for (uint32_t c; (c = next_of_words(&name, end, &is_inside)) != 0;) {
+	for (uint32_t c; (c = next_of_words(&utf8, end, &is_inside)) != 0;) {
 		char octets[4];
 		size_t n = utf8_encode(c, octets);
 		if (strncmp(key, octets, n) != 0)
@@ -248,7 +246,7 @@ static bool is_key_of(const char *key, const char *name)
 static bool is_among(const char *key, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (is_key_of(key, names[i]))
+		if (map_names_has_key(names[i], key))
 			return true;
 	}
 	return false;
@@ -256,8 +254,8 @@ static bool is_among(const char *key, const char *const *names, size_t n)
 
 enum folder_role map_role_by_name(const char *utf8)
 {
-	char key[KEY];
-	if (!make_key(utf8, key))
+	char key[MAP_NAMES_KEY];
+	if (!map_names_key(utf8, key))
 		return ROLE_NONE;
 	if (strcmp(key, "inbox") == 0)
 		return ROLE_INBOX;
@@ -270,18 +268,18 @@ enum folder_role map_role_by_name(const char *utf8)
 
 bool map_is_not_mail(const char *utf8)
 {
-	char key[KEY];
-	return make_key(utf8, key) && is_among(key, not_mail, sizeof(not_mail) / sizeof(not_mail[0]));
+	char key[MAP_NAMES_KEY];
+	return map_names_key(utf8, key) && is_among(key, not_mail, sizeof(not_mail) / sizeof(not_mail[0]));
 }
 
 bool map_names_is_reserved(const char *utf8)
 {
-	char key[KEY];
-	return make_key(utf8, key) && is_among(key, reserved, sizeof(reserved) / sizeof(reserved[0]));
+	char key[MAP_NAMES_KEY];
+	return map_names_key(utf8, key) && is_among(key, reserved, sizeof(reserved) / sizeof(reserved[0]));
 }
 
 bool map_names_is_container(const char *utf8)
 {
-	char key[KEY];
-	return make_key(utf8, key) && is_among(key, containers, sizeof(containers) / sizeof(containers[0]));
+	char key[MAP_NAMES_KEY];
+	return map_names_key(utf8, key) && is_among(key, containers, sizeof(containers) / sizeof(containers[0]));
 }

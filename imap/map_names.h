@@ -10,5 +10,9 @@
 bool map_names_is_reserved(const char *utf8);
 /* A folder whose children may be well-known folders as if they were at the top: INBOX, [Gmail]. */
 bool map_names_is_container(const char *utf8);
+/* To compare many names with one in that way: what it is compared by. False: it is longer than any name of ours, or empty. */
+enum { MAP_NAMES_KEY = 128 };
+bool map_names_key(const char *utf8, char key[MAP_NAMES_KEY]);
+bool map_names_has_key(const char *utf8, const char *key);
 
 #endif

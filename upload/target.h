@@ -84,7 +84,8 @@ struct target_ops {
 		flags_kept; /* enum mail_flag: those the route carries; the others are lost there, and get_flags and list never show them */
 	int (*open)(struct target **, const struct target_conf *, struct gate *, struct stop *, struct err *);
 	/* How names must be made for this destination (imap/map): exchange and separator are set; well_known where the route knows what this
-	   mailbox calls its own folders (it then points into the target), else it is left alone. */
+	   mailbox calls its own folders (it then points into the target), else it is left alone; so it is by a route that
+	   only guesses where another one has set it. */
 	int (*rules)(struct target *, struct map_rules *, struct err *);
 	/* Finds or creates, parents too. ERR_FOLDER: cannot be. */
 	int (*folder)(struct target *, const char *path, struct folder_ref *, struct err *);

@@ -165,6 +165,8 @@ static void imap_close(struct target **base)
 	struct target_imap *t = target_imap_of(*base);
 	session_end(t);
 	target_imap_forget_all(t);
+	for (size_t r = 0; r <= ROLE_ARCHIVE; r++)
+		free(t->names[r]);
 	secret_free(&t->token);
 	free(t->flags_text);
 	free(t->items);

@@ -38,6 +38,10 @@ struct target_imap {
 	char separator;
 	char prefix[32]; /* "INBOX." where the host wants all folders below it; "" else */
 	bool prefix_known;
+	char *names[ROLE_ARCHIVE +
+		    1]; /* owned: what Exchange calls its own folders, in the mailbox's language; NULL: not known */
+	const char *well_known[ROLE_ARCHIVE + 1]; /* the same, as rules hands them out */
+	bool names_known;
 
 	char (*flags_text)[FLAGS_TEXT]; /* owned: GROUP_ITEMS of them */
 	struct append_item *items;      /* owned: as many */

@@ -3,6 +3,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/failpoint.h"
+#include "imap/map_exchange.h"
 #include "imap/name.h"
 
 #include <ctype.h>
@@ -135,6 +136,25 @@ out:
 	return rc;
 }
 
+/* Once a session: by the list that came first. */
+static int learn_names(struct target_imap *t, const struct folder_list *list, struct err *err)
+{
+	long at[ROLE_ARCHIVE + 1];
+	if (t->names_known || t->conf->kind != TARGET_EXCHANGE)
+		return 0;
+	map_exchange_find(list, at);
+	for (size_t r = 0; r <= ROLE_ARCHIVE; r++) {
+		if (at[r] < 0 || t->names[r])
+			continue;
+		t->names[r] = strdup(list->v[at[r]].parts[0]);
+		if (!t->names[r])
+			return err_set(err, ERR_MEMORY, "no memory for a folder's name");
+		t->well_known[r] = t->names[r];
+	}
+	t->names_known = true;
+	return 0;
+}
+
 static int list_once(struct target_imap *t, struct err *err)
 {
 	struct folder_list list = {0};
@@ -152,6 +172,8 @@ static int list_once(struct target_imap *t, struct err *err)
 		learn_prefix(t, &list.v[i]);
 		rc = known_add_folder(t, &list.v[i], err);
 	}
+	if (rc == 0)
+		rc = learn_names(t, &list, err);
 	folder_list_done(&list);
 	t->listed = rc == 0;
 	return rc;
@@ -281,6 +303,9 @@ int target_imap_rules(struct target *base, struct map_rules *rules, struct err *
 	}
 	rules->exchange = t->conf->kind == TARGET_EXCHANGE;
 	rules->separator = t->separator;
+	/* The names are a guess by the list: of Graph, which is told them, the word stands. */
+	if (t->names_known && !rules->well_known)
+		rules->well_known = t->well_known;
 	return 0;
 }
 

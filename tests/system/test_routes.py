@@ -6,6 +6,7 @@ import ferry
 import pytest
 import watch
 from servers import corpus, local
+from servers.maildir import from_utf7
 from servers.rawimap import RawImap
 
 ALICE = "alice@contoso.example"
@@ -14,11 +15,11 @@ TWIN = corpus.made(900)
 BARE = corpus.made(901, message_id=False)
 
 
-def world(nf, dovecot, exosim_for, fill, routes="imap,mime", settle="300ms", switches=None, batch=("--pilot",), fp=False):
+def world(nf, dovecot, exosim_for, fill, routes="imap,mime", settle="300ms", switches=None, batch=("--pilot",), fp=False, language="en"):
     if fp:
         nf.binary = FP
     source, behind = dovecot(["alice"]), dovecot([ALICE], special_use=False)
-    exosim = exosim_for(behind, config={"switches": switches} if switches else None)
+    exosim = exosim_for(behind, config={"switches": switches} if switches else None, options=("--language", language))
     fill(source.maildir("alice"))
     ferry.add_endpoint(nf, source, "alice")
     ferry.add_exchange(nf, exosim, ALICE, extra=("--settle-after", settle, "--routes", routes, "--graph-url", exosim.graph_url))
@@ -84,6 +85,30 @@ def test_too_big_for_one_goes_by_the_next(nightferry, dovecot, exosim_for, compa
     assert carried(nightferry) == {"imap": 2, "mime": 4}
     text = nightferry.run("batch", "report", "pilot").out
     assert "by imap 2" in text and "by mime 4" in text, text
+
+
+GERMAN = {"Sent": "Gesendete Elemente", "Drafts": "Entwürfe", "Trash": "Gelöschte Elemente", "Junk": "Junk-E-Mail", "Archive": "Archiv"}
+
+
+@pytest.mark.parametrize("first, then", [("imap", "mime"), ("imap,mime", "imap"), ("mime,imap", "imap")])
+def test_a_mailbox_in_german(nightferry, dovecot, exosim_for, first, then):
+    """Each route finds the mailbox's own folders, under the same names, and makes no English twin beside them."""
+    def fill(box, number=0):
+        for i, name in enumerate(GERMAN):
+            box.add(corpus.made(number + i), (name,))
+        box.add(corpus.made(number + 50, size=4_500_000), ("Sent",))  # more than mime takes
+    source, behind, _ = world(nightferry, dovecot, exosim_for, fill, first, language="de")
+    start(nightferry)
+    nightferry.run("target", "set", "contoso", "--routes", then)
+    fill(source.maildir("alice"), 100)
+    start(nightferry, verb="sync", code=(2,) if then == "mime" else (0,))
+    c = RawImap(behind.tls_port, tls=True, ca=behind.ca)
+    c.login(ALICE, behind.users[ALICE])
+    counts = {from_utf7(raw.decode()): c.examine(raw)["EXISTS"] for raw, _, _ in c.folders()}
+    c.close()
+    sent = 3 if then == "mime" else 4
+    assert [counts[name] for name in GERMAN.values()] == [sent, 2, 2, 2, 2], str(counts)
+    assert not set(counts) & {"Sent", "Sent Items", "Drafts", "Trash", "Deleted Items", "Junk", "Junk Email", "Archive"}, str(counts)
 
 
 def test_refused_by_both_tells_both_reasons(nightferry, dovecot, exosim_for):
