@@ -2,6 +2,7 @@
 
 #include "imap/base64.h"
 #include "imap/conn_state.h"
+#include "imap/saslprep.h"
 #include "imap/scram.h"
 
 #include <openssl/rand.h>
@@ -35,15 +36,15 @@ static int refuse(struct err *err, const char *what, const char *hint)
 }
 
 static int choose_login(
-	const struct auth_offer *offer, bool is_simple, bool has_authzid, enum auth_way *out, struct err *err)
+	const struct auth_offer *offer, const struct auth_need *need, enum auth_way *out, struct err *err)
 {
-	if (has_authzid)
+	if (need->has_authzid)
 		return refuse(err, "LOGIN cannot act as another mailbox",
 			"use --auth plain, or a user name template such as %u*admin");
 	/* The LOGIN command's arguments are plain ASCII; what is not goes through SASL where it can. */
-	if (is_simple && !offer->login_disabled)
+	if (need->is_simple && !offer->login_disabled)
 		*out = AUTH_WAY_LOGIN_COMMAND;
-	else if (!is_simple && offer->plain)
+	else if (!need->is_simple && offer->plain)
 		*out = AUTH_WAY_PLAIN;
 	else if (offer->login)
 		*out = AUTH_WAY_SASL_LOGIN;
@@ -54,10 +55,17 @@ static int choose_login(
 	return 0;
 }
 
-int auth_choose(enum auth_method wanted, const struct auth_offer *offer, bool is_simple, bool has_authzid,
+/* A password that SASLprep changes has two forms, and SCRAM must bet on one; a lost bet is a failed sign-in, which servers count and ban
+   for. PLAIN carries what was typed, and a server that prepares does so itself (RFC 4616): one try, right at both. */
+static bool bets(const struct auth_offer *offer, const struct auth_need *need)
+{
+	return !need->is_prepared && offer->plain && offer->is_encrypted;
+}
+
+int auth_choose(enum auth_method wanted, const struct auth_offer *offer, const struct auth_need *need,
 	enum auth_way *out, struct err *err)
 {
-	if (wanted == AUTH_SCRAM_SHA_256 || (wanted == AUTH_ANY && offer->scram_sha_256)) {
+	if (wanted == AUTH_SCRAM_SHA_256 || (wanted == AUTH_ANY && offer->scram_sha_256 && !bets(offer, need))) {
 		*out = AUTH_WAY_SCRAM_SHA_256;
 		return offer->scram_sha_256 ? 0
 					    : refuse(err, "the server does not offer SCRAM-SHA-256", "use --auth any");
@@ -72,7 +80,7 @@ int auth_choose(enum auth_method wanted, const struct auth_offer *offer, bool is
 		*out = AUTH_WAY_XOAUTH2;
 		return 0;
 	case AUTH_LOGIN:
-		return choose_login(offer, is_simple, has_authzid, out, err);
+		return choose_login(offer, need, out, err);
 	case AUTH_PLAIN:
 		*out = AUTH_WAY_PLAIN;
 		return 0;
@@ -90,7 +98,7 @@ int auth_choose(enum auth_method wanted, const struct auth_offer *offer, bool is
 				       : "the server offers no password sign-in",
 			offer->xoauth2 ? "use --auth xoauth2 with a token"
 				       : "it may want encryption first: use --tls starttls or --tls implicit");
-	return choose_login(offer, is_simple, has_authzid, out, err);
+	return choose_login(offer, need, out, err);
 }
 
 /* --- the SASL exchange --- */
@@ -368,7 +376,8 @@ out:
 	return failed;
 }
 
-static int sign_in_scram(struct conn *c, const struct auth_offer *offer, enum auth_way *way, struct err *err)
+static int sign_in_scram(
+	struct conn *c, const struct auth_offer *offer, bool is_prepared, enum auth_way *way, struct err *err)
 {
 	struct scram *s = NULL;
 	bool proved = false;
@@ -384,6 +393,10 @@ static int sign_in_scram(struct conn *c, const struct auth_offer *offer, enum au
 		*way = AUTH_WAY_PLAIN;
 		err_clear(err);
 		failed = sign_in_plain(c, offer, err);
+	} else if (failed && proved && !is_prepared && err->kind == ERR_CREDENTIALS) {
+		err_hint(err,
+			"the name or the password holds characters that SCRAM rewrites (SASLprep), and this server may "
+			"know them as they were typed: use --auth plain with TLS");
 	}
 	return failed;
 }
@@ -411,16 +424,21 @@ static int check_user(const struct conn_conf *conf, struct err *err)
 int auth_sign_in(struct conn *c, const struct auth_offer *offer, enum auth_way *way, struct err *err)
 {
 	const struct conn_conf *conf = &c->conf;
-	bool simple = is_simple(conf->user, strlen(conf->user)) &&
-		      is_simple(secret_bytes(conf->secret), secret_len(conf->secret));
+	const char *password = secret_bytes(conf->secret);
+	size_t user_n = strlen(conf->user), n = secret_len(conf->secret);
+	const struct auth_need need = {
+		.is_simple = is_simple(conf->user, user_n) && is_simple(password, n),
+		.has_authzid = conf->authzid != NULL,
+		.is_prepared = !saslprep_changes(conf->user, user_n) && !saslprep_changes(password, n),
+	};
 	int failed = -1;
 
-	if (check_user(conf, err) || auth_choose(conf->auth, offer, simple, conf->authzid != NULL, way, err))
+	if (check_user(conf, err) || auth_choose(conf->auth, offer, &need, way, err))
 		return -1;
 	c->signing_in = true;
 	switch (*way) {
 	case AUTH_WAY_SCRAM_SHA_256:
-		failed = sign_in_scram(c, offer, way, err);
+		failed = sign_in_scram(c, offer, need.is_prepared, way, err);
 		break;
 	case AUTH_WAY_PLAIN:
 		failed = sign_in_plain(c, offer, err);

@@ -225,6 +225,7 @@ static int sign_in(struct conn *c, struct err *err)
 		.login_disabled = conn_has_capability(c, "LOGINDISABLED"),
 		.initial_response = conn_has_capability(c, "SASL-IR"),
 		.may_send_clear = net_is_secure(c->net) || c->conf.tls == TLS_NONE,
+		.is_encrypted = net_is_secure(c->net),
 	};
 
 	session_forget_capabilities(c); /* a new list may come with the OK */

@@ -193,6 +193,8 @@ static void drop_repeated(struct folder_list *l, unsigned *odd)
 {
 	size_t kept = 0;
 	bool has_inbox = false;
+	if (l->n == 0)
+		return;
 	qsort(l->v, l->n, sizeof(*l->v), compare_raw);
 	for (size_t i = 0; i < l->n; i++) {
 		bool is_inbox = strcasecmp(l->v[i].raw, "INBOX") == 0; /* the one name without case */

@@ -27,3 +27,11 @@ struct secret *saslprep(const char *text, size_t n)
 	secret_wipe(room, sizeof(room));
 	return s;
 }
+
+bool saslprep_changes(const char *text, size_t n)
+{
+	struct secret *s = is_ascii(text, n) ? NULL : saslprep(text, n);
+	bool changes = s && (secret_len(s) != n || memcmp(secret_bytes(s), text, n));
+	secret_free(&s);
+	return changes;
+}

@@ -6,5 +6,7 @@
 
 /* Yours. What SASLprep does not allow (or what is no UTF-8) is taken as it is: a server that let it be set does the same. NULL: memory is out. */
 struct secret *saslprep(const char *text, size_t n);
+/* The prepared form is another. Dovecot 2.3 and Cyrus 3.6 store and compare what was typed, others what was prepared: nobody can tell beforehand. */
+bool saslprep_changes(const char *text, size_t n);
 
 #endif

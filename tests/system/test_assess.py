@@ -8,6 +8,9 @@ from servers import compare, corpus
 from servers.rawimap import RawImap
 
 
+pytestmark = pytest.mark.san
+
+
 def mail_files(server):
     """{path: what it is} of every message, UID list and subscription file of a Dovecot; its indexes are its own business, and it writes
     the UID lists of empty folders again now and then, with the same content."""

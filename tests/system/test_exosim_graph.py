@@ -13,6 +13,8 @@ from servers.graph import Graph
 from servers.maildir import from_utf7
 from servers.rawimap import RawImap
 
+pytestmark = pytest.mark.san
+
 ALICE, BOB = "alice@contoso.example", "bob@contoso.example"
 DATE = "Mon, 02 Jan 2006 15:04:05 +0000"
 

@@ -9,6 +9,8 @@ import pytest
 from servers.graph import GRAPH, Graph
 from servers.rawimap import RawImap
 
+pytestmark = pytest.mark.san
+
 ALICE, BOB = "alice@contoso.example", "bob@contoso.example"
 
 
@@ -220,7 +222,6 @@ def test_probability_goes_by_the_seed(exosim, graph):
     assert again == first and fault_again == fault
 
 
-@pytest.mark.san
 def test_many_at_once(exosim_for, dovecot_target):
     """Eight clients in three mailboxes, with IMAP beside them: everything is there once, and no limit is touched."""
     exosim = exosim_for(dovecot_target, config={"switches": {"graph_in_flight": 0}})

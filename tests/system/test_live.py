@@ -103,7 +103,7 @@ def test_a_window_that_leaves_a_share(nightferry, dovecot, exosim_for, engine):
 def test_fewer_and_more_mailboxes(nightferry, dovecot, exosim_for, engine):
     """The surplus goes back into the queue and is no failure."""
     names = ("alice", "bob", "carol")
-    exosim = world(nightferry, dovecot, exosim_for, names, count=60, size=10_000, batch=("--pilot", "--max-concurrent", "3", "--rate", "10kB/s"))
+    exosim = world(nightferry, dovecot, exosim_for, names, count=60, size=40_000, batch=("--pilot", "--max-concurrent", "3", "--rate", "10kB/s"))
 
     def active():
         return sorted(u for u, row in watch.users(nightferry).items() if row["state"] in ("Validating", "Syncing"))

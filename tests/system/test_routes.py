@@ -67,6 +67,7 @@ def ends_well(nf, count, compare_mailboxes, source, behind, code=(0,)):
     assert verdict == "Perfect" and total["same"] == count, (verdict, total)
 
 
+@pytest.mark.san
 @pytest.mark.parametrize("routes", ["mime", "mime,imap", "imap,mime"])
 def test_each_alone_and_together(nightferry, dovecot, exosim_for, compare_mailboxes, routes):
     source, behind, exosim = world(nightferry, dovecot, exosim_for, mixed, routes)
@@ -75,6 +76,7 @@ def test_each_alone_and_together(nightferry, dovecot, exosim_for, compare_mailbo
     assert carried(nightferry) == {routes.split(",")[0]: 26}
 
 
+@pytest.mark.san
 def test_too_big_for_one_goes_by_the_next(nightferry, dovecot, exosim_for, compare_mailboxes):
     def fill(box):
         for i in range(6):
@@ -158,6 +160,7 @@ def test_killed_then_other_routes(nightferry, dovecot, exosim_for, compare_mailb
     ends_well(nightferry, 9, compare_mailboxes, source, behind)
 
 
+@pytest.mark.san
 def test_a_dead_route_is_left_in_mid_run(nightferry, dovecot, exosim_for, compare_mailboxes):
     source, behind, exosim = world(nightferry, dovecot, exosim_for, mixed, "mime,imap")
     exosim.ask("/fault", {"kind": "graph_drop_after", "nth": 4, "count": 1})       # one is in doubt through it

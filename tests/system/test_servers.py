@@ -1,5 +1,7 @@
 """The private servers themselves: each starts, lets in who may come, and shows what was put in. A fixture that does not work fails here
 and not in a test of something else."""
+import re
+
 import pytest
 
 from servers import corpus
@@ -44,6 +46,23 @@ def test_dovecot_signs_in(dovecot):
     client.command("STARTTLS")
     client.wrap()
     client.login("alice", "pw-alice")
+
+
+@pytest.mark.parametrize("kind", ["dovecot", "cyrus"])
+def test_passwords_beyond_ascii(request, nightferry, kind):
+    """Neither server prepares a password (RFC 4013): what SASLprep leaves alone goes by SCRAM, and what it changes by PLAIN, at the first try."""
+    passwords = {"nfc": "pässwörd", "kana": "パスワード", "nfd": "pa\u0308sswo\u0308rd", "ligature": "ﬁx", "wide": "ＡＢＣ", "ordinal": "1ª"}
+    server = request.getfixturevalue(kind)(dict(passwords))
+
+    def test(user, auth, code=0):
+        return nightferry.run("endpoint", "create", f"{user}-{auth}", "--host", "localhost", "--port", server.tls_port, "--ca-file", server.ca,
+                              "--auth", auth, "--test-user", user, "--password-file", nightferry.secret_file(passwords[user]), code=code)
+    for user in passwords:
+        way = "SCRAM-SHA-256" if user in ("nfc", "kana") else "PLAIN"
+        assert re.search(rf"ok +sign-in .*{way}", test(user, "any").out), user
+    test("nfc", "scram-sha-256")
+    refused = test("ligature", "scram-sha-256", code=77)
+    assert "SASLprep" in refused.out + refused.err, refused
 
 
 def test_dovecot_limits(dovecot):

@@ -94,6 +94,7 @@ SWITCHES = {
 }
 
 
+@pytest.mark.san
 @pytest.mark.parametrize("name", SWITCHES)
 def test_profiles(nightferry, dovecot, exosim_for, name):
     """Each unkindness by itself, with an answer lost."""

@@ -262,7 +262,8 @@ void graph_list(struct graph_call *g)
 		graph_refuse_err(g, &err);
 		goto out;
 	}
-	qsort_r(l.v, l.n, sizeof(*l.v), by_order, g);
+	if (l.n > 0)
+		qsort_r(l.v, l.n, sizeof(*l.v), by_order, g);
 	if (make_page(&l, &err) < 0)
 		graph_refuse_err(g, &err);
 out:

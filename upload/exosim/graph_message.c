@@ -163,6 +163,8 @@ static int read_change(struct graph_call *g, struct change *c)
 		return -1;
 	json_object_foreach(body, key, v) if (read_member(g, key, v, c) < 0)
 	{
+		json_decref(c->keywords);
+		c->keywords = NULL;
 		json_decref(body);
 		return -1;
 	}

@@ -139,6 +139,8 @@ static void test_saslprep(void **state)
 		struct secret *p = saslprep(cases[i].text, strlen(cases[i].text));
 		assert_string_equal(secret_bytes(p), cases[i].prepared);
 		secret_free(&p);
+		assert_int_equal(saslprep_changes(cases[i].text, strlen(cases[i].text)),
+			strcmp(cases[i].text, cases[i].prepared) != 0);
 	}
 }
 
