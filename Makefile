@@ -15,7 +15,7 @@ Q := $(if $(V),,@) # V=1 shows the commands
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 FUZZ_SECONDS ?= 60
-PYTEST_JOBS ?= 2
+PYTEST_JOBS ?= 3
 NF_BIN ?= build/nightferry
 
 # libetpan: the system's where libetpan-dev is installed, else what tests/deps.sh unpacked.

@@ -12,7 +12,7 @@
 /* Published by Microsoft for an application and a mailbox (spec/exchange-online.md, section 4): 150 MB and 10,000 requests. */
 #define GRAPH_BYTES_WINDOW_S 300
 #define GRAPH_REQUESTS_WINDOW_S 600
-#define GRAPH_BYTES_PER_S (150.0 * 1024 * 1024 / GRAPH_BYTES_WINDOW_S) /* MB as the throttle reads it: engine/limit.c */
+#define GRAPH_BYTES_PER_S (150e6 / GRAPH_BYTES_WINDOW_S)
 #define GRAPH_REQUESTS_PER_S (10000.0 / GRAPH_REQUESTS_WINDOW_S)
 #define BASE64 0.75      /* octets of a message in one of its request */
 #define GRAPH_REQUESTS 2 /* importMime, then read state and categories */

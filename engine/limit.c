@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define MB ((uint64_t)1024 * 1024)
+#define MB ((uint64_t)1000 * 1000) /* Microsoft does not say which: the smaller one is never too much */
 
 /* Exchange counts its APIs apart: what Graph is asked for does not weigh on IMAP. */
 enum api { API_IMAP, API_GRAPH };
@@ -112,7 +112,8 @@ int limit_open(struct job *j, struct err *err)
 	struct limit_rates rates = {.endpoint = (double)e->bytes_per_s,
 		.batch = (double)j->batch.bytes_per_s,
 		.target = (double)t->bytes_per_s,
-		.share = 1};
+		.share = 1,
+		.ceiling = limit_ceiling(t)};
 	limit_set(l, &rates);
 	if (!(l->source_gate = gate_new(l->source_mailbox, j->stop)))
 		return err_set(err, ERR_MEMORY, "no memory for the throttle");
@@ -154,11 +155,30 @@ static double narrower(double a, double b)
 	return a > 0 && (b <= 0 || a < b) ? a : b;
 }
 
+double limit_ceiling(const struct target_row *t)
+{
+	return t->graph_ceiling ? t->graph_ceiling / 100.0 : 1;
+}
+
+/* Requests at once too: a person who says more knows of more. */
+static void set_ceiling(struct limits *l, double factor)
+{
+	for (int a = 0; a < LIMIT_APIS; a++) {
+		struct scope_limits raised = apis[a].limits;
+		raised.requests = (uint64_t)((double)raised.requests * factor);
+		raised.bytes = (uint64_t)((double)raised.bytes * factor);
+		if (raised.in_flight)
+			raised.in_flight =
+				(unsigned)(raised.in_flight * factor) > 0 ? (unsigned)(raised.in_flight * factor) : 1;
+		scope_set_limits(l->api[a], &raised);
+	}
+}
+
 void limit_set(struct limits *l, const struct limit_rates *rates)
 {
 	const struct limit_rates *old = &l->rates;
 	if (rates->endpoint == old->endpoint && rates->batch == old->batch && rates->target == old->target &&
-		rates->share == old->share)
+		rates->share == old->share && rates->ceiling == old->ceiling)
 		return;
 	/* A share is of the narrowest rate that was set, wherever that was. */
 	double narrowest = narrower(rates->batch, narrower(rates->endpoint, rates->target));
@@ -167,6 +187,8 @@ void limit_set(struct limits *l, const struct limit_rates *rates)
 	scope_set_limits(l->source, &source);
 	scope_set_limits(l->batch, &batch);
 	scope_set_limits(l->target, &target);
+	if (rates->ceiling != old->ceiling)
+		set_ceiling(l, rates->ceiling);
 	if (rates->share > 0)
 		scope_set_share(l->api[API_GRAPH], rates->share);
 	l->rates = *rates;

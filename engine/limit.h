@@ -20,6 +20,7 @@ struct store;
 struct limit_rates {
 	double endpoint, batch, target; /* octets a second; 0: no limit */
 	double share;
+	double ceiling; /* times the limits that are published */
 };
 
 struct limits {                                        /* a part of struct job */
@@ -43,6 +44,8 @@ const char *limit_target_scope(const char *target_name, char *out, size_t size);
 void limit_source_refused(struct job *j, const struct err *why);
 
 /* --- any thread, while nobody closes them --- */
+/* How far the person lets it go, as times what is published. */
+double limit_ceiling(const struct target_row *t);
 void limit_set(struct limits *l, const struct limit_rates *rates);
 /* What is new since it was last saved, into the store. */
 struct limit_lesson {

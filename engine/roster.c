@@ -32,7 +32,8 @@ void course_rates(const struct course *c, struct limit_rates *out)
 	*out = (struct limit_rates){.endpoint = (double)c->endpoint.bytes_per_s,
 		.batch = (double)c->batch.bytes_per_s,
 		.target = (double)c->target.bytes_per_s,
-		.share = c->now.share > 0 ? c->now.share : 1};
+		.share = c->now.share > 0 ? c->now.share : 1,
+		.ceiling = limit_ceiling(&c->target)};
 }
 
 /* --- reading ------------------------------------------------------------------------------------ */

@@ -159,7 +159,7 @@ static int finish_line(struct filter *f)
 	case REPAIR_NO_MEMORY:
 		return poison(f, "a line is too long to be mended");
 	}
-	if (f->context.depth > FILTER_DEPTH_MAX)
+	if (f->context.deepest > FILTER_DEPTH_MAX)
 		return poison(f, "parentheses are nested too deep");
 	remember_words(f);
 	if (literal && size > FILTER_LITERAL_MAX)

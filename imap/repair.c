@@ -237,11 +237,13 @@ static void mend_controls(struct buf *line)
 			line->data[i] = '?'; /* NUL, a stray CR, others */
 }
 
-static int count_depth(const struct buf *line, int depth)
+/* A balanced line ends where it began, however deep it went in between. */
+static void count_depth(const struct buf *line, struct repair_context *c)
 {
 	bool quoted = false;
 	const char *p = line->data, *end = p + line->len;
 
+	c->deepest = c->depth;
 	for (; p < end; p++) {
 		if (quoted) {
 			if (*p == '\\' && p + 1 < end)
@@ -251,12 +253,13 @@ static int count_depth(const struct buf *line, int depth)
 		} else if (*p == '"') {
 			quoted = true;
 		} else if (*p == '(') {
-			depth++;
-		} else if (*p == ')' && depth > 0) {
-			depth--;
+			c->depth++;
+			if (c->depth > c->deepest)
+				c->deepest = c->depth;
+		} else if (*p == ')' && c->depth > 0) {
+			c->depth--;
 		}
 	}
-	return depth;
 }
 
 /* "* 1 FETCH ()" says nothing and makes libetpan fail (qip.ru). */
@@ -307,7 +310,7 @@ enum repair_outcome repair_line(struct buf *line, struct repair_context *c, bool
 	}
 	if (mend_by_kind(line, c, literal))
 		return REPAIR_NO_MEMORY;
-	c->depth = count_depth(line, c->depth);
+	count_depth(line, c);
 	return REPAIR_KEEP;
 }
 

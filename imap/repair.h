@@ -27,7 +27,8 @@ struct repair_status {
 struct repair_context {
 	bool continued;        /* the line goes on after a literal */
 	enum repair_kind kind; /* set by the first line */
-	int depth;             /* open parentheses outside quotes */
+	int depth;             /* open parentheses outside quotes, where the line ends */
+	int deepest;           /* the most that were open at once in the line: what libetpan's recursion costs */
 };
 
 enum repair_outcome { REPAIR_KEEP, REPAIR_DROP, REPAIR_NO_MEMORY };

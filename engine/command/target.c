@@ -139,14 +139,15 @@ static int run_test(struct cli *c, struct err *err)
 
 static json_t *target_json(const struct target_row *t)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:I,s:I,s:i,s:I,s:s,s:I,s:b,s:b,s:s}", "name",
-		t->name, "kind", t->kind == TARGET_IMAP ? "imap" : "exchange", "tenant", t->tenant, "client_id",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:I,s:I,s:i,s:I,s:s,s:I,s:b,s:b,s:s,s:i}",
+		"name", t->name, "kind", t->kind == TARGET_IMAP ? "imap" : "exchange", "tenant", t->tenant, "client_id",
 		t->client_id, "cloud", t->cloud, "login_url", t->login_url, "graph_url", t->graph_url, "imap_host",
 		t->imap_host, "imap_port", (int)t->imap_port, "ca_file", t->ca_file, "routes", t->routes,
 		"max_message_bytes", (json_int_t)t->max_message_bytes, "settle_after_ms",
 		(json_int_t)t->settle_after_ms, "max_mailboxes", (int)t->max_mailboxes, "bytes_per_s",
 		(json_int_t)t->bytes_per_s, "test_user", t->test_user, "tested_at", (json_int_t)t->tested_at,
-		"test_passed", (int)t->test_passed, "test_skipped", (int)t->test_skipped, "test_text", t->test_text);
+		"test_passed", (int)t->test_passed, "test_skipped", (int)t->test_skipped, "test_text", t->test_text,
+		"graph_ceiling", t->graph_ceiling ? (int)t->graph_ceiling : 100);
 }
 
 static const char *test_state(const struct target_row *t)
@@ -231,6 +232,8 @@ static void show_target(const struct target_row *t, const struct proof *proofs, 
 	printf("Limits          %u mailboxes at once", t->max_mailboxes);
 	if (t->bytes_per_s)
 		printf(", %s/s", cli_bytes(t->bytes_per_s, size, sizeof size));
+	if (t->graph_ceiling)
+		printf(", up to %u%% of Graph's published limits", t->graph_ceiling);
 	if (t->settle_after_ms >= 0)
 		printf(", settles after %.3g s", (double)t->settle_after_ms / 1000);
 	printf("\nTest user       %s\n", t->test_user[0] ? t->test_user : "none");

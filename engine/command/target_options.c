@@ -46,6 +46,9 @@
 			.help = "largest message the mailboxes take (MaxReceiveSize; default 36MB for exchange)"}, \
 		{.name = "max-mailboxes", .arg = "N", .help = "mailboxes written to at once (default 50)"}, \
 		{.name = "rate", .arg = "BYTES/s", .help = "most octets a second into this target"}, \
+		{.name = "graph-ceiling", \
+			.arg = "PERCENT", \
+			.help = "of Graph's published limits, what is never passed (default 100, up to 1000)"}, \
 		{.name = "settle-after", \
 			.arg = "TIME", \
 			.help = "how long a message whose answer was lost may still appear (default: the route's)"}, \
@@ -165,6 +168,7 @@ int target_read_settings(struct cli *c, struct target_row *t, struct err *err)
 		cli_copy_option(c, "test-user", t->test_user, sizeof t->test_user, err) ||
 		cli_size_option(c, "max-message-size", &t->max_message_bytes, err) ||
 		cli_uint_option(c, "max-mailboxes", 1, 1000, &t->max_mailboxes, err) ||
+		cli_uint_option(c, "graph-ceiling", 10, 1000, &t->graph_ceiling, err) ||
 		cli_size_option(c, "rate", &t->bytes_per_s, err))
 		return -1;
 	if (settle && option_parse_duration_ms("--settle-after", settle, &t->settle_after_ms, err))

@@ -48,6 +48,7 @@ struct target_row {
 	char tenant[MODEL_TEXT], client_id[MODEL_TEXT], cloud[32];
 	char login_url[MODEL_TEXT]; /* "": the cloud's */
 	char graph_url[MODEL_TEXT]; /* "": the cloud's; no slash at the end */
+	unsigned graph_ceiling;     /* percent of Graph's published limits that are never passed; 0: 100 */
 	char imap_host[MODEL_TEXT];
 	unsigned imap_port;
 	enum tls_mode imap_tls;

@@ -11,7 +11,7 @@
 	"any_certificate, auth, " \
 	"login_template, routes, max_message_bytes, settle_after_ms, bytes_per_s, max_mailboxes, " \
 	"test_user, tested_at, " \
-	"test_passed, test_skipped, test_text, created_at, graph_url FROM target "
+	"test_passed, test_skipped, test_text, created_at, graph_url, graph_ceiling FROM target "
 
 static void read_row(struct query *q, struct target_row *t)
 {
@@ -42,6 +42,7 @@ static void read_row(struct query *q, struct target_row *t)
 	get_text(q, t->test_text, sizeof(t->test_text));
 	t->created_at = get_int(q);
 	get_text(q, t->graph_url, sizeof(t->graph_url));
+	t->graph_ceiling = get_unsigned(q);
 }
 
 static void put_row(struct query *q, const struct target_row *t)
@@ -71,6 +72,7 @@ static void put_row(struct query *q, const struct target_row *t)
 	put_text(q, t->test_text);
 	put_int(q, t->created_at);
 	put_text(q, t->graph_url);
+	put_uint(q, t->graph_ceiling);
 }
 
 struct save_args {
@@ -93,8 +95,9 @@ static int save_step(struct db *db, void *arg, struct err *err)
 			"imap_port, imap_tls, ca_file, "
 			"any_certificate, auth, login_template, routes, max_message_bytes, settle_after_ms, "
 			"bytes_per_s, max_mailboxes, "
-			"test_user, tested_at, test_passed, test_skipped, test_text, created_at, graph_url) "
-			"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+			"test_user, tested_at, test_passed, test_skipped, test_text, created_at, graph_url, "
+			"graph_ceiling) "
+			"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 		put_row(&q, a->t);
 		if (query_run(&q, err) < 0)
 			return -1;
@@ -108,7 +111,7 @@ static int save_step(struct db *db, void *arg, struct err *err)
 		"?, max_message_bytes = ?, "
 		"settle_after_ms = ?, bytes_per_s = ?, max_mailboxes = ?, test_user = ?, tested_at = ?, "
 		"test_passed = ?, "
-		"test_skipped = ?, test_text = ?, created_at = ?, graph_url = ? WHERE id = ?");
+		"test_skipped = ?, test_text = ?, created_at = ?, graph_url = ?, graph_ceiling = ? WHERE id = ?");
 	put_row(&q, a->t);
 	put_int(&q, a->t->id);
 	a->id = a->t->id;

@@ -13,6 +13,9 @@ from .dovecot import MASTER
 TENANT, CLIENT, SECRET = "contoso.example", "11111111-2222-3333-4444-555555555555", "exosim-client-secret~1"
 
 
+FAULT = re.compile(r"\w+Sanitizer|runtime error: |Assertion .* failed")
+
+
 class Exosim:
     """backend: a Dovecot whose users are the mailboxes' addresses. config: further members of exosim's configuration file. trace: all
     Graph traffic is written down; the fixture exosim_for has it validated at the test's end (servers/schema.py). Set checks_requests to
@@ -120,8 +123,10 @@ class Exosim:
 
     def stop(self, keep=False):
         local.stop(self.process)
+        output = local.read(os.path.join(self.folder, "output"))
         if not keep:
             local.remove_folder(self.folder)
+        assert not FAULT.search(output), "exosim: " + output[-6000:]
 
     def __enter__(self):
         return self

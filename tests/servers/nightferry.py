@@ -42,6 +42,10 @@ class PeakMemory(threading.Thread):
             time.sleep(0.01)
 
 
+# A sanitizer's report, or a worker that died of a fault of its own and was started again: the exit code tells neither.
+FAULT = re.compile(r"\w+Sanitizer|runtime error: |process (?:ended|crashed)[^\n]* by signal (?:4|6|7|8|11|31)\b|Assertion .* failed")
+
+
 class Nightferry:
     """One person's nightferry. Exit codes are checked unless told otherwise; a command that does not end is killed and fails."""
 
@@ -55,6 +59,7 @@ class Nightferry:
         self.env = {**keep, "HOME": self.folder, "XDG_STATE_HOME": self.folder + "/xdg-state", "XDG_CONFIG_HOME": self.folder + "/xdg-config",
                     "XDG_DATA_HOME": self.folder + "/xdg-data", "XDG_RUNTIME_DIR": self.folder, "NIGHTFERRY_STATE": self.state,
                     "NO_COLOR": "1", **(env or {})}
+        self.crashes = False     # the test makes it crash on purpose
         self.output = []         # all that was ever printed, for the search for secrets
         self.secrets = 0
 
@@ -88,6 +93,7 @@ class Nightferry:
                                  f"{out.decode('utf-8', 'replace')[-3000:]}\n{err.decode('utf-8', 'replace')[-3000:]}") from e
         result = Result(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
         self.output.append(result.out + result.err)
+        assert self.crashes or not FAULT.search(result.err), f"nightferry crashed on the way: {result!r}"
         return result
 
     @staticmethod

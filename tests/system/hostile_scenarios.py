@@ -311,6 +311,8 @@ add("metadata for nothing", TYPED, hook("METADATA", in_folder(b"INBOX", says(b"{
 add("empty FETCH parentheses", TYPED, hook("METADATA", then(b"* 2 FETCH ()\r\n")))
 add("FETCH of message number 0", TYPED, hook("METADATA", then(b"* 0 FETCH (UID 2 FLAGS ())\r\n")))
 add("nested 200,000 deep", TYPED, hook("METADATA", then(b"* 2 FETCH (X " + b"(" * 200_000 + b")" * 200_000 + b")\r\n")))
+add("a body structure nested 20,000 deep and closed again", TYPED, hook("METADATA", then(
+    b'* 2 FETCH (BODYSTRUCTURE ' + b"(" * 20_000 + b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 1 1)' + b' "MIXED")' * 20_000 + b")\r\n")))
 add("BODYSTRUCTURE nobody asked for", TYPED, hook("METADATA", then(b"* 2 FETCH (BODYSTRUCTURE " + b"(" * 5000 + b"\"TEXT\" \"PLAIN\""
                                                                   + b")" * 5000 + b")\r\n")))
 add("ENVELOPE nobody asked for", TYPED, hook("METADATA", then(b"* 2 FETCH (ENVELOPE (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL))\r\n")))

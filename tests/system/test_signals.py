@@ -109,6 +109,7 @@ def test_stop_from_another_terminal(nightferry, dovecot, exosim_for):
 
 
 def test_crashed_worker_is_started_again(nightferry, dovecot, exosim_for):
+    nightferry.crashes = True
     _, _, exosim = world(nightferry, dovecot, exosim_for)
     process = nightferry.start("batch", "start", "pilot", "--wait")
     watch.wait_for(lambda: watch.appended(exosim) > 20)
@@ -132,6 +133,7 @@ def test_parent_killed_takes_the_worker_along(nightferry, dovecot, exosim_for):
 
 def test_mailbox_that_crashes_the_engine_each_time(nightferry, dovecot, exosim_for):
     """Its third crash, the last one alone, makes it Failed; the others go on without it."""
+    nightferry.crashes = True
     names = ("alice", "bob", "carol")
     _, _, exosim = world(nightferry, dovecot, exosim_for, names, count=100)
     process = nightferry.start("batch", "start", "pilot", "--wait")

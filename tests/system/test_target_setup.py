@@ -105,6 +105,17 @@ def test_certificate_and_clouds(nightferry):
     assert "there are global, usgov, dod, china" in nf.run("target", "set", "china", "--cloud", "gov", "--skip-test", code=64).err
 
 
+def test_ceiling_is_a_persons(nightferry):
+    """Graph's published limits are where it starts; who knows of more says so."""
+    target(nightferry)
+    assert nightferry.run("target", "show", "contoso", "--json").json()["graph_ceiling"] == 100
+    nightferry.run("target", "set", "contoso", "--graph-ceiling", "300", "--skip-test")
+    assert nightferry.run("target", "show", "contoso", "--json").json()["graph_ceiling"] == 300
+    assert "up to 300% of Graph's published limits" in nightferry.run("target", "show", "contoso").out
+    for wrong in ("5", "1001", "many"):
+        assert "--graph-ceiling" in nightferry.run("target", "set", "contoso", "--graph-ceiling", wrong, "--skip-test", code=64).err
+
+
 def test_what_is_refused(nightferry):
     nf = nightferry
     target(nf, client="not-an-id")

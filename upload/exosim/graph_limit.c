@@ -33,6 +33,7 @@ enum limit_kind graph_limit_begin(struct mailbox *m, const struct app *app, stru
 			m->count.graph_in_flight_peak = m->count.graph_in_flight;
 	} else {
 		m->count.graph_throttled++;
+		m->count.graph_bytes_refused += bytes;
 		if (*retry_after_ms > 0)
 			u->graph_fence_until_ms = now_ms + *retry_after_ms;
 	}

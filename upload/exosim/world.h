@@ -32,6 +32,7 @@
 	X(late_pending) \
 	X(graph_requests) \
 	X(graph_bytes) \
+	X(graph_bytes_refused) \
 	X(graph_in_flight) \
 	X(graph_in_flight_peak) \
 	X(graph_throttled) \

@@ -152,16 +152,44 @@ static void test_endless_answers_end(void **state)
 		assert_int_equal(feed_many(f, "* 1 EXISTS and so on and so on\r\n", 100000), 0);
 	}
 	filter_free(&f);
-	char deep[300] = "* 1 FETCH (";
-	for (int depth = FILTER_DEPTH_MAX - 1; depth <= FILTER_DEPTH_MAX; depth++) {
-		f = filter_new();
-		memset(deep + 11, '(', (size_t)depth);
-		memcpy(deep + 11 + depth, "\r\n", 3);
-		assert_int_equal(feed_many(f, deep, 1), depth == FILTER_DEPTH_MAX - 1 ? 0 : -1);
-		if (depth == FILTER_DEPTH_MAX - 1)
-			filter_free(&f);
+}
+
+/* What libetpan's recursion costs is the deepest place of a line, not its end. */
+static void test_nesting(void **state)
+{
+	static const struct {
+		int literal_at, open,
+			close; /* a literal splits the line behind so many; parentheses besides the first */
+		bool passes;
+	} cases[] = {
+		{0, FILTER_DEPTH_MAX - 1, 0, true},
+		{0, FILTER_DEPTH_MAX, 0, false},
+		{0, FILTER_DEPTH_MAX - 1, FILTER_DEPTH_MAX, true},
+		{0, FILTER_DEPTH_MAX, FILTER_DEPTH_MAX + 1, false},
+		{FILTER_DEPTH_MAX / 2, FILTER_DEPTH_MAX - 1, FILTER_DEPTH_MAX, true},
+		{FILTER_DEPTH_MAX / 2, FILTER_DEPTH_MAX, FILTER_DEPTH_MAX + 1, false},
+		{FILTER_DEPTH_MAX, FILTER_DEPTH_MAX, FILTER_DEPTH_MAX + 1, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char line[500];
+		size_t n = (size_t)snprintf(line, sizeof line, "* 1 FETCH (BODYSTRUCTURE ");
+		for (int k = 1; k <= cases[i].open; k++) {
+			line[n++] = '(';
+			if (k == cases[i].literal_at)
+				n += (size_t)snprintf(line + n, sizeof line - n, "{3}\r\n(((");
+		}
+		memset(line + n, ')', (size_t)cases[i].close);
+		memcpy(line + n + cases[i].close, "\r\n", 3);
+		struct filter *f = filter_new();
+		assert_int_equal(feed_many(f, line, 1), cases[i].passes ? 0 : -1);
+		assert_true(cases[i].passes || strstr(filter_error(f), "nested"));
+		filter_free(&f);
 	}
-	assert_non_null(strstr(filter_error(f), "nested"));
+	struct filter *f = filter_new(); /* in quotes it is text */
+	assert_int_equal(
+		feed_many(f, "* 1 FETCH (X \"((((((((((((((((((((((((((((((((((((((((((((((((((\" UID 1)\r\n", 1), 0);
 	filter_free(&f);
 }
 
@@ -255,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_a_literal_passes_untouched),
 		cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_endless_answers_end),
+		cmocka_unit_test(test_nesting),
 		cmocka_unit_test(test_remembers_words),
 		cmocka_unit_test(test_direct_reads),
 		cmocka_unit_test(test_stash_is_bounded),

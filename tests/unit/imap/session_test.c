@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -182,6 +183,73 @@ static void test_answers(void **state)
 	}
 }
 
+struct asking {
+	struct far *f;
+	int rc;
+};
+
+static void *ask(void *arg)
+{
+	struct asking *a = arg;
+	enum reply reply;
+	int tag;
+
+	a->rc = session_send(a->f->c, &tag, &a->f->err, "NOOP");
+	if (!a->rc)
+		a->rc = session_receive(a->f->c, tag, &reply, &a->f->err);
+	return NULL;
+}
+
+/* libetpan recurses, and the putters' threads have 1 MiB of stack. The lists are closed again: the line ends as deep as it began. */
+static void test_nested_answers(void **state)
+{
+	static const char *const shapes[][5] = {
+		/* before, each level's begin, the innermost, each level's end, after */
+		{"* 1 FETCH (UID 1 BODYSTRUCTURE ", "(", "(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 1 1)", " \"MIXED\")",
+			")"},
+		{"* 1 FETCH (UID 1 BODYSTRUCTURE (\"APPLICATION\" \"X\" NIL NIL NIL \"7BIT\" 1 NIL NIL NIL NIL ", "(",
+			"1", ")", "))"},
+		{"* 1 FETCH (UID 1 BODYSTRUCTURE ",
+			"(\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 1 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) ",
+			"(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 1 1)", " 1)", ")"},
+		{"* 1 FETCH (UID 1 X ", "(", "1", ")", ")"},
+		{"* THREAD ", "(", "1", ")", ""},
+	};
+	static const int depths[] = {1, FILTER_DEPTH_MAX - 4, 1000};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof shapes / sizeof *shapes * 3; i++) {
+		const char *const *shape = shapes[i / 3];
+		int depth = depths[i % 3] * (depths[i % 3] == 1000 && strlen(shape[1]) == 1 ? 10 : 1);
+		struct far f;
+		struct asking asking = {.f = &f};
+		struct err err = ERR_INIT;
+		struct buf says;
+		pthread_attr_t attr;
+		pthread_t thread;
+
+		buf_init(&says, 1 << 20);
+		int failed = buf_printf(&says, &err, "%s%s", SIGNED_IN, shape[0]);
+		for (int k = 0; k < depth; k++)
+			failed |= buf_add_str(&says, shape[1], &err);
+		failed |= buf_add_str(&says, shape[2], &err);
+		for (int k = 0; k < depth; k++)
+			failed |= buf_add_str(&says, shape[3], &err);
+		failed |= buf_printf(&says, &err, "%s\r\n2 OK done\r\n", shape[4]);
+		assert_int_equal(failed, 0);
+		assert_int_equal(open_with(&f, buf_str(&says), login), 0);
+		pthread_attr_init(&attr);
+		assert_int_equal(pthread_attr_setstacksize(&attr, 1 << 20), 0);
+		assert_int_equal(pthread_create(&thread, &attr, ask, &asking), 0);
+		pthread_join(thread, NULL);
+		pthread_attr_destroy(&attr);
+		if (asking.rc != (i % 3 == 2 ? -1 : 0) || (asking.rc && !strstr(f.err.text, "nested")))
+			fail_msg("%s, %d deep: %d, %s", shape[0], depth, asking.rc, f.err.text);
+		close_all(&f);
+		buf_done(&says);
+	}
+}
+
 static void test_opening(void **state)
 {
 	static const struct {
@@ -329,6 +397,7 @@ int main(void)
 		cmocka_unit_test(test_signs_in_and_pipelines),
 		cmocka_unit_test(test_literals),
 		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_nested_answers),
 		cmocka_unit_test(test_opening),
 		cmocka_unit_test(test_what_is_sent_to_sign_in),
 		cmocka_unit_test(test_a_password_with_nul_is_refused),

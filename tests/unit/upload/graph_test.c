@@ -269,7 +269,8 @@ static void test_gate(void **state)
 	graph_reply_done(&reply);
 	scope_look(scope, &view);
 	assert_true(view.fenced);
-	assert_true(view.fenced_ms > 500000);
+	assert_true(view.fenced_ms >
+		    250000); /* of what is named, more than its window is believed at the second time only (gate.h) */
 	assert_int_equal(view.in_flight, 0);
 	assert_non_null(strstr(view.reason, "MailboxConcurrency"));
 	assert_int_equal(graph_send(gated, &post, &reply, &e), -1);
