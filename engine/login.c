@@ -74,7 +74,11 @@ int source_login_init(struct source_login *l, struct store *s, const struct endp
 		return -1;
 	if (!l->secret) {
 		err_set(err, ERR_CREDENTIALS, "no password is stored for %s at endpoint %s", source_user, e->name);
-		err_hint(err, "give it in the CSV's Password column, or an administrator login on the endpoint");
+		if (user_id)
+			err_hint(
+				err, "give it in the CSV's Password column, or an administrator login on the endpoint");
+		else
+			err_hint(err, "nightferry endpoint set %s --password-file FILE tests and stores it", e->name);
 		return -1;
 	}
 	fill_source(l, source_user);

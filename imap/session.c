@@ -434,7 +434,7 @@ int session_greet(struct conn *c, bool *preauth, struct err *err)
 	if (code)
 		keep_capabilities(c, code + strlen("[CAPABILITY "), end);
 	c->imap->imap_state = MAILIMAP_STATE_NON_AUTHENTICATED;
-	snprintf(c->facts.greeting, sizeof c->facts.greeting, "%s", said.words);
+	snprintf(c->facts.greeting, sizeof c->facts.greeting, "%.*s", (int)strcspn(said.words, "\r\n"), said.words);
 	*preauth = !strcmp(said.verb, "PREAUTH");
 	return 0;
 }

@@ -127,7 +127,7 @@ static int parse_window(struct window *w, const char *text, struct err *err)
 	bool days = false, hours = false, share = false, any = false;
 	*w = (struct window){.days = 0x7f, .to_min = DAY_MINUTES, .share = 1};
 	if (strlen(text) >= sizeof copy)
-		return err_set(err, ERR_USAGE, "the window “%.40s…” is too long", text);
+		return err_set(err, ERR_USAGE, "the window \"%.40s…\" is too long", text);
 	memcpy(copy, text, strlen(text) + 1);
 	for (char *word = strtok_r(copy, " \t", &rest); word; word = strtok_r(NULL, " \t", &rest)) {
 		bool good = false;
@@ -139,9 +139,9 @@ static int parse_window(struct window *w, const char *text, struct err *err)
 		else
 			good = !days && !hours && (days = parse_days(word, &w->days));
 		if (!good) {
-			err_set(err, ERR_USAGE, "the window “%s”: “%s” is not understood", text, word);
+			err_set(err, ERR_USAGE, "the window \"%s\": \"%s\" is not understood", text, word);
 			err_hint(err, "a window looks like \"Mon-Fri 20:00-06:00\", \"Sat,Sun\" or \"daily "
-				      "08:00-18:00 25%%\"");
+				      "08:00-18:00 25%%\"; \"always\" is no window");
 			return -1;
 		}
 	}
@@ -175,7 +175,8 @@ static int parse_blackout(struct dates *out, const char *text, struct err *err)
 		good = parse_date(&s, &out->last);
 	}
 	if (!good || *s || out->last < out->first)
-		return err_set(err, ERR_USAGE, "“%.64s” is not a date like 2026-12-25 or 2026-12-24..2026-12-26", text);
+		return err_set(
+			err, ERR_USAGE, "\"%.64s\" is not a date like 2026-12-25 or 2026-12-24..2026-12-26", text);
 	return 0;
 }
 
@@ -197,9 +198,9 @@ int schedule_parse_moment(const char *text, const struct zone *zone, int64_t *at
 	}
 	if (!good || *s)
 		return err_set(
-			err, ERR_USAGE, "“%.64s” is not a time like 2026-11-23T20:00Z or \"2026-11-23 20:00\"", text);
+			err, ERR_USAGE, "\"%.64s\" is not a time like 2026-11-23T20:00Z or \"2026-11-23 20:00\"", text);
 	if (!utc && !zone)
-		return err_set(err, ERR_USAGE, "“%.64s” needs a time zone, or a Z for UTC", text);
+		return err_set(err, ERR_USAGE, "\"%.64s\" needs a time zone, or a Z for UTC", text);
 	int64_t local = day * DAY_S + (int64_t)minutes * 60 + seconds;
 	*at = utc ? local : zone_to_utc(zone, local);
 	return 0;

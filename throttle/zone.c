@@ -301,14 +301,14 @@ int zone_load(struct zone **out, const char *name, struct err *err)
 	char path[128];
 	*out = NULL;
 	if (!zone_name_is_good(name))
-		return err_set(err, ERR_USAGE, "“%.64s” is not the name of a time zone", name);
+		return err_set(err, ERR_USAGE, "\"%.64s\" is not the name of a time zone", name);
 	snprintf(path, sizeof path, "%s/%s", ZONE_FOLDER, name);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > ZONE_FILE_MOST) {
 		if (fd >= 0)
 			close(fd);
-		err_set(err, ERR_USAGE, "there is no time zone “%s” in %s", name, ZONE_FOLDER);
+		err_set(err, ERR_USAGE, "there is no time zone \"%s\" in %s", name, ZONE_FOLDER);
 		err_hint(err, "names look like Asia/Karachi or Europe/Berlin; Debian has them in the package "
 			      "tzdata");
 		return -1;

@@ -104,7 +104,7 @@ enum prove_outcome prove_size(struct prove *p, struct prove_line *line)
 	}
 	f->refused = next;
 	f->largest = p->good;
-	snprintf(line->text, sizeof(line->text), "a message of %s does not (%" PRIu64 " octets): %.300s",
+	snprintf(line->text, sizeof(line->text), "a message of %s does not arrive (%" PRIu64 " octets): %.300s",
 		size_text(next, size), next, why.server[0] ? why.server : why.text);
 	return PROVE_OK;
 }

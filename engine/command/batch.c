@@ -197,15 +197,15 @@ static void print_night(const json_t *night)
 		size_t k;
 		json_t *v;
 		json_array_foreach(json_object_get(night, lists[i]), k, v)
-			printf("%-20s %s\n", i ? "blackout" : "window", json_string_value(v));
+			printf("%-20s %s\n", i ? "Blackout" : "Window", json_string_value(v));
 	}
 	static const char *const texts[] = {"time_zone", "text"};
 	for (size_t i = 0; i < 2; i++) {
 		const char *v = json_string_value(json_object_get(night, texts[i]));
 		if (v && v[0])
-			printf("%-20s %s\n", i ? "now" : texts[i], v);
+			printf("%-20s %s\n", i ? "Now" : "Time zone", v);
 	}
-	printf("%-20s %s\n", "auto_ramp", json_is_true(json_object_get(night, "auto_ramp")) ? "on" : "off");
+	printf("%-20s %s\n", "Auto-ramp", json_is_true(json_object_get(night, "auto_ramp")) ? "on" : "off");
 }
 
 static int run_list(struct cli *c, struct err *err)
@@ -243,6 +243,34 @@ static int run_list(struct cli *c, struct err *err)
 	return EXIT_DONE;
 }
 
+static void print_settings(const json_t *batch)
+{
+	static const char *const labels[][2] = {{"name", "Batch"}, {"endpoint", "Endpoint"}, {"target", "Target"},
+		{"state", "State"}, {"verdict", "Verification"}, {"pilot", "Pilot"},
+		{"max_concurrent", "Mailboxes at once"}, {"uploads", "Uploads at once"}, {"bytes_per_s", "Rate"},
+		{"existing", "Mail there before"}, {"include", "Only folders"}, {"exclude", "Without folders"},
+		{"copy_deleted", "Copies \\Deleted"}, {"date_from_header", "Dates by headers"},
+		{"skips_acknowledged", "Skips acknowledged"}, {"created_at", "Created"}, {"started_at", "Started"},
+		{"ended_at", "Ended"}};
+	for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
+		const char *key = labels[i][0], *label = labels[i][1];
+		const json_t *v = json_object_get(batch, key);
+		long long n = json_integer_value(v);
+		char text[CLOCK_TEXT > 32 ? CLOCK_TEXT : 32];
+		if (json_is_string(v) && json_string_length(v))
+			printf("%-20s %s\n", label, json_string_value(v));
+		else if (json_is_boolean(v))
+			printf("%-20s %s\n", label, json_is_true(v) ? "yes" : "no");
+		else if (json_is_integer(v) && strstr(key, "_at"))
+			printf("%-20s %s\n", label, cli_time(n, text, sizeof text));
+		else if (json_is_integer(v) && !strcmp(key, "bytes_per_s"))
+			printf("%-20s %s%s\n", label,
+				n ? cli_bytes((uint64_t)n, text, sizeof text) : "no limit of its own", n ? "/s" : "");
+		else if (json_is_integer(v))
+			printf("%-20s %lld\n", label, n);
+	}
+}
+
 static int run_show(struct cli *c, struct err *err)
 {
 	struct batch b;
@@ -251,20 +279,7 @@ static int run_show(struct cli *c, struct err *err)
 	c->out = batch_json(c, &b);
 	if (c->json)
 		return outcome_tell_forecast(c, &b, err) ? -1 : EXIT_DONE;
-	const char *key;
-	json_t *v;
-	json_object_foreach(c->out, key, v)
-	{
-		if (json_is_string(v) && json_string_length(v))
-			printf("%-20s %s\n", key, json_string_value(v));
-		else if (json_is_boolean(v))
-			printf("%-20s %s\n", key, json_is_true(v) ? "yes" : "no");
-		else if (json_is_integer(v) && strlen(key) > 3 && !strcmp(key + strlen(key) - 3, "_at")) {
-			char at[CLOCK_TEXT];
-			printf("%-20s %s\n", key, cli_time(json_integer_value(v), at, sizeof at));
-		} else if (json_is_integer(v))
-			printf("%-20s %lld\n", key, (long long)json_integer_value(v));
-	}
+	print_settings(c->out);
 	print_night(json_object_get(c->out, "night"));
 	return outcome_tell_forecast(c, &b, err) ? -1 : EXIT_DONE;
 }

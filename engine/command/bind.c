@@ -46,10 +46,13 @@ json_t *bind_json(const struct live_row *r)
 const char *bind_history(const struct live_row *r, char *out, size_t size)
 {
 	out[0] = 0;
-	if (r->refused || r->fenced_ms || r->deferrals)
-		snprintf(out, size,
-			"throttled: %u requests refused, %llu s fenced; deferred %u %s by windows or budgets",
-			r->refused, (unsigned long long)(r->fenced_ms + 500) / 1000, r->deferrals,
+	size_t len = 0;
+	if (r->refused || r->fenced_ms)
+		len = (size_t)snprintf(out, size, "throttled: %u %s refused, %llu s fenced%s", r->refused,
+			r->refused == 1 ? "request" : "requests", (unsigned long long)(r->fenced_ms + 500) / 1000,
+			r->deferrals ? "; " : "");
+	if (r->deferrals && len < size)
+		snprintf(out + len, size - len, "deferred %u %s by windows, budgets or for want of room", r->deferrals,
 			r->deferrals == 1 ? "time" : "times");
 	return out;
 }

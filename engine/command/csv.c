@@ -136,7 +136,9 @@ static const char *address_fault(const char *s)
 static void check_row(struct reader *r, unsigned line, char *const values[COLS])
 {
 	const char *bad = address_fault(values[COL_ADDRESS]);
-	if (bad)
+	if (bad && !values[COL_ADDRESS][0])
+		fault(r, line, column_names[COL_ADDRESS], "%s", bad);
+	else if (bad)
 		fault(r, line, column_names[COL_ADDRESS], "\"%.60s\" %s",
 			has_control(values[COL_ADDRESS]) ? "…" : values[COL_ADDRESS], bad);
 	for (int c = COL_USER; c < COLS; c++) {

@@ -240,9 +240,11 @@ static int test_and_save(struct cli *c, struct endpoint *e, int64_t old_id, cons
 		goto out;
 	if (store_audit(c->store, verb, cli_operand(c, 0), skip ? "without a test" : "test passed", err))
 		goto out;
+	char word[MODEL_NAME + 2];
 	if (!c->json)
-		printf("Endpoint %s is %s%s.\n", cli_operand(c, 0), is_change ? "changed" : "saved",
-			skip ? " WITHOUT a test: nightferry endpoint test" : "");
+		printf("Endpoint %s is %s%s%s\n", cli_operand(c, 0), is_change ? "changed" : "saved",
+			skip ? " WITHOUT a test; next: nightferry endpoint test " : "",
+			skip ? cli_word(cli_operand(c, 0), word, sizeof word) : ".");
 	else if (!c->out)
 		c->out = json_pack("{s:s,s:b}", "endpoint", cli_operand(c, 0), "test_skipped", 1);
 	rc = EXIT_DONE;
@@ -426,8 +428,9 @@ static int run_show(struct cli *c, struct err *err)
 			e.admin_user[0] ? ", administrator " : "", e.admin_user,
 			e.login_template[0] ? ", template " : "", e.login_template,
 			e.test_user[0] ? e.test_user : "none");
-		printf("Test            %s, %s%s%s\n", test_state(&e), cli_time(e.tested_at, at, sizeof at),
-			e.test_text[0] ? ": " : "", e.test_text);
+		printf("Test            %s%s%s%s%s\n", test_state(&e), e.tested_at ? ", " : "",
+			e.tested_at ? cli_time(e.tested_at, at, sizeof at) : "", e.test_text[0] ? ": " : "",
+			e.test_text);
 		printf("Limits          %u mailboxes at once, %u connections", e.max_mailboxes, e.max_connections);
 		if (e.bytes_per_s)
 			printf(", %s/s", cli_bytes(e.bytes_per_s, size, sizeof size));

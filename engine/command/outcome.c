@@ -184,7 +184,7 @@ void outcome_print_user(const struct outcome *o)
 			assess_duration(o->elapsed_s, elapsed, sizeof elapsed), o->messages_per_s,
 			cli_bytes((uint64_t)o->bytes_per_s, bytes, sizeof bytes));
 	else if (o->active_s >= 0)
-		printf("begun %s ago", assess_duration(o->elapsed_s, elapsed, sizeof elapsed));
+		printf("begun %s ago and not done", assess_duration(o->elapsed_s, elapsed, sizeof elapsed));
 	printf("%s%s\n", o->why[0] ? ". Why: " : "", o->why);
 }
 

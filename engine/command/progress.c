@@ -280,13 +280,23 @@ void progress_tick(void *ctx, bool last)
 	free(active);
 }
 
+const char *progress_state_name(const struct user *u)
+{
+	return u->state == USER_STOPPED && !u->started_at ? "Created" : user_state_name(u->state);
+}
+
+/* Of one that was stopped while it waited, what it waited for is no news any more. */
+static bool has_trouble(const struct user *u)
+{
+	return u->error_kind != ERR_NONE && !(u->state == USER_STOPPED && u->error_kind == ERR_DEFERRED);
+}
+
 void progress_print_user(const struct user *u)
 {
 	char bytes[32], who[28 * 5];
 	const struct user_counts *c = &u->counts;
-	const char *state = u->state == USER_STOPPED && !u->started_at ? "Created" : user_state_name(u->state);
-	printf("%s %-20s %7llu found %7llu copied", cli_pad(u->source_user, 28, who, sizeof who), state,
-		(unsigned long long)c->found, (unsigned long long)c->copied);
+	printf("%s %-20s %7llu found %7llu copied", cli_pad(u->source_user, 28, who, sizeof who),
+		progress_state_name(u), (unsigned long long)c->found, (unsigned long long)c->copied);
 	if (c->adopted)
 		printf(" %llu there before", (unsigned long long)c->adopted);
 	if (c->skipped)
@@ -298,7 +308,7 @@ void progress_print_user(const struct user *u)
 	if (c->in_doubt)
 		printf(" %llu in flight or doubt", (unsigned long long)c->in_doubt);
 	printf("  %s\n", cli_bytes(c->copied_bytes, bytes, sizeof bytes));
-	if (u->error_kind != ERR_NONE) {
+	if (has_trouble(u)) {
 		char at[CLOCK_TEXT];
 		bool deferred = u->error_kind == ERR_DEFERRED; /* no error, and the text says until when */
 		printf("    %s%s%s\n", deferred ? "" : err_kind_name(u->error_kind), deferred ? "" : ": ", u->error);
@@ -320,10 +330,10 @@ json_t *progress_counts_json(const struct user_counts *c)
 
 json_t *progress_user_json(const struct user *u)
 {
-	const char *state = u->state == USER_STOPPED && !u->started_at ? "Created" : user_state_name(u->state);
+	bool trouble = has_trouble(u);
 	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:o,s:s,s:s,s:I,s:I,s:s}", "id", (json_int_t)u->id, "source_user",
-		u->source_user, "address", u->address, "destination_id", u->dest_id, "state", state, "counts",
-		progress_counts_json(&u->counts), "error_kind",
-		u->error_kind == ERR_NONE ? "" : err_kind_name(u->error_kind), "error", u->error, "retry_at",
-		(json_int_t)u->retry_at, "synced_at", (json_int_t)u->synced_at, "folder", u->now_folder);
+		u->source_user, "address", u->address, "destination_id", u->dest_id, "state", progress_state_name(u),
+		"counts", progress_counts_json(&u->counts), "error_kind", trouble ? err_kind_name(u->error_kind) : "",
+		"error", trouble ? u->error : "", "retry_at", (json_int_t)u->retry_at, "synced_at",
+		(json_int_t)u->synced_at, "folder", u->now_folder);
 }

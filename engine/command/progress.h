@@ -16,6 +16,7 @@ void progress_watch(struct progress *p, const bool *stopping);
 void progress_free(struct progress **p);
 
 /* One line for a user: state, counts, share done, and what is wrong. */
+const char *progress_state_name(const struct user *u); /* "Created" before its first start */
 void progress_print_user(const struct user *u);
 json_t *progress_user_json(const struct user *u);
 json_t *progress_counts_json(const struct user_counts *c);

@@ -81,10 +81,11 @@ static int check_ready(struct cli *c, struct batch *b, struct err *err)
 		return -1;
 	if (target_ready(c, &t, err))
 		return -1;
-	if (e.test_skipped)
-		fprintf(stderr, "nightferry: note: endpoint %s was saved without a test\n", e.name);
-	if (t.test_skipped)
-		fprintf(stderr, "nightferry: note: target %s was saved without a test\n", t.name);
+	if (e.test_skipped && !e.test_passed)
+		fprintf(stderr, "nightferry: note: endpoint %s was saved without a test and not tested since\n",
+			e.name);
+	if (t.test_skipped && !t.test_passed)
+		fprintf(stderr, "nightferry: note: target %s was saved without a test and not tested since\n", t.name);
 	if (e.accept_any_certificate || t.accept_any_certificate)
 		fprintf(stderr, "nightferry: warning: %s accepts any certificate\n",
 			e.accept_any_certificate ? e.name : t.name);

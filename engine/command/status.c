@@ -17,23 +17,38 @@
 static const struct option_spec status_specs[] = {
 	{.name = "all", .help = "every mailbox, not only those at work or in trouble"}, {0}};
 
-static void print_states(const struct batch_summary *s, bool started)
+static void print_states(const struct user *v, size_t n)
 {
-	for (unsigned i = 0; i < sizeof s->by_state / sizeof s->by_state[0]; i++)
-		if (s->by_state[i])
-			printf("  %-22s %u\n",
-				started || i != USER_STOPPED ? user_state_name((enum user_state)i) : "Created",
-				s->by_state[i]);
+	unsigned created = 0, in[USER_FAILED + 1] = {0};
+	for (size_t i = 0; i < n; i++)
+		*(v[i].state == USER_STOPPED && !v[i].started_at ? &created : &in[v[i].state]) += 1;
+	if (created)
+		printf("  %-22s %u\n", "Created", created);
+	for (unsigned i = 0; i <= USER_FAILED; i++)
+		if (in[i])
+			printf("  %-22s %u\n", user_state_name((enum user_state)i), in[i]);
+}
+
+static bool lacks_password(const struct user *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i].state == USER_FAILED && v[i].error_kind == ERR_CREDENTIALS)
+			return true;
+	return false;
 }
 
 /* "@" stands for the batch's name. */
-static const char *next_step(const struct batch *b, bool engine)
+static const char *next_step(const struct batch *b, bool engine, bool passwords)
 {
+	if (passwords && (b->state == BATCH_FAILED || b->state == BATCH_SYNCED_WITH_ERRORS))
+		return engine ? "new passwords with nightferry batch set @ --csv FILE, then nightferry batch start @"
+			      : "new passwords with nightferry batch set @ --csv FILE, then nightferry batch start @ "
+				"--wait";
 	switch (b->state) {
 	case BATCH_CREATED:
 	case BATCH_STOPPED:
 	case BATCH_FAILED:
-		return "nightferry batch start @ --wait";
+		return engine ? "nightferry batch start @" : "nightferry batch start @ --wait";
 	case BATCH_SYNCING:
 	case BATCH_STOPPING:
 	case BATCH_COMPLETING:
@@ -42,16 +57,18 @@ static const char *next_step(const struct batch *b, bool engine)
 		return b->verdict[0] ? "nightferry batch sync @ until the MX switches, then nightferry batch complete @"
 				     : "nightferry batch verify @";
 	case BATCH_SYNCED_WITH_ERRORS:
-		return "nightferry batch report @, then nightferry batch start @ to try the failed ones again";
+		return engine ? "nightferry batch report @, then nightferry batch start @ to try the failed ones again"
+			      : "nightferry batch report @, then nightferry batch start @ --wait to try the failed "
+				"ones again";
 	case BATCH_COMPLETED:
 		return "nightferry batch report @, and keep it";
 	}
 	return NULL;
 }
 
-static void print_next(const struct batch *b, bool engine)
+static void print_next(const struct batch *b, bool engine, bool passwords)
 {
-	const char *step = next_step(b, engine);
+	const char *step = next_step(b, engine, passwords);
 	char word[MODEL_NAME + 2];
 	if (!step)
 		return;
@@ -150,7 +167,7 @@ static int run_status(struct cli *c, struct err *err)
 		printf("Batch %s: %s%s\n", b.name, batch_state_name(b.state), b.pilot ? " (pilot)" : "");
 		printf("  started %s; %s\n", cli_time(b.started_at, at, sizeof at),
 			engine ? "an engine runs" : "no engine runs");
-		print_states(&s, b.started_at > 0);
+		print_states(all, n);
 		printf("  %llu messages found, %llu copied, %llu there before, %llu skipped, %llu refused, %llu in "
 		       "flight or doubt; %s copied\n",
 			(unsigned long long)s.counts.found, (unsigned long long)s.counts.copied,
@@ -168,6 +185,7 @@ static int run_status(struct cli *c, struct err *err)
 		rc = tell_user(c, &all[i], busy && engine, &now, users,
 			show_all || busy || all[i].error_kind != ERR_NONE, err);
 	}
+	bool passwords = lacks_password(all, n);
 	free(all);
 	if (rc)
 		return -1;
@@ -179,7 +197,7 @@ static int run_status(struct cli *c, struct err *err)
 	if (target_say_doubts(c, b.target_id, err))
 		return -1;
 	if (!c->json)
-		print_next(&b, engine);
+		print_next(&b, engine, passwords);
 	return EXIT_DONE;
 }
 

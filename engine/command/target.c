@@ -69,9 +69,11 @@ static int save_and_test(struct cli *c, struct target_row *t, const struct targe
 		store_target_save(c->store, t, err) ||
 		store_audit(c->store, verb, t->name, skip ? "without a test" : "test passed", err))
 		return -1;
+	char word[MODEL_NAME + 2];
 	if (!c->json)
-		printf("Target %s is %s%s.\n", t->name, before ? "changed" : "saved",
-			skip ? " WITHOUT a test: nightferry target test" : "");
+		printf("Target %s is %s%s%s\n", t->name, before ? "changed" : "saved",
+			skip ? " WITHOUT a test; next: nightferry target test " : "",
+			skip ? cli_word(t->name, word, sizeof word) : ".");
 	else if (!c->out)
 		c->out = json_pack("{s:s,s:b}", "target", t->name, "test_skipped", 1);
 	return EXIT_DONE;
@@ -205,8 +207,8 @@ static void show_proofs(const struct target_row *t, const struct proof *v, size_
 			cli_time(p->at, at, sizeof at), age_text(clock_wall_s() - p->at, age, sizeof age), p->mailbox,
 			p->text);
 		if (p->passed && p->refused)
-			printf("%-15s %s arrive, %s do not\n", "", cli_bytes(p->largest, size, sizeof size),
-				cli_bytes(p->refused, at, sizeof at));
+			printf("%-15s %.2f MB arrive, %.2f MB do not\n", "", (double)p->largest / 1e6,
+				(double)p->refused / 1e6);
 		else if (p->passed && p->largest)
 			printf("%-15s messages of %s arrive; no larger one was tried\n", "",
 				cli_bytes(p->largest, size, sizeof size));
@@ -235,8 +237,8 @@ static void show_target(const struct target_row *t, const struct proof *proofs, 
 	if (t->settle_after_ms >= 0)
 		printf(", settles after %.3g s", (double)t->settle_after_ms / 1000);
 	printf("\nTest user       %s\n", t->test_user[0] ? t->test_user : "none");
-	printf("Test            %s, %s%s%s\n", test_state(t), cli_time(t->tested_at, at, sizeof at),
-		t->test_text[0] ? ": " : "", t->test_text);
+	printf("Test            %s%s%s%s%s\n", test_state(t), t->tested_at ? ", " : "",
+		t->tested_at ? cli_time(t->tested_at, at, sizeof at) : "", t->test_text[0] ? ": " : "", t->test_text);
 	show_proofs(t, proofs, n);
 }
 

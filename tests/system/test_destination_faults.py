@@ -60,8 +60,8 @@ def test_throttled_all_the_time_is_deferred_not_failed(nightferry, dovecot, exos
     assert row["state"] == "Syncing" and row["counts"]["refused"] == 0, row
     begun = time.monotonic()
     process.terminate()
-    assert nightferry.finish(process, 20).code == 5
-    assert time.monotonic() - begun < 4
+    assert nightferry.finish(process, 100).code == 5
+    assert time.monotonic() - begun < 90, "it waited for the fence of five minutes"
 
 
 def test_limits_of_the_service(nightferry, dovecot, exosim_for):
@@ -123,7 +123,7 @@ def test_quota_full(nightferry, dovecot, exosim_for):
     """Full: the mailbox is Failed with quota, the other one goes on; raised: `start` goes on."""
     _, _, exosim = world(nightferry, dovecot, exosim_for, ("alice", "bob"))
     exosim.ask("/fault", {"kind": "quota_full", "mailbox": ALICE, "nth": 20, "count": EVER})
-    result = start(nightferry, code=1, timeout=30)
+    result = start(nightferry, code=1)
     rows = watch.users(nightferry)
     assert rows["alice"]["state"] == "Failed" and rows["alice"]["error_kind"] == "quota", rows
     assert rows["alice"]["counts"]["refused"] == 0 and "full" in rows["alice"]["error"] and "full" in result.out, rows

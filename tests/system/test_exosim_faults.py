@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+import watch
 
 from servers.rawimap import RawImap, Refused
 
@@ -15,7 +16,7 @@ MAIL = b"From: a@example.org\r\nSubject: one\r\nMessage-ID: <1@example.org>\r\n\
 
 
 def connect(exosim, user=ALICE):
-    c = RawImap(exosim.imaps, tls=True, ca=exosim.ca, timeout=10)
+    c = RawImap(exosim.imaps, tls=True, ca=exosim.ca)
     c.xoauth2(user, exosim.token())
     return c
 
@@ -76,13 +77,12 @@ def test_drop_among_pipelined_appends(exosim, dovecot_target):
 
 
 def test_commit_late(exosim, dovecot_target):
-    exosim.ask("/fault", {"kind": "commit_late", "ms": 700})
+    exosim.ask("/fault", {"kind": "commit_late", "ms": 3000})
     c = connect(exosim)
     lost(c, "APPEND INBOX (\\Seen) \"17-Jul-1996 02:44:25 -0700\" {%d+}\r\n" % len(MAIL) + MAIL.decode())
     assert stored(dovecot_target) == 0
     assert exosim.ask("/state")["mailboxes"][ALICE]["late_pending"] == 1
-    time.sleep(1.2)
-    assert stored(dovecot_target) == 1
+    watch.wait_for(lambda: stored(dovecot_target) == 1)
     d = connect(exosim)
     d.examine(b"INBOX")
     (m,) = d.fetch()
@@ -92,7 +92,7 @@ def test_commit_late(exosim, dovecot_target):
 def test_hidden(exosim, dovecot_target):
     c = connect(exosim)
     c.append(b"INBOX", MAIL)
-    exosim.ask("/fault", {"kind": "hidden", "ms": 1500})
+    exosim.ask("/fault", {"kind": "hidden", "ms": 4000})
     c.append(b"INBOX", MAIL)
     assert re.search(r"APPENDUID \d+ 2\]", c.last)
     c.append(b"INBOX", MAIL)  # behind a hidden one: not shown either
@@ -103,21 +103,20 @@ def test_hidden(exosim, dovecot_target):
     assert [m["uid"] for m in d.fetch()] == [1]
     assert d.command("UID SEARCH ALL")[0][0] == b"* SEARCH 1"
     assert d.command("SEARCH 1:*")[0][0] == b"* SEARCH 1"
-    time.sleep(1.6)
-    assert b"* 3 EXISTS" in [x for x, _ in d.command("NOOP")]
+    watch.wait_for(lambda: b"* 3 EXISTS" in [x for x, _ in d.command("NOOP")])
     assert [m["uid"] for m in d.fetch()] == [1, 2, 3]
 
 
 def test_throttle(exosim, dovecot_target):
-    exosim.ask("/fault", {"kind": "throttle", "ms": 600, "mailbox": ALICE, "nth": 2})
+    exosim.ask("/fault", {"kind": "throttle", "ms": 3000, "mailbox": ALICE, "nth": 2})
     c, other = connect(exosim), connect(exosim, BOB)
     c.append(b"INBOX", MAIL)
-    assert refused(c, put()) == "NO Request is throttled. Suggested Backoff Time: 600 milliseconds"
+    assert refused(c, put()) == "NO Request is throttled. Suggested Backoff Time: 3000 milliseconds"
     assert c.line()[0].startswith(b"* BYE Connection closed")
     other.append(b"INBOX", MAIL)
     d = connect(exosim)
     assert "Request is throttled" in refused(d, "NOOP")
-    time.sleep(0.65)
+    time.sleep(3.1)  # no less than the fence
     connect(exosim).append(b"INBOX", MAIL)
     state = exosim.ask("/state")["mailboxes"][ALICE]
     assert state["while_fenced"] == 1 and state["appended"] == 2
@@ -162,7 +161,7 @@ def test_hang_and_slow(exosim, dovecot_target):
     c.sock.settimeout(0.5)
     with pytest.raises((TimeoutError, socket.timeout)):
         c.command(put())
-    assert stored(dovecot_target) == 2
+    watch.wait_for(lambda: stored(dovecot_target) == 2)
     c.sock.close()
     exosim.ask("/fault", {"kind": "hang", "ms": 200})
     d = connect(exosim)

@@ -67,13 +67,20 @@ def why(nf, words):
     return until(nf, lambda row: words in row["why"])
 
 
+def says(nf, *words):
+    """Waits until status prints all of them at once: what binds may be another thing for a moment."""
+    def shown():
+        text = nf.run("batch", "status", "pilot").out
+        return all(w in text for w in words)
+    watch.wait_for(shown, 180, 0.2)
+
+
 def test_rate_and_uploads(nightferry, dovecot, exosim_for, engine):
     world(nightferry, dovecot, exosim_for, count=80, size=LARGE, batch=("--pilot", "--rate", "200kB/s"))
     engine()
     row = binds(nightferry, "rate")
     assert row["limit_bytes_per_s"] == 200_000 and "batch pilot" in row["why"], row
-    text = nightferry.run("batch", "status", "pilot").out
-    assert "of 200.0 kB/s (" in text and "held back by rate: the rate that was set for batch pilot" in text, text
+    says(nightferry, "of 200.0 kB/s (", "held back by rate: the rate that was set for batch pilot")
     # always narrower, so that it is not done before the last is looked at
     nightferry.run("endpoint", "set", "src", "--rate", "150kB/s")
     until(nightferry, lambda row: row["limit_bytes_per_s"] == 150_000)
@@ -153,7 +160,7 @@ def test_fenced(nightferry, dovecot, exosim_for, engine):
     process = engine()
     row = binds(nightferry, what)
     assert row["fenced_until"] and "Request is throttled. Suggested Backoff Time: 3" in row["fence_words"], row
-    assert "fenced until" in nightferry.run("batch", "status", "pilot").out
+    says(nightferry, "fenced until")
     until(nightferry, lambda row: row["refused_requests"] >= 1)
     until(nightferry, lambda row: row["fenced_ms"] > 1000)
     note = next(u for u in nightferry.run("batch", "report", "pilot", "--json", code=None).json()["users"])["throttling"]
@@ -187,9 +194,8 @@ def test_what_was_learned_binds_at_the_next_start(nightferry, dovecot, exosim_fo
     assert 0 < row["limit_bytes_per_s"] < 2000 and "taught" in row["why"], row
     row = binds(nightferry, "target requests", "bob")
     assert 0 < row["limit_requests_per_min"] < 20, row
-    text = nightferry.run("batch", "status", "pilot").out
     for what in ("target bytes", "target requests"):
-        assert f"held back by {what}: the destination" in text, text
+        says(nightferry, f"held back by {what}: the destination")
     nightferry.run("batch", "stop", "pilot")
 
 
