@@ -19,14 +19,15 @@ def world(nf, dovecot, exosim_for, names=("alice",), count=250, batch=("--pilot"
         for i in range(count):
             source.maildir(user).add(corpus.made(i % (count - 20), message_id=i % 3 != 0), (("A",), ("B", "C"))[i % 2], date=1_000_000_000 + i)
     watch.prepare(nf, source, exosim, names, batch=batch)
+    exosim.probed = watch.appended(exosim)
     if slow_ms:
         exosim.ask("/fault", {"kind": "slow", "ms": slow_ms, "count": 0})
     return source, behind, exosim
 
 
 def sent(exosim):
-    """What came after the target's probe."""
-    return watch.appended(exosim) - 1
+    """What came after the target's probes."""
+    return watch.appended(exosim) - exosim.probed
 
 
 def goes_on(nf, exosim, count):
