@@ -138,7 +138,7 @@ def report(boxes, within, idle):
             print(f"    {'MB' if s['binding'] == 'bytes' else 'requests'} taken in each minute: {', '.join(map(str, box.minutes()))}; by status, held back by: "
                   + ", ".join(f"{n} times {what} at once" for what, n in box.binds.most_common()))
     print(f"\nAim: the simulation is confirmed within {100 * within:g} %: {'yes' if good else 'NO'}. The machine was idle for {100 * idle:.0f} % of the time"
-          + ("; what is held back by source or network, not by the target, may be for that." if idle < 0.2 else "."))
+          + ("; too little for a fair run: what is held back by source, network or target concurrency may be for that." if idle < 0.2 else "."))
     return good
 
 
