@@ -355,9 +355,12 @@ static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *
 	}
 }
 
-/* One lost answer says nothing. A server that drops us again and again has had enough, or is down. */
+/* One lost answer says nothing. A server that limits and drops us again and again has had enough, or is down. Where no limit is known, as of a
+   source, whoever lost its connections waits by itself, as a person told it to (--retry-delay). */
 static void meter_lost(struct meter *m, int64_t now_ms, int64_t started_ms)
 {
+	if (!m->limits.requests && !m->limits.bytes && !m->limits.in_flight)
+		return;
 	if (started_ms < m->lost_at_ms) /* the same connection's */
 		return;
 	m->lost_at_ms = now_ms;

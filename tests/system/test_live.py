@@ -99,8 +99,8 @@ def test_a_window_that_leaves_a_share(nightferry, dovecot, exosim_for, engine):
     world(nightferry, dovecot, exosim_for, count=60, size=LARGE,
           batch=("--pilot", "--rate", "200kB/s", "--window", "daily 25%", "--time-zone", "Asia/Karachi"))
     engine()
-    row = binds(nightferry, "window")
-    assert row["limit_bytes_per_s"] == 50_000 and "25% of the rate" in row["why"], row
+    binds(nightferry, "window")
+    until(nightferry, lambda row: row["limit_bytes_per_s"] == 50_000 and "25% of the rate" in row["why"])
     nightferry.run("batch", "set", "pilot", "--window", "daily 50%")
     until(nightferry, lambda row: row["limit_bytes_per_s"] == 100_000)
     nightferry.run("batch", "set", "pilot", "--window", "always")

@@ -291,8 +291,9 @@ static void test_lost_again_and_again(void **state)
 	struct permit p[3];
 	struct demand d = {.bytes = 10, .requests = 1};
 	int64_t until_ms, now = 0;
+	struct scope_limits limits = {.in_flight = 4}; /* where nothing is limited the callers wait by themselves */
 	admit_init(&a);
-	struct scope *leaf = admit_open(&a, 0, NULL, "leaf", NULL);
+	struct scope *leaf = admit_open(&a, 0, NULL, "leaf", &limits);
 	for (int i = 0; i < 3; i++)
 		assert_true(admit_try(&a, now, leaf, &d, &p[i], &until_ms));
 	for (int i = 0; i < 3; i++) /* at once: one connection */
