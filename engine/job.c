@@ -433,6 +433,7 @@ static void finish(struct job *j, int rc, struct err *err)
 			retry_at = clock_wall_s() + wait;
 	}
 	struct err why = *err;
+	live_conclude(j->live, s);
 	if (store_user_state(s, j->user.id, j->user.lease_epoch, state, rc ? &why : NULL, retry_at, err)) {
 		log_err(LOG_ERROR, err, "mailbox %s: its state could not be saved", j->user.source_user);
 		if (ends_run(err->kind))

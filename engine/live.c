@@ -1,7 +1,8 @@
 /* A mailbox waits in one of a few places: at a gate (whose scopes say for what), for room in its queue (the destination is behind), for
    something in its queue (the source is behind). One look finds where it is now; the finding of most looks of the last seconds is shown.
 
-   The lock is held while the scopes are asked: the throttle's own lock is the only one taken below it, and never the other way round. */
+   The lock is held while the scopes are asked and the row is queued: below it only the throttle's and the writer's own locks are taken, and
+   never the other way round. */
 #include "engine/live.h"
 
 #include "engine/base/clock.h"
@@ -28,20 +29,27 @@ void live_begin(struct live *l, struct store *s, const struct user *u)
 	l->looked_ms = clock_mono_ms();
 }
 
-void live_end(struct live *l, struct store *s)
+void live_conclude(struct live *l, struct store *s)
 {
 	struct err err = ERR_INIT;
-	struct live_row *r = &l->row;
+	pthread_mutex_lock(&l->lock);
 	bool parted = l->parting.kind == ERR_DEFERRED;
-	*r = (struct live_row){.at = clock_wall_s(),
+	struct live_row last = {.at = clock_wall_s(),
 		.binding = parted ? l->parting_binding : BIND_NOTHING,
-		.fenced_ms = r->fenced_ms,
-		.refused = r->refused,
-		.deferrals = r->deferrals + parted};
+		.fenced_ms = l->row.fenced_ms,
+		.refused = l->row.refused,
+		.deferrals = l->row.deferrals + parted};
 	if (parted)
-		snprintf(r->detail, sizeof r->detail, "%.300s", l->parting.text);
-	if (store_live_save(s, l->user_id, r, &err))
+		snprintf(last.detail, sizeof last.detail, "%.300s", l->parting.text);
+	if (!l->concluded && store_live_save(s, l->user_id, &last, &err))
 		log_err(LOG_WARN, &err, "mailbox %s", l->who);
+	l->concluded = true;
+	pthread_mutex_unlock(&l->lock);
+}
+
+void live_end(struct live *l, struct store *s)
+{
+	live_conclude(l, s);
 	pthread_mutex_destroy(&l->lock);
 }
 
@@ -208,34 +216,36 @@ static void show(struct live *l, const struct limit_view *v, int64_t passed_ms)
 	l->work_per_s = v->bytes_per_s + v->requests_per_s * MESSAGE_WEIGHT;
 }
 
-void live_look(struct live *l, struct store *s, double share)
+static void look(struct live *l, double share, int64_t now_ms)
 {
 	struct limit_view v = {0};
 	struct parcel_view q = {0};
 	struct finding f = {.binding = BIND_NOTHING};
-	int64_t now_ms = clock_mono_ms(), passed_ms = now_ms - l->looked_ms;
-	pthread_mutex_lock(&l->lock);
-	bool attached = l->limits != NULL;
-	if (attached) {
+	if (l->limits) {
 		limit_look(l->limits, &v);
 		parcel_queue_look(l->queue, &q);
+		find(&v, &q, share, &f);
+		show(l, &v, now_ms - l->looked_ms);
+	} else {
+		say(&f, BIND_NOTHING, "it signs in, or ends");
+	}
+	vote(l, &f);
+	l->looked_ms = now_ms;
+}
+
+void live_look(struct live *l, struct store *s, double share)
+{
+	struct err err = ERR_INIT;
+	int64_t now_ms = clock_mono_ms();
+	pthread_mutex_lock(&l->lock);
+	look(l, share, now_ms);
+	if (!l->concluded && (now_ms - l->saved_ms >= SAVE_MS || !l->saved_ms)) {
+		l->saved_ms = now_ms;
+		l->row.at = clock_wall_s();
+		if (store_live_save(s, l->user_id, &l->row, &err))
+			log_err(LOG_WARN, &err, "mailbox %s", l->who);
 	}
 	pthread_mutex_unlock(&l->lock);
-	l->looked_ms = now_ms;
-	if (!attached)
-		say(&f, BIND_NOTHING, "it signs in, or ends");
-	else
-		find(&v, &q, share, &f);
-	vote(l, &f);
-	if (attached)
-		show(l, &v, passed_ms);
-	if (now_ms - l->saved_ms < SAVE_MS && l->saved_ms)
-		return;
-	struct err err = ERR_INIT;
-	l->saved_ms = now_ms;
-	l->row.at = clock_wall_s();
-	if (store_live_save(s, l->user_id, &l->row, &err))
-		log_err(LOG_WARN, &err, "mailbox %s", l->who);
 }
 
 void live_set(struct live *l, const struct limit_rates *rates, unsigned uploads)

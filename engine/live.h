@@ -16,11 +16,12 @@ struct limits;
 struct live {
 	int64_t user_id;
 	char who[MODEL_TEXT];       /* for the log */
-	pthread_mutex_t lock;       /* guards the next four */
+	pthread_mutex_t lock;       /* guards the next five, and what the loop writes of `row` */
 	struct limits *limits;      /* borrowed from the job while it is attached; NULL: not */
 	struct parcel_queue *queue; /* likewise */
 	struct err parting;         /* why the job is to end; kind NONE: nobody said */
 	enum binding parting_binding;
+	bool concluded;            /* the last row was queued: none follows */
 	_Atomic unsigned troubles; /* refusals and losses at the source; any thread */
 	/* what was seen */
 	enum binding votes[LIVE_VOTES];
@@ -33,13 +34,15 @@ struct live {
 };
 
 void live_begin(struct live *l, struct store *s, const struct user *u);
-void live_end(struct live *l, struct store *s); /* after the job: tells what became of it */
+void live_end(struct live *l, struct store *s); /* after the job; concludes if the job could not */
 
 /* --- the job's side --- */
 void live_attach(struct live *l, struct limits *limits, struct parcel_queue *queue);
 void live_detach(struct live *l); /* before either goes; may be called twice */
 /* Why the mailbox ends now, if the loop or a budget said so: replaces *err. */
 void live_take_parting(struct live *l, struct err *err);
+/* Tells what became of it: queued before the user's state is saved, so that whoever sees the state sees this too. */
+void live_conclude(struct live *l, struct store *s);
 static inline void live_note_trouble(struct live *l)
 {
 	atomic_fetch_add(&l->troubles, 1);
