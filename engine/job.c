@@ -3,6 +3,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/failpoint.h"
 #include "engine/base/log.h"
+#include "engine/intent.h"
 #include "engine/wanted.h"
 
 #include <stdlib.h>
@@ -382,7 +383,7 @@ static void stop_putters(struct job *j)
 		pthread_join(j->putters[i].thread, NULL);
 	/* Never begun: the intents are void, so that the next run need not look for them. */
 	struct parcel *rest = parcel_queue_rest(j->queue);
-	putter_withdraw(j, &rest);
+	intent_withdraw(j, &rest);
 }
 
 /* Of this machine, and the same for every mailbox. Other kinds that stop a run concern one mailbox where a job meets them. */

@@ -5,6 +5,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "engine/budget_day.h"
+#include "engine/intent.h"
 #include "engine/provider.h"
 #include "imap/flags.h"
 #include "imap/mailbox.h"
@@ -46,13 +47,13 @@ static int hand_over(struct walk *w, struct err *err)
 		return 0;
 	int rc = store_intend(j->work->store, j->user.id, j->user.lease_epoch, w->items, w->n_group, err);
 	if (!rc && parcel_queue_put(j->queue, &w->group, err)) {
-		putter_withdraw(j, &w->group);
+		intent_withdraw(j, &w->group);
 		rc = -1;
 	}
 	while (w->group) { /* not intended: the next walk finds them again */
 		struct parcel *p = w->group;
 		w->group = p->next;
-		putter_release(j, &p);
+		parcel_release(j->work->memory, &p);
 	}
 	w->group_end = &w->group;
 	w->n_group = 0;
@@ -73,7 +74,7 @@ static int add_to_group(struct walk *w, struct mail **m, unsigned route, struct 
 	*w->group_end = p;
 	w->group_end = &p->next;
 	struct item *rec = &w->items[w->n_group++];
-	putter_fill_item(w->f, p->mail, ITEM_INTENDED, NULL, rec);
+	intent_fill(w->f, p->mail, ITEM_INTENDED, NULL, rec);
 	snprintf(rec->receipt.route, sizeof rec->receipt.route, "%s", w->j->routes[route].ops->name);
 	memcpy(p->key, rec->key, sizeof p->key);
 	w->group_bytes += p->mail->print.size;
@@ -84,7 +85,7 @@ static int set_aside(
 	struct walk *w, const struct mail *m, enum item_state state, const struct err *why, struct err *err)
 {
 	struct item rec;
-	putter_fill_item(w->f, m, state, NULL, &rec);
+	intent_fill(w->f, m, state, NULL, &rec);
 	rec.error_kind = why->kind;
 	err_line(why, rec.error, sizeof rec.error);
 	return store_set_aside(w->j->work->store, w->j->user.id, w->j->user.lease_epoch, &rec, 1, err);
@@ -452,7 +453,7 @@ static void walk_free(struct walk *w)
 	while (w->group) {
 		struct parcel *p = w->group;
 		w->group = p->next;
-		putter_release(w->j, &p);
+		parcel_release(w->j->work->memory, &p);
 	}
 	pull_close(&w->pull);
 	free(w);
