@@ -2,7 +2,9 @@
      job.c     signs in, walks the folders, ends in a state
      route.c   the ways into the target mailbox
      enter.c   opens a folder on both sides, and notes what is new there from what was
-     pass.c    one folder: list, compare with the store, fetch, hand over
+     pass.c    the attempts at one folder
+     walk.c    lists it and compares with the store
+     haul.c    fetches the difference and hands it over
      intent.c  what the store is told of a message before it is sent
      putter.c  takes from the queue, puts, records what became of it (putter_*.c)
      doubt.c   settles what may or may not have arrived
