@@ -1,5 +1,6 @@
 /* One mailbox being moved: a puller (the job's own thread) and its putters, joined by a queue. What the job's files share:
      job.c     signs in, walks the folders, ends in a state
+     plan.c    lists the folders, and says where each goes
      route.c   the ways into the target mailbox
      enter.c   opens a folder on both sides, and notes what is new there from what was
      pass.c    the attempts at one folder

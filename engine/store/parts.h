@@ -125,7 +125,7 @@ int store_look_settled(struct store *s, store_step *run, void *arg, struct err *
 int store_check_unclean(struct store *s, struct err *err);
 
 /* --- shared steps --- */
-/* store/claim.c: ERR_CONFLICT when the lease is not held under that epoch any more. */
+/* store/lease.c: ERR_CONFLICT when the lease is not held under that epoch any more. */
 int lease_check(struct db *db, int64_t user_id, int64_t epoch, struct err *err);
 /* Gives the batch its end state when no user of it is to do anything any more. */
 int batch_settle(struct db *db, int64_t batch_id, struct err *err);
