@@ -4,6 +4,7 @@
      none twice   of each content there are never more copies of ours than items
    Which of several equal copies a receipt names is nobody's concern: two routes may name the same one, as long as the count is right.
    The store, engine/enter.c, doubt.c, adopt.c, twin.c and route.c are the real ones; only the routes and the source are made up. */
+#include "engine/intent.h"
 #include "engine/job.h"
 #include "tests/unit/store/fixture.h"
 
@@ -253,7 +254,7 @@ static void mail_done(struct mail *m)
 static struct item item_for(struct mail *m, enum item_state as, unsigned route)
 {
 	struct item rec;
-	putter_fill_item(folder, m, as, NULL, &rec);
+	intent_fill(folder, m, as, NULL, &rec);
 	snprintf(rec.receipt.route, sizeof rec.receipt.route, "%s", j->routes[route].ops->name);
 	rec.epoch = u.lease_epoch;
 	return rec;
