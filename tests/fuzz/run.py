@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 import results  # noqa: E402
 
 CORPUS = os.path.join(os.path.dirname(__file__), "corpus")
-REPLAY_SECONDS = 120
+REPLAY_SECONDS = 120 * float(os.environ.get("NF_SLOWER", "1"))
 
 
 def corpus(name):
@@ -35,7 +35,7 @@ def replay(programs):
                                   timeout=REPLAY_SECONDS, check=False)
             code, text = done.returncode, done.stdout.decode("utf-8", "replace")
         except subprocess.TimeoutExpired as e:
-            code, text = f"no end after {REPLAY_SECONDS} s", (e.stdout or b"").decode("utf-8", "replace")
+            code, text = f"no end after {REPLAY_SECONDS:.0f} s", (e.stdout or b"").decode("utf-8", "replace")
         if code == 0:
             passed += len(files)
         else:
