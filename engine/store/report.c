@@ -1,53 +1,36 @@
 /* Walking the state for reports and verification: by key, a page at a time, in bounded memory. */
 #include "engine/store/parts.h"
 
+#include "engine/store/rows.h"
+
 #define FOLDERS ((size_t)100000)
 
-struct folders_args {
-	int64_t user_id;
-	struct folder_row *rows;
-	size_t n, room;
-};
-
-static int folders_look(struct db *db, void *arg, struct err *err)
+static void read_folder(struct query *q, void *row)
 {
-	struct folders_args *a = arg;
-	struct query q;
-	int rc;
-	query_begin(&q, db,
-		"SELECT g.id, g.dest_folder_id, g.name, coalesce(d.path, ''), g.uidvalidity, "
-		"g.current, " COUNT_COLUMNS(
-			"g") " "
-			     "FROM generation g LEFT JOIN dest_folder d ON d.id = g.dest_folder_id WHERE "
-			     "g.user_id = ? ORDER BY g.name, g.id");
-	put_int(&q, a->user_id);
-	while ((rc = query_row(&q, err)) > 0) {
-		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), FOLDERS, err) < 0) {
-			query_end(&q);
-			return -1;
-		}
-		struct folder_row *f = &a->rows[a->n++];
-		f->generation_id = get_int(&q);
-		f->dest_folder_id = get_int(&q);
-		get_text(&q, f->name, sizeof(f->name));
-		get_text(&q, f->path, sizeof(f->path));
-		f->uidvalidity = get_unsigned(&q);
-		f->current = get_bool(&q);
-		counts_read(&q, &f->counts);
-	}
-	return rc;
+	struct folder_row *f = row;
+	f->generation_id = get_int(q);
+	f->dest_folder_id = get_int(q);
+	get_text(q, f->name, sizeof(f->name));
+	get_text(q, f->path, sizeof(f->path));
+	f->uidvalidity = get_unsigned(q);
+	f->current = get_bool(q);
+	counts_read(q, &f->counts);
 }
+
+static const struct rows of_user = {
+	.sql = "SELECT g.id, g.dest_folder_id, g.name, coalesce(d.path, ''), g.uidvalidity, g.current, " COUNT_COLUMNS(
+		"g") " FROM generation g LEFT JOIN dest_folder d ON d.id = g.dest_folder_id WHERE g.user_id = ? ORDER "
+		     "BY g.name, g.id",
+	.read = read_folder,
+	.size = sizeof(struct folder_row),
+	.cap = FOLDERS,
+	.settled = true};
 
 int store_folders(struct store *s, int64_t user_id, struct folder_row **out, size_t *n, struct err *err)
 {
-	struct folders_args a = {.user_id = user_id};
-	int rc = store_look_settled(s, folders_look, &a, err);
-	if (rc < 0) {
-		free(a.rows);
-		a = (struct folders_args){0};
-	}
-	*out = a.rows;
-	*n = a.n;
+	void *rows;
+	int rc = rows_list(s, &of_user, user_id, &rows, n, err);
+	*out = rows;
 	return rc;
 }
 
