@@ -120,6 +120,36 @@ def test_start_after_in_a_run_for_all(nightferry, dovecot, exosim_for):
     assert states(nightferry) == {"alice": "Synced"}
 
 
+def test_a_copy_has_windows_too(nightferry, dovecot):
+    """They hold for the run they are given to: without them the same command moves at once."""
+    nightferry.binary = FP
+    clock = Clock(nightferry, "2027-01-13T08:00:00")
+    source, target = dovecot(["alice"]), dovecot(["a@x.example"], special_use=False)
+    box = source.maildir("alice")
+    for i in range(5):
+        box.add(corpus.made(i))
+    copy = ("copy", "--source-host", "localhost", "--source-port", source.tls_port, "--source-ca-file", source.ca, "--source-user", "alice",
+            "--source-password-file", nightferry.secret_file("pw-alice"), "--target-host", "localhost", "--target-port", target.tls_port,
+            "--target-ca-file", target.ca, "--target-password-file", nightferry.secret_file("pw-a@x.example"), "--address", "a@x.example")
+    assert "--time-zone" in nightferry.run(*copy, "--window", "daily 20:00-22:00", code=USAGE).err
+    assert "no rate is set" in nightferry.run(*copy, *NIGHTLY, "--window", "daily 25%", code=USAGE).err
+    assert nightferry.run("batch", "list", "--json").json() == [], "nothing is kept of a wrong command line"
+    waiting = nightferry.start(*copy, *NIGHTLY)
+    batch = watch.wait_for(lambda: nightferry.run("batch", "list", "--json").json(), 60)[0]["name"]
+    watch.wait_for(lambda: watch.status(nightferry, batch)["engine_runs"], 60)
+    assert watch.users(nightferry, batch)["alice"]["counts"]["copied"] == 0
+    clock.set("2027-01-13T15:00:01")
+    result = nightferry.finish(waiting)
+    assert result.code == 0 and "Its windows: now deferred until 2027-01-13 20:00 Asia/Karachi (15:00Z)" in result.out, result
+    assert watch.users(nightferry, batch)["alice"]["counts"]["copied"] == 5
+    clock.set("2027-01-14T08:00:00")
+    box.add(corpus.made(9))
+    result = nightferry.run(*copy, *NIGHTLY, "--until", "2027-01-14 12:00", code=DEFERRED)
+    assert "its deadline, 2027-01-14 12:00 Asia/Karachi (07:00Z), has passed" in result.out, result
+    assert "windows" not in nightferry.run(*copy).out
+    assert watch.users(nightferry, batch)["alice"]["counts"]["copied"] == 6
+
+
 @pytest.mark.parametrize("options, word", [
     (("--window", "Mon-Fri 20:00-06:00"), "--time-zone"), (("--window", "Mun", "--time-zone", "UTC"), "Mun"),
     (("--blackout", "2026-13-01", "--time-zone", "UTC"), "2026-13-01"), (("--until", "2026-12-01 20:00"), "time zone"),
