@@ -60,7 +60,7 @@ def test_window_closes_and_opens(nightferry, dovecot, exosim_for):
     nightferry.run("batch", "start", "pilot")
     assert watch.status(nightferry)["night"]["open"]
     assert "open until 2027-01-13 22:00 Asia/Karachi (17:00Z)" in nightferry.run("batch", "status", "pilot").out
-    watch.wait_for(lambda: watch.appended(exosim) > 10, 120)
+    watch.wait_for(lambda: watch.appended(exosim) > 10 and set(states(nightferry).values()) == {"Syncing"}, 120)
     clock.set("2027-01-13T17:00:00")
     watch.wait_for(lambda: set(states(nightferry).values()) == {"Queued"}, 120)
     before = watch.appended(exosim)
@@ -206,9 +206,9 @@ def test_message_larger_than_a_day(nightferry, dovecot, exosim_for):
     source.maildir("bob").add(corpus.made(3, size=4000), ())
     shown = nightferry.run("endpoint", "show", "src").out
     assert "60.0 kB a day from the host (a day begins at midnight Asia/Karachi)" in shown, shown
-    engine = nightferry.start("run")
     nightferry.run("batch", "start", "pilot")
     nightferry.run("user", "stop", "pilot", "bob")
+    engine = nightferry.start("run")
     watch.wait_for(lambda: "the host at src" in watch.users(nightferry)["alice"]["error"], 120)
     assert watch.users(nightferry)["alice"]["counts"]["copied"] == 1
     clock.set("2027-01-13T19:00:01")
