@@ -65,7 +65,7 @@ below_store := store upload imap throttle base
 below_engine := engine $(below_store)
 below_command := command $(below_engine)
 
-.PHONY: all deps demo check format lint unit fuzz-replay contract system crash check-san clang fuzz bench bench-throttle bench-throttle-real install clean distclean
+.PHONY: all deps demo check format lint unit fuzz-replay contract system crash shake check-san clang fuzz bench bench-throttle bench-throttle-real install clean distclean
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -162,6 +162,15 @@ $(B)/fp/exosim: $(B)/exosim
 	@mkdir -p $(@D) && cp $< $@
 crash: all $(B)/fp/nightferry
 	@$(call pytest,crash,tests/crash)
+# The system tests with programs whose threads are late (tests/shake/delay.c), so that an order of events that is rare becomes common.
+SHAKE_SEED ?= 1
+SHAKE_MS ?= 60
+$(B)/shake.so: tests/shake/delay.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c17 $(WARN) $(OPT) -shared -fPIC -o $@ $< -ldl
+shake: all $(B)/fp/nightferry $(B)/fp/exosim $(B)/shake.so
+	@export LD_PRELOAD=$(abspath $(B)/shake.so) NF_DELAY="nightferry exosim" NF_DELAY_SEED=$(SHAKE_SEED) NF_DELAY_MS=$(SHAKE_MS); \
+		$(call pytest,shake,$(if $(PYTEST_ARGS),,tests/system))
 
 format:
 	clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h' | grep -v tests/lint/samples)

@@ -55,7 +55,8 @@ class Nightferry:
         self.folder = local.make_folder("nf-home-")
         self.state = os.path.join(self.folder, "state", "state.db")
         os.makedirs(os.path.dirname(self.state), mode=0o700)
-        keep = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TERM") or k.endswith("SAN_OPTIONS")}
+        keep = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TERM", "LD_PRELOAD") or k.startswith("NF_DELAY")
+                or k.endswith("SAN_OPTIONS")}  # LD_PRELOAD, NF_DELAY: make shake
         self.env = {**keep, "HOME": self.folder, "XDG_STATE_HOME": self.folder + "/xdg-state", "XDG_CONFIG_HOME": self.folder + "/xdg-config",
                     "XDG_DATA_HOME": self.folder + "/xdg-data", "XDG_RUNTIME_DIR": self.folder, "NIGHTFERRY_STATE": self.state,
                     "NO_COLOR": "1", **(env or {})}
