@@ -65,7 +65,10 @@ def test_pilot_into_exchange_and_everything_after(nightferry, dovecot, exosim_fo
     verdict, total = ferry.verify(nightferry)
     assert verdict == "Good" and total["gone"] == 1 and total["missing"] == 0
 
+    nightferry.run("batch", "set", "pilot", "--window", "daily", "--time-zone", "UTC")
+    assert "window: " in nightferry.run("batch", "status", "pilot").out
     nightferry.run("batch", "complete", "pilot", "--wait")
+    assert "window: " not in nightferry.run("batch", "status", "pilot").out  # nothing is to come
     shown = nightferry.run("batch", "status", "pilot", "--json").json()
     assert shown["state"] == "Completed"
     # completed: the password is forgotten, the endpoint cannot go while batches refer to it
@@ -180,7 +183,7 @@ def test_wrong_password_is_said_in_one_line(nightferry, dovecot):
 
 @pytest.mark.parametrize("args, words", [
     (("--host", "no-such-host.invalid"), "DNS"),
-    (("--host", "127.0.0.1", "--port", "1"), "firewall"),
+    (("--host", "127.0.0.1", "--port", "1"), "firewall or port: .*nothing listens there, or a firewall refuses it"),
 ])
 def test_endpoint_blames_the_right_thing(nightferry, args, words):
     result = nightferry.run("endpoint", "create", "src", *args, "--test-user", "alice", "--password-file", nightferry.secret_file("x"), code=69)
