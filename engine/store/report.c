@@ -1,54 +1,93 @@
 /* Walking the state for reports and verification: by key, a page at a time, in bounded memory. */
 #include "engine/store/parts.h"
 
-#define FOLDERS ((size_t)100000)
+#include "engine/store/rows.h"
 
-struct folders_args {
+#define FOLDERS ((size_t)100000)
+#define LONGEST_RAW ((size_t)4000) /* as folder.c takes them */
+
+static void read_folder(struct query *q, void *row)
+{
+	struct folder_row *f = row;
+	f->generation_id = get_int(q);
+	f->dest_folder_id = get_int(q);
+	get_text(q, f->name, sizeof(f->name));
+	get_text(q, f->path, sizeof(f->path));
+	f->uidvalidity = get_unsigned(q);
+	f->current = get_bool(q);
+	counts_read(q, &f->counts);
+}
+
+static const struct rows of_user = {
+	.sql = "SELECT g.id, g.dest_folder_id, g.name, coalesce(d.path, ''), g.uidvalidity, g.current, " COUNT_COLUMNS(
+		"g") " FROM generation g LEFT JOIN dest_folder d ON d.id = g.dest_folder_id WHERE g.user_id = ? ORDER "
+		     "BY g.name, g.id",
+	.read = read_folder,
+	.size = sizeof(struct folder_row),
+	.cap = FOLDERS,
+	.settled = true};
+
+int store_folders(struct store *s, int64_t user_id, struct folder_row **out, size_t *n, struct err *err)
+{
+	void *rows;
+	int rc = rows_list(s, &of_user, user_id, &rows, n, err);
+	*out = rows;
+	return rc;
+}
+
+struct paths_args {
 	int64_t user_id;
-	struct folder_row *rows;
+	struct folder_path_row *v;
 	size_t n, room;
 };
 
-static int folders_look(struct db *db, void *arg, struct err *err)
+static int paths_look(struct db *db, void *arg, struct err *err)
 {
-	struct folders_args *a = arg;
+	struct paths_args *a = arg;
 	struct query q;
 	int rc;
 	query_begin(&q, db,
-		"SELECT g.id, g.dest_folder_id, g.name, coalesce(d.path, ''), g.uidvalidity, "
-		"g.current, " COUNT_COLUMNS(
-			"g") " "
-			     "FROM generation g LEFT JOIN dest_folder d ON d.id = g.dest_folder_id WHERE "
-			     "g.user_id = ? ORDER BY g.name, g.id");
+		"SELECT g.raw, d.path FROM generation g JOIN dest_folder d ON d.id = g.dest_folder_id "
+		"WHERE g.user_id = ? AND g.current = 1 ORDER BY g.raw");
 	put_int(&q, a->user_id);
 	while ((rc = query_row(&q, err)) > 0) {
-		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), FOLDERS, err) < 0) {
+		bool failed = false;
+		if (rows_grow((void **)&a->v, &a->room, a->n, sizeof(*a->v), FOLDERS, err) < 0) {
 			query_end(&q);
 			return -1;
 		}
-		struct folder_row *f = &a->rows[a->n++];
-		f->generation_id = get_int(&q);
-		f->dest_folder_id = get_int(&q);
-		get_text(&q, f->name, sizeof(f->name));
-		get_text(&q, f->path, sizeof(f->path));
-		f->uidvalidity = get_unsigned(&q);
-		f->current = get_bool(&q);
-		counts_read(&q, &f->counts);
+		struct folder_path_row *row = &a->v[a->n++];
+		row->raw = get_dup(&q, LONGEST_RAW, &failed);
+		row->path = get_dup(&q, MODEL_PATH, &failed);
+		if (failed) {
+			query_end(&q);
+			return err_set(err, ERR_MEMORY, "out of memory for the folders of a mailbox");
+		}
 	}
 	return rc;
 }
 
-int store_folders(struct store *s, int64_t user_id, struct folder_row **out, size_t *n, struct err *err)
+int store_paths(struct store *s, int64_t user_id, struct folder_path_row **out, size_t *n, struct err *err)
 {
-	struct folders_args a = {.user_id = user_id};
-	int rc = store_look_settled(s, folders_look, &a, err);
+	struct paths_args a = {.user_id = user_id};
+	int rc = store_look_settled(s, paths_look, &a, err);
 	if (rc < 0) {
-		free(a.rows);
-		a = (struct folders_args){0};
+		store_paths_free(&a.v, a.n);
+		a.n = 0;
 	}
-	*out = a.rows;
+	*out = a.v;
 	*n = a.n;
 	return rc;
+}
+
+void store_paths_free(struct folder_path_row **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free((*v)[i].raw);
+		free((*v)[i].path);
+	}
+	free(*v);
+	*v = NULL;
 }
 
 struct page_args {

@@ -227,6 +227,12 @@ struct folder_row {
 /* The folder's name as the source wrote it; yours to free(). */
 int store_generation_raw(struct store *s, int64_t generation_id, char **raw, struct err *err);
 int store_folders(struct store *s, int64_t user_id, struct folder_row **out, size_t *n, struct err *err); /* free() */
+struct folder_path_row {
+	char *raw, *path; /* the folder's name as the source wrote it; where it went */
+};
+/* Of a user's folders that have a place at the destination, by raw as octets. store_paths_free. */
+int store_paths(struct store *s, int64_t user_id, struct folder_path_row **out, size_t *n, struct err *err);
+void store_paths_free(struct folder_path_row **v, size_t n);
 /* Items of a generation with uid > after, ascending, full rows. item_done each. */
 int store_items_full(struct store *s, int64_t generation_id, uint32_t after, struct item *out, size_t cap, size_t *n,
 	struct err *err);
