@@ -251,9 +251,13 @@ static int folders_look(struct db *db, void *arg, struct err *err)
 			query_end(&q);
 			return -1;
 		}
+		bool failed = false;
 		a->v[a->n].id = get_int(&q);
-		get_text(&q, a->v[a->n].path, sizeof(a->v[a->n].path));
-		a->n++;
+		a->v[a->n++].path = get_dup(&q, MODEL_FOLDER, &failed);
+		if (failed) {
+			query_end(&q);
+			return err_set(err, ERR_MEMORY, "out of memory for the folders of a mailbox");
+		}
 	}
 	return rc;
 }
@@ -264,10 +268,18 @@ int store_doubt_folders(struct store *s, int64_t user_id, struct doubt_folder **
 	struct folders_args a = {.user_id = user_id};
 	int rc = store_look_settled(s, folders_look, &a, err);
 	if (rc < 0) {
-		free(a.v);
-		a = (struct folders_args){0};
+		store_doubt_folders_free(&a.v, a.n);
+		a.n = 0;
 	}
 	*out = a.v;
 	*n = a.n;
 	return rc;
+}
+
+void store_doubt_folders_free(struct doubt_folder **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free((*v)[i].path);
+	free(*v);
+	*v = NULL;
 }

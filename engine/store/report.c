@@ -2,7 +2,6 @@
 #include "engine/store/parts.h"
 
 #define FOLDERS ((size_t)100000)
-#define LONGEST_RAW ((size_t)4000) /* as folder.c takes them */
 
 struct folders_args {
 	int64_t user_id;
@@ -27,16 +26,29 @@ static int folders_look(struct db *db, void *arg, struct err *err)
 			query_end(&q);
 			return -1;
 		}
+		bool failed = false;
 		struct folder_row *f = &a->rows[a->n++];
 		f->generation_id = get_int(&q);
 		f->dest_folder_id = get_int(&q);
 		get_text(&q, f->name, sizeof(f->name));
-		get_text(&q, f->path, sizeof(f->path));
+		f->path = get_dup(&q, MODEL_FOLDER, &failed);
 		f->uidvalidity = get_unsigned(&q);
 		f->current = get_bool(&q);
 		counts_read(&q, &f->counts);
+		if (failed) {
+			query_end(&q);
+			return err_set(err, ERR_MEMORY, "out of memory for the folders of a mailbox");
+		}
 	}
 	return rc;
+}
+
+void store_folders_free(struct folder_row **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free((*v)[i].path);
+	free(*v);
+	*v = NULL;
 }
 
 int store_folders(struct store *s, int64_t user_id, struct folder_row **out, size_t *n, struct err *err)
@@ -44,8 +56,8 @@ int store_folders(struct store *s, int64_t user_id, struct folder_row **out, siz
 	struct folders_args a = {.user_id = user_id};
 	int rc = store_look_settled(s, folders_look, &a, err);
 	if (rc < 0) {
-		free(a.rows);
-		a = (struct folders_args){0};
+		store_folders_free(&a.rows, a.n);
+		a.n = 0;
 	}
 	*out = a.rows;
 	*n = a.n;
@@ -74,8 +86,8 @@ static int paths_look(struct db *db, void *arg, struct err *err)
 			return -1;
 		}
 		struct folder_path_row *row = &a->v[a->n++];
-		row->raw = get_dup(&q, LONGEST_RAW, &failed);
-		row->path = get_dup(&q, MODEL_PATH, &failed);
+		row->raw = get_dup(&q, MODEL_FOLDER, &failed);
+		row->path = get_dup(&q, MODEL_FOLDER, &failed);
 		if (failed) {
 			query_end(&q);
 			return err_set(err, ERR_MEMORY, "out of memory for the folders of a mailbox");

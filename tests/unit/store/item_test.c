@@ -187,7 +187,7 @@ static void test_set_aside_and_withdraw(void **unused)
 	assert_int_equal(n, 1);
 	assert_string_equal(rows[0].path, "Inbox");
 	assert_true(rows[0].current && rows[0].counts.refused == 1 && rows[0].counts.skipped == 1);
-	free(rows);
+	store_folders_free(&rows, n);
 	OK(store_generation_found(f.s, u.id, u.lease_epoch, g.id, 500, 123456, &err));
 	OK(store_generation_found(f.s, u.id, u.lease_epoch, g.id, 400, 100000, &err));
 	c = counts();
@@ -495,7 +495,7 @@ static void test_carry(void **unused)
 	assert_int_equal(n, 2);
 	assert_true(!rows_of[0].current && rows_of[0].counts.copied == 0 && rows_of[1].current &&
 		    rows_of[1].counts.copied == 4);
-	free(rows_of);
+	store_folders_free(&rows_of, n);
 	/* the server goes back to the old UIDVALIDITY */
 	OK(store_generation(f.s, u.id, u.lease_epoch, "INBOX", "INBOX", 11, &back, &err));
 	assert_int_equal(back.id, g.id);
