@@ -91,14 +91,6 @@ static int read_night(struct cli *c, const struct batch *b, const struct endpoin
 	return 0;
 }
 
-static void say_window(const struct night *n)
-{
-	char text[320];
-	window_state(n, clock_wall_s(), text, sizeof text);
-	if (text[0])
-		printf("Its windows: now %s.\n", text);
-}
-
 static int need_option(const struct cli *c, const char *name, struct err *err)
 {
 	return option_get(&c->opt, name) ? 0 : err_set(err, ERR_USAGE, "--%s is missing", name);
@@ -156,7 +148,7 @@ static int run_create(struct cli *c, struct err *err)
 			b.name, users.n, users.n == 1 ? "mailbox" : "mailboxes", e.name, t.name, users.encoding,
 			users.separator, cli_word(b.name, word, sizeof word));
 	if (!rc && !c->json)
-		say_window(&night);
+		window_say(&night);
 	else if (!rc)
 		c->out = json_pack("{s:s,s:i,s:b}", "batch", b.name, "users", (int)users.n, "pilot", (int)b.pilot);
 	bool has_password = false;
@@ -346,7 +338,7 @@ static int run_set(struct cli *c, struct err *err)
 		return -1;
 	if (!c->json) {
 		printf("Batch %s is changed.\n", b.name);
-		say_window(&night);
+		window_say(&night);
 	} else {
 		c->out = json_pack("{s:s}", "batch", b.name);
 	}

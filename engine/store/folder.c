@@ -165,13 +165,7 @@ int store_generation_found(struct store *s, int64_t user_id, int64_t epoch, int6
 	if (!a)
 		return err_set(err, ERR_MEMORY, "out of memory");
 	*a = (struct found_args){user_id, epoch, generation_id, found, bytes > INT64_MAX ? INT64_MAX : bytes};
-	struct step step = {.run = found_step,
-		.arg = a,
-		.drop = free,
-		.user_id = user_id,
-		.before = FAILPOINTS_END,
-		.after = FAILPOINTS_END};
-	return writer_queue(s->writer, &step, err);
+	return store_queue(s, found_step, a, user_id, err);
 }
 
 /* --- destination --- */

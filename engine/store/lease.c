@@ -297,13 +297,7 @@ int store_user_now(struct store *s, int64_t user_id, int64_t epoch, const char *
 	a->epoch = epoch;
 	snprintf(a->folder, sizeof(a->folder), "%s", folder ? folder : "");
 	utf8_trim(a->folder);
-	struct step step = {.run = now_step,
-		.arg = a,
-		.drop = free,
-		.user_id = user_id,
-		.before = FAILPOINTS_END,
-		.after = FAILPOINTS_END};
-	return writer_queue(s->writer, &step, err);
+	return store_queue(s, now_step, a, user_id, err);
 }
 
 /* Two users that resolve to one mailbox (an alias) would be mixed into it. */

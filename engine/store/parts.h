@@ -116,6 +116,8 @@ struct store {
 };
 /* A durable change without more ado. */
 int store_do(struct store *s, store_step *run, void *arg, struct err *err);
+/* A change that is durable soon. Takes arg (free) also on failure; waits only for room in the queue. */
+int store_queue(struct store *s, store_step *run, void *arg, int64_t user_id, struct err *err);
 /* A look on a read connection: what is durable (and what other processes wrote). */
 int store_look(struct store *s, store_step *run, void *arg, struct err *err);
 /* The same after all that is queued has become durable: for whatever decides by the states of items. */
