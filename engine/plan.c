@@ -1,6 +1,7 @@
 #include "engine/plan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int note_mappings(struct job *j, struct err *err)
 {
@@ -38,6 +39,33 @@ static int ask_rules(struct job *j, struct map_rules *rules, struct err *err)
 	return 0;
 }
 
+static int by_raw(const void *raw, const void *row)
+{
+	return strcmp(raw, ((const struct folder_path_row *)row)->raw);
+}
+
+/* Where each folder goes; one that has a place there keeps it, whatever came to the source since. */
+static int map_all(struct job *j, struct err *err)
+{
+	struct map_rules rules = {.separator = '/'};
+	struct folder_path_row *rows = NULL;
+	size_t n = 0;
+	const char **before = calloc(j->list.n ? j->list.n : 1, sizeof *before);
+	int rc = before ? ask_rules(j, &rules, err) : err_set(err, ERR_MEMORY, "no memory for the map of folders");
+	if (!rc)
+		rc = store_paths(j->work->store, j->user.id, &rows, &n, err);
+	for (size_t i = 0; !rc && n && i < j->list.n; i++) {
+		const struct folder_path_row *row = bsearch(j->list.v[i].raw, rows, n, sizeof *rows, by_raw);
+		before[i] = row ? row->path : NULL;
+	}
+	rules.before = before;
+	if (!rc)
+		rc = map_folders(&j->list, &rules, &j->mappings, err);
+	store_paths_free(&rows, n);
+	free(before);
+	return rc;
+}
+
 int plan_folders(struct job *j, struct err *err)
 {
 	unsigned odd = 0;
@@ -65,8 +93,7 @@ int plan_folders(struct job *j, struct err *err)
 		if (store_note(j->work->store, j->user.id, "folder-odd", text, err))
 			return -1;
 	}
-	struct map_rules rules = {.separator = '/'};
-	if (ask_rules(j, &rules, err) || map_folders(&j->list, &rules, &j->mappings, err))
+	if (map_all(j, err))
 		return -1;
 	j->folders = calloc(j->list.n ? j->list.n : 1, sizeof *j->folders);
 	if (!j->folders)

@@ -1,6 +1,6 @@
 /* Two trees. The source's is made of the parts of all names, parents that are not listed included; each of
    its nodes gets a place in the destination's, where the names of one parent's children differ without
-   case. Well-known folders are placed first, then level by level what moves before what is skipped and what
+   case. Well-known folders are placed first, then those that had a path before, then level by level what moves before what is skipped and what
    keeps its name before what had to be changed, so that a folder whose name is fine keeps it whoever else
    would like it. */
 #include "imap/map.h"
@@ -16,13 +16,14 @@
 #include <string.h>
 #include <strings.h>
 
-enum { DEEPEST = 300, MOST_NODES = 100000, ROLES = ROLE_FLAGGED + 1, WORST_RANK = 4 };
+enum { DEEPEST = 300, MOST_NODES = 100000, ROLES = ROLE_FLAGGED + 1, WORST_RANK = 5 };
 
 struct node {                        /* of the source's tree */
 	int parent;                  /* -1: the top */
 	size_t depth;                /* 1 at the top */
 	char *part;                  /* owned */
 	const struct folder *folder; /* borrowed: from the list; NULL: only a parent of others */
+	const char *before;          /* borrowed: the path it had; NULL: it is new, or only a parent */
 	enum folder_role role;       /* after the choice: it is placed in that well-known folder */
 	unsigned rank;               /* how sure the role is; 0 is best */
 	bool is_moved;               /* itself or something below */
@@ -144,6 +145,7 @@ static int add_folder(struct plan *p, size_t at, struct err *err)
 			return -1;
 	}
 	p->nodes[node].folder = f;
+	p->nodes[node].before = p->rules->before ? p->rules->before[at] : NULL;
 	if (f->n_parts > DEEPEST)
 		p->nodes[node].changes |= MAP_DEPTH;
 	p->leaves[at] = node;
@@ -190,9 +192,21 @@ static void find_role(const struct plan *p, struct node *n)
 	if (!well_known(p->rules, n->role))
 		n->role = ROLE_NONE;
 	if (!f || !f->can_select)
-		n->rank = 3;
+		n->rank = 4;
 	else
-		n->rank = f->role_by_attribute ? 0 : n->parent < 0 ? 1 : 2;
+		n->rank = f->role_by_attribute ? 1 : n->parent < 0 ? 2 : 3;
+}
+
+/* The role of one that had a path: that of the well-known folder which it went into. */
+static void find_role_before(const struct plan *p, struct node *n)
+{
+	n->rank = 0;
+	n->role = ROLE_NONE;
+	for (enum folder_role r = ROLE_INBOX; r <= ROLE_ARCHIVE && n->role == ROLE_NONE; r++) {
+		const char *path = well_known(p->rules, r);
+		if (path && strcmp(path, n->before) == 0)
+			n->role = r;
+	}
 }
 
 /* Of several that would have a role, the surest has it; the others too if they are to be merged. */
@@ -203,13 +217,16 @@ static void choose_roles(struct plan *p)
 		best[r] = -1;
 	for (size_t i = 0; i < p->n_nodes; i++) {
 		struct node *n = &p->nodes[i];
-		find_role(p, n);
+		if (n->before)
+			find_role_before(p, n);
+		else
+			find_role(p, n);
 		if (n->role != ROLE_NONE && (best[n->role] < 0 || n->rank < p->nodes[best[n->role]].rank))
 			best[n->role] = (int)i;
 	}
 	for (size_t i = 0; i < p->n_nodes; i++) {
 		struct node *n = &p->nodes[i];
-		bool may_merge = p->rules->merge && n->role != ROLE_INBOX;
+		bool may_merge = (p->rules->merge && n->role != ROLE_INBOX) || n->before;
 		if (n->role != ROLE_NONE && !may_merge && best[n->role] != (int)i)
 			n->role = ROLE_NONE;
 	}
@@ -247,6 +264,35 @@ static int place_roles(struct plan *p, struct err *err)
 			       strcmp(n->part, p->places.v[n->place].name) == 0;
 		if (!is_same && n->role != ROLE_INBOX)
 			n->changes |= MAP_ROLE;
+	}
+	return 0;
+}
+
+/* Those that had a path are where they were; a parent that is only that, where its child's path says. */
+static int place_before(struct plan *p, struct err *err)
+{
+	for (size_t i = 0; i < p->list->n; i++) {
+		struct node *n = &p->nodes[p->leaves[i]];
+		if (!n->before || n->place >= 0)
+			continue;
+		int place = map_place_well_known(&p->places, n->before, err);
+		const char *last = strrchr(n->before, '/');
+		if (place < 0 || map_part_fix(n->part, n->folder->raw ? n->folder->raw : n->part, p->rules,
+					 n->depth == 1, &n->name, &n->changes, err) < 0)
+			return -1;
+		n->changes |= strcmp(n->name, last ? last + 1 : n->before) == 0 ? 0 : MAP_CASE;
+		n->place = place;
+		size_t parts = 1;
+		for (const char *at = n->before; (at = strchr(at, '/')); at++)
+			parts++;
+		for (; parts == n->depth && n->parent >= 0 && p->nodes[n->parent].place < 0;
+			n = &p->nodes[n->parent], parts--) {
+			place = p->places.v[place].parent;
+			p->places.v[place].is_open = false;
+			p->nodes[n->parent].place = place;
+			if (strcmp(p->nodes[n->parent].part, p->places.v[place].name) != 0)
+				p->nodes[n->parent].changes |= MAP_CASE;
+		}
 	}
 	return 0;
 }
@@ -376,7 +422,7 @@ int map_folders(const struct folder_list *list, const struct map_rules *rules, s
 	}
 	mark_moved(&p);
 	choose_roles(&p);
-	if (place_roles(&p, err) < 0 || place_nodes(&p, err) < 0 || fill(&p, m, err) < 0)
+	if (place_roles(&p, err) < 0 || place_before(&p, err) < 0 || place_nodes(&p, err) < 0 || fill(&p, m, err) < 0)
 		goto out;
 	*out = m;
 	m = NULL;
