@@ -294,7 +294,9 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 		x->failed++;
 		x->deferred += err->kind == ERR_DEFERRED;
 		cli_print_error(&(struct cli){0}, err);
-		json_array_append_new(x->users, json_pack("{s:s,s:s}", "user", u->source_user, "error", err->text));
+		json_array_append_new(
+			x->users, json_pack("{s:s,s:s,s:s,s:s}", "source_user", u->source_user, "address", u->address,
+					  "error_kind", err_kind_name(err->kind), "error", err->text));
 		err_clear(err);
 		return 0;
 	}
@@ -311,9 +313,10 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 		print_folder(&r.total, "= together");
 	if (!x->c->json && r.first_trouble[0])
 		printf("  first trouble: %s\n", r.first_trouble);
-	json_array_append_new(x->users, json_pack("{s:s,s:s,s:o,s:s}", "user", u->source_user, "verdict",
-						verify_verdict(&r.total, x->b->skips_acknowledged), "folders", folders,
-						"first_trouble", r.first_trouble));
+	json_array_append_new(
+		x->users, json_pack("{s:s,s:s,s:s,s:o,s:s}", "source_user", u->source_user, "address", u->address,
+				  "verdict", verify_verdict(&r.total, x->b->skips_acknowledged), "folders", folders,
+				  "first_trouble", r.first_trouble));
 	x->total.source += r.total.source;
 	x->total.same += r.total.same;
 	x->total.missing += r.total.missing;
@@ -368,6 +371,9 @@ static int run_verify(struct cli *c, struct err *err)
 			b.name, verdict, (unsigned long long)x.total.source, (unsigned long long)x.total.same,
 			(unsigned long long)x.total.missing, (unsigned long long)x.total.duplicate,
 			(unsigned long long)x.total.altered);
+	if (!c->json && x.failed)
+		printf("%u mailbox%s could not be compared: mend what is told above, then verify again.\n", x.failed,
+			x.failed == 1 ? "" : "es");
 	if (!c->json && !b.skips_acknowledged && x.total.refused && !strcmp(verdict, "Investigate"))
 		printf("%llu were left out and nobody acknowledged that: nightferry batch report %s, nightferry batch "
 		       "set %s --acknowledge-skips, "

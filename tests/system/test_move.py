@@ -190,6 +190,18 @@ def test_endpoint_blames_the_right_thing(nightferry, args, words):
     assert re.search(words, result.out), result
 
 
+def test_what_a_test_shows_is_clean(nightferry, dovecot):
+    """The server's words come without its line end."""
+    shown = ferry.add_endpoint(nightferry, dovecot(["alice"]), "alice").out
+    assert "ready." in shown and "?" not in shown, shown
+
+
+def test_typing_errors_are_met_with_a_guess(nightferry):
+    for args, guess in ((("endpont", "list"), "did you mean endpoint?"), (("endpoint", "create", "x", "--hots", "h"), "did you mean --host?"),
+                        (("--state", "x", "endpoint", "list"), "the command comes first")):
+        assert guess in nightferry.run(*args, code=64).err, args
+
+
 def test_certificate_is_blamed(nightferry, dovecot):
     source = dovecot(["alice"])
     result = nightferry.run("endpoint", "create", "src", "--host", "localhost", "--port", source.tls_port, "--test-user", "alice",
