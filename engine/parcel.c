@@ -2,6 +2,8 @@
    process, 100 ms is at once for a person, and it costs nothing while messages flow. */
 #include "engine/parcel.h"
 
+#include "imap/pull.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -25,6 +27,14 @@ struct parcel_queue {
 	bool closed;
 	struct stop *stop; /* borrowed */
 };
+
+void parcel_release(struct budget *memory, struct parcel **p)
+{
+	pull_release(memory, &(*p)->mail);
+	free((*p)->reasons);
+	free(*p);
+	*p = NULL;
+}
 
 struct parcel_queue *parcel_queue_new(uint64_t cap_bytes, struct stop *stop)
 {

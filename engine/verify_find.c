@@ -6,24 +6,6 @@
 
 #define SLICE 5000 /* messages looked for in one go through a folder */
 
-const char *verify_id_tail(const char *id)
-{
-	size_t n = strlen(id), room = sizeof((struct mark *)0)->id - 1;
-	return n > room ? id + n - room : id;
-}
-
-int verify_by_id(const void *a, const void *b)
-{
-	return strcmp(((const struct mark *)a)->id, ((const struct mark *)b)->id);
-}
-
-struct mark *verify_find_id(const struct check *c, const char *id)
-{
-	struct mark want = {0};
-	snprintf(want.id, sizeof want.id, "%s", verify_id_tail(id));
-	return c->n_marks ? bsearch(&want, c->marks, c->n_marks, sizeof want, verify_by_id) : NULL;
-}
-
 /* --- brought by other routes --- */
 
 struct looking {

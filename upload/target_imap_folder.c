@@ -3,6 +3,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/failpoint.h"
+#include "imap/fold.h"
 #include "imap/map_exchange.h"
 #include "imap/name.h"
 
@@ -15,7 +16,7 @@ static bool is_inbox(const char *part, size_t n)
 	return n == 5 && strncasecmp(part, "INBOX", 5) == 0;
 }
 
-/* How a path compares: Exchange ignores case (ours: of ASCII; beyond it CREATE says "already exists", which is fine too). */
+/* How a path compares: Exchange ignores case (here: of ASCII; beyond it CREATE says "already exists", and find_widely looks). */
 static char *key_make(const struct target_imap *t, const char *path)
 {
 	char *key = strdup(path);
@@ -197,8 +198,23 @@ static int create(struct target_imap *t, const char *raw, struct err *err)
 	return 0;
 }
 
-/* Makes the folder of one part below parent ("" at the top); *raw is its name at the server. */
-static int make_part(struct target_imap *t, const char *parent, const char *part, struct buf *raw, struct err *err)
+/* Another folder whose name Exchange holds for the same, near enough; NULL: none. */
+static const char *find_widely(const struct target_imap *t, const char *path)
+{
+	const char *found = NULL;
+	char *wanted = fold_name(path);
+	for (size_t i = 0; wanted && i < t->n_known && !found; i++) {
+		char *key = fold_name(t->known[i].key);
+		found = key && !strcmp(key, wanted) ? t->known[i].raw : NULL;
+		free(key);
+	}
+	free(wanted);
+	return found;
+}
+
+/* Makes the folder of one part below parent ("" at the top); path is its own as far as here, *raw its name at the server. */
+static int make_part(
+	struct target_imap *t, const char *parent, const char *path, const char *part, struct buf *raw, struct err *err)
 {
 	char *encoded = NULL;
 	char sep[2] = {t->separator, '\0'};
@@ -220,6 +236,15 @@ static int make_part(struct target_imap *t, const char *parent, const char *part
 		buf_add_str(raw, encoded, err))
 		goto out;
 	rc = create(t, buf_str(raw), err);
+	const char *same = rc && err->kind == ERR_FOLDER && t->conf->kind == TARGET_EXCHANGE && !conn_is_dead(t->conn)
+				   ? find_widely(t, path)
+				   : NULL;
+	if (same) {
+		err_clear(err);
+		buf_clear(raw);
+		rc = buf_add_str(raw, same, err);
+		goto out;
+	}
 	/* Courier and Cyrus of old take folders only below INBOX; in a fresh mailbox nothing in the list says so. */
 	if (rc && err->kind == ERR_FOLDER && !*parent && !t->prefix_known && t->separator &&
 		t->conf->kind == TARGET_IMAP && !conn_is_dead(t->conn)) {
@@ -257,7 +282,7 @@ static int find_or_make(struct target_imap *t, const char *path, struct buf *raw
 			rc = err_set(err, ERR_FOLDER, "an empty part in the folder's name");
 		else if (known)
 			rc = buf_add_str(raw, known, err);
-		else if ((rc = make_part(t, buf_str(&parent), part, raw, err)) == 0)
+		else if ((rc = make_part(t, buf_str(&parent), upto, part, raw, err)) == 0)
 			rc = known_add(t, upto, buf_str(raw), err);
 		buf_clear(&parent);
 		if (rc == 0)

@@ -20,17 +20,6 @@ int names_check(const char *noun, const char *name, struct err *err)
 	return -1;
 }
 
-int names_holder(struct db *db, const char *sql, const char *name, int64_t *id, struct err *err)
-{
-	struct query q;
-	query_begin(&q, db, sql);
-	put_text(&q, name);
-	int rc = query_row(&q, err);
-	*id = rc > 0 ? get_int(&q) : 0;
-	query_end(&q);
-	return rc < 0 ? -1 : 0;
-}
-
 /* Levenshtein without case, of the first MODEL_NAME octets. */
 static size_t distance(const char *a, const char *b)
 {
