@@ -160,6 +160,8 @@ system: all $(B)/fp/nightferry $(B)/fp/exosim
 	@$(call pytest,system,tests/system)
 $(B)/fp/exosim: $(B)/exosim
 	@mkdir -p $(@D) && cp $< $@
+# A soak has time, on a busy machine too.
+crash: export NF_SLOWER := 10
 crash: all $(B)/fp/nightferry
 	@$(call pytest,crash,tests/crash)
 # The system tests with programs whose threads are late (tests/shake/delay.c), so that an order of events that is rare becomes common.

@@ -249,7 +249,8 @@ def test_stored_needs_no_server(nightferry, dovecot):
     again = assess(nightferry, "--stored")
     assert again["messages"] == 80 and again["looked_at"] == 0
     one, two = again["forecast"], assess(nightferry, "--stored", "--max-concurrent", "2")["forecast"]
-    assert two["ends_at"] < one["ends_at"] and first["forecast"]["with_more_at_once"]["at_once"] == 2
+    takes_one, takes_two = (f["ends_at"] - f["nights"][0]["begins_at"] for f in (one, two))  # each began at its own moment
+    assert takes_two < takes_one and first["forecast"]["with_more_at_once"]["at_once"] == 2
     assert "--stored looks at no mailbox" in nightferry.run("batch", "assess", "wave", "--stored", "--user", "bob", code=64).err
 
 
@@ -317,7 +318,7 @@ def test_forecast_and_fact(nightferry, dovecot):
     assert alice["done"] and alice["messages"] == 200 and 0 <= alice["active_s"] <= alice["elapsed_s"] and alice["messages_per_s"] > 0
     assert abs(alice["deviation"] - (alice["active_s"] / alice["forecast_active_s"] - 1)) < 1e-6
     whole = report["forecast_and_fact"]
-    assert whole["forecast"]["mailboxes"] == 2 and whole["fact"]["messages"] == 201 and len(whole["forecast"]["nights"]) == 1
+    assert whole["forecast"]["mailboxes"] == 2 and whole["fact"]["messages"] == 201 and len(whole["forecast"]["nights"]) in (1, 2)  # UTC's midnight may come
     text = nightferry.run("batch", "report", "pilot").out
     assert "Forecast of " in text and "Fact: 2 mailboxes moved" in text and "forecast " in text.split("alice", 1)[1]
     assert "forecast of " in nightferry.run("batch", "status", "pilot").out
