@@ -92,12 +92,19 @@ static int note_dropped_keywords(struct haul *h, const struct mail *m, struct er
 {
 	if (!m->keywords || !m->keywords[0])
 		return 0;
-	char flags[512];
+	char flags[MAIL_KEYWORDS + 128], text[MODEL_ERROR];
 	unsigned dropped = 0;
 	struct err ignored = ERR_INIT;
 	bool exchange = h->j->target_login.row.kind == TARGET_EXCHANGE;
 	flags_format(m->flags, m->keywords, exchange ? FLAGS_EXCHANGE : FLAGS_GENERIC, flags, sizeof flags, &dropped,
 		&ignored);
+	snprintf(text, sizeof text,
+		"folder \"%.300s\" has messages with more keywords than can be taken along (%d octets together): the "
+		"last "
+		"ones were left out",
+		h->f->source->name, MAIL_KEYWORDS - 1);
+	if (m->keywords_cut && store_note(h->j->work->store, h->j->user.id, "keywords-cut", text, err))
+		return -1;
 	if (!dropped)
 		return 0;
 	return store_note(h->j->work->store, h->j->user.id, "keywords",
