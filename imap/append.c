@@ -17,7 +17,7 @@ enum {
 	WINDOW_ITEMS = 64,
 	LITERAL_MINUS_MOST = 4096, /* RFC 7888 */
 	COMMAND_MOST = 64 * 1024,
-	ANSWER_LEAST = 48, /* octets of an APPEND's answer on the wire, rather too few than too many */
+	ANSWER_LEAST = 48, /* octets of an APPEND's answer, rather too few than too many, until some were seen */
 	REFUSED_CAREFUL =
 		5 /* from here on one at a time: Exchange hangs up at the tenth, and what is in flight is in doubt */
 };
@@ -42,6 +42,7 @@ struct sender {
 	size_t next, answered; /* [answered, next) are in flight */
 	uint64_t in_flight_bytes;
 	uint64_t most_unasked; /* a literal of at most so many octets needs no consent */
+	size_t answer_octets;  /* of the shortest answer so far */
 	unsigned refused;
 	bool halted; /* nothing more is sent: what was refused would be refused for all */
 	struct err why_halted;
@@ -160,6 +161,9 @@ static int receive_one(struct sender *s, struct err *err)
 		return -1;
 	failpoint_hit(FP_PUT_AFTER_ANSWER);
 	s->in_flight_bytes -= sent->bytes;
+	size_t octets = session_answer_octets(s->conn);
+	if (s->answered == 0 || octets < s->answer_octets)
+		s->answer_octets = octets;
 	take_answer(s, &s->v[s->answered++], reply);
 	return 0;
 }
@@ -185,7 +189,7 @@ static int receive_down_to(struct sender *s, size_t items, uint64_t bytes, struc
 		return -1;
 	int rc = 0;
 	for (size_t n; rc == 0 && (n = answers_to(s, items, bytes)) > 0; rc = receive_one(s, err))
-		session_expect(s->conn, n * ANSWER_LEAST);
+		session_expect(s->conn, n * s->answer_octets);
 	session_expect(s->conn, 0);
 	return rc;
 }
@@ -314,6 +318,7 @@ int append_mails(struct conn *c, const char *mailbox, struct append_item *v, siz
 		.window_items = window_items,
 		.window_bytes = window_bytes > 0 ? window_bytes : WINDOW_BYTES,
 		.most_unasked = most_unasked(c),
+		.answer_octets = ANSWER_LEAST,
 		.why_halted = ERR_INIT};
 	buf_init(&s.command, COMMAND_MOST);
 	int rc = session_quote(mailbox, quoted, sizeof(quoted), err);

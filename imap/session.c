@@ -47,6 +47,13 @@ const char *session_words(const struct conn *c)
 	return c->answer.words;
 }
 
+size_t session_answer_octets(const struct conn *c)
+{
+	const struct repair_status *a = &c->answer;
+
+	return strlen(a->tag) + 1 + strlen(a->verb) + 1 + strlen(a->all) + 2;
+}
+
 const char *session_code(const struct conn *c)
 {
 	return c->answer.code;

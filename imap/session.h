@@ -41,6 +41,8 @@ int session_receive_plain(
 int session_continuation(struct conn *c, int tag, enum reply *reply, struct err *err);
 /* The last answer's text, and its response code's atom ("OVERQUOTA"; "" if none). Borrowed until the next answer. */
 const char *session_words(const struct conn *c);
+/* Its octets in the clear, with its line end. */
+size_t session_answer_octets(const struct conn *c);
 const char *session_code(const struct conn *c);
 /* Turns NO or BAD into a typed err by code and text (one table in session_reply.c): always returns -1. What is not recognised is
    ERR_PROTOCOL; the caller narrows it to what it was doing (a folder, a message). */
