@@ -170,6 +170,7 @@ SHAKE_MS ?= 60
 $(B)/shake.so: tests/shake/delay.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 $(WARN) $(OPT) -shared -fPIC -o $@ $< -ldl
+shake: export NF_SLOWER := 5
 shake: all $(B)/fp/nightferry $(B)/fp/exosim $(B)/shake.so
 	@export LD_PRELOAD=$(abspath $(B)/shake.so) NF_DELAY="nightferry exosim" NF_DELAY_SEED=$(SHAKE_SEED) NF_DELAY_MS=$(SHAKE_MS); \
 		$(call pytest,shake,$(if $(PYTEST_ARGS),,tests/system))

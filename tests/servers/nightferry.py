@@ -85,12 +85,12 @@ class Nightferry:
 
     def finish(self, process, timeout=120):
         try:
-            out, err = process.communicate(timeout=timeout * local.SLOWER)
+            out, err = process.communicate(timeout=timeout * local.PATIENCE)
         except subprocess.TimeoutExpired as e:
             stacks = self.stacks(process.pid)
             os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate()
-            raise AssertionError(f"no end after {timeout * local.SLOWER:.0f} s: {process.args}\n{stacks}\n"
+            raise AssertionError(f"no end after {timeout * local.PATIENCE:.0f} s: {process.args}\n{stacks}\n"
                                  f"{out.decode('utf-8', 'replace')[-3000:]}\n{err.decode('utf-8', 'replace')[-3000:]}") from e
         result = Result(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
         self.output.append(result.out + result.err)

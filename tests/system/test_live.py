@@ -45,7 +45,7 @@ def engine(nightferry):
     for process in running:
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
 
 
 def live(nf, user="alice"):
@@ -167,7 +167,7 @@ def test_fenced(nightferry, dovecot, exosim_for, engine):
     note = next(u for u in nightferry.run("batch", "report", "pilot", "--json", code=None).json()["users"])["throttling"]
     assert note["refused_requests"] >= 1 and note["fenced_ms"] > 0, note
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     assert any(learned(nightferry).get(IMAP_SCOPE, (0,))), learned(nightferry)
 
 
@@ -225,7 +225,7 @@ def test_auto_ramp(nightferry, dovecot, exosim_for, engine):
         assert "the source refused or broke off" in state["ramp"], state
         watch.wait_for(lambda: sum(r["state"] in ("Validating", "Syncing") for r in watch.users(nightferry).values()) <= 2, 180)
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
     finally:
         proxies[0].stop()
 

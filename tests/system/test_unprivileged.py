@@ -34,7 +34,7 @@ def test_everything_as_an_ordinary_user(tmp_path):
     os.makedirs(base + "/tmp", mode=0o777)
     os.chmod(base + "/tmp", 0o777)
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "NF_BUILD": "build", "TMPDIR": base + "/tmp"}
-    done = subprocess.run(command, cwd=base, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
+    done = subprocess.run(command, cwd=base, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120 * local.PATIENCE, check=False)
     local.remove_folder(base)
     text = done.stdout.decode("utf-8", "replace")
     assert done.returncode == 0 and "1 passed" in text or re.search(r"^\.\s+\[100%\]", text, re.M), text[-4000:]
