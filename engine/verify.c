@@ -200,7 +200,7 @@ static int verify_once(struct work *w, const struct batch *b, const struct user 
 		rc = verify_find_moved(&c, rows, n, err);
 	for (size_t i = 0; i < out->n && !rc; i++)
 		add_total(&out->total, &out->folders[i]);
-	free(rows);
+	store_folders_free(&rows, n);
 	check_done(&c);
 	return rc;
 }

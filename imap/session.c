@@ -1,3 +1,5 @@
+#include "imap/session.h"
+
 #include "engine/base/number.h"
 #include "imap/conn_state.h"
 #include "imap/plain.h"

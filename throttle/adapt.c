@@ -9,17 +9,20 @@
 #define ADAPT_HOLD_MS 45000     /* from the refusal until it may go past the level, */
 #define ADAPT_HOLD_MORE_MS 7000 /* more for each trial in a row that gained nothing, */
 #define ADAPT_HOLD_MOST 5
-#define ADAPT_HOLD_COSTS 100.0 /* and so many times what a refusal costs */
-#define ADAPT_UNSURE 100.0     /* less where the refused was so large that the limit may be farther up */
-#define ADAPT_COST 0.7         /* half of it while it empties, the rest while it is filled again */
-#define ADAPT_COST_WEIGHT 0.5
-#define ADAPT_FELL 0.1        /* after a pause that left more of the window free, the level is not known any more */
-#define ADAPT_EMPTIED 0.9     /* and one that left so much free tells nothing about it */
-#define ADAPT_RESUME_MS 15000 /* what it is ahead of a careful start when it goes on from there */
-#define ADAPT_LONG_MS 3600000 /* then it tries in any case */
-#define ADAPT_CREDIT 0.0032   /* refusals that a taken request pays for */
+#define ADAPT_HOLD_COSTS 100.0   /* and so many times what a refusal costs */
+#define ADAPT_UNSURE 100.0       /* less where the refused was so large that the limit may be farther up */
+#define ADAPT_COST 0.7           /* half of it while it empties, the rest while it is filled again */
+#define ADAPT_COST_UNSURE 0.05   /* of it, before the first trial */
+#define ADAPT_FELL 0.1           /* after a pause that left more of the window free, the level is not known any more */
+#define ADAPT_EMPTIED 0.9        /* and one that left so much free tells nothing about it */
+#define ADAPT_RESUME_MS 15000    /* what it is ahead of a careful start when it goes on from there */
+#define ADAPT_LONG_MS 1200000    /* then it tries on credit, where requests are few, */
+#define ADAPT_LONG_CREDIT -1.5   /* if it does not owe more, */
+#define ADAPT_LONGEST_MS 3600000 /* and then in any case */
+#define ADAPT_CREDIT 0.0032      /* refusals that a taken request pays for */
+#define ADAPT_CREDIT_FIRST 6.0   /* at the start most is to be learned */
 #define ADAPT_CREDIT_MOST 20.0
-#define ADAPT_CREDIT_LEAST 1.0
+#define ADAPT_CREDIT_LEAST 2.0
 #define ADAPT_AWAY 0.03 /* how much farther below a level that falls */
 #define ADAPT_AWAY_MOST 0.06
 #define ADAPT_SAME 0.02      /* levels that are nearer to each other are the same */
@@ -30,12 +33,13 @@
 #define ADAPT_NEAR_LEVEL 0.97
 #define ADAPT_NEAR_CEILING 0.5 /* the published limit may be far above the real one */
 #define ADAPT_FILLING 1.25     /* a window that would hold so much more at that pace is being filled */
+#define ADAPT_ROUGH 0.03       /* so far from what is known is what was refused, where it is known roughly */
 #define ADAPT_WINS 6           /* trials taken until one more may be in flight */
 #define ADAPT_FLOOR 0.01       /* of the ceiling: also the step that leads up from nothing */
 
 void adapt_init(struct adapt *a, double ceiling)
 {
-	*a = (struct adapt){.ceiling = ceiling, .credit = 1, .room = 1};
+	*a = (struct adapt){.ceiling = ceiling, .credit = ADAPT_CREDIT_FIRST, .room = 1, .idle = -1};
 }
 
 void adapt_set_ceiling(struct adapt *a, double ceiling)
@@ -65,12 +69,28 @@ static double adapt_step(const struct adapt *a)
 	return ADAPT_FLOOR * (a->ceiling > 0 ? a->ceiling : a->level);
 }
 
+/* Large requests tell the limit only roughly: it lies between what is known and what was refused. Halfway is worth a trial at once.
+   0: it is known well, or trials are not paid for. */
+static double adapt_middle(const struct adapt *a)
+{
+	double known = adapt_proven(a);
+	return a->credit >= 1 && a->refused_with > known * (1 + ADAPT_ROUGH) ? (known + a->refused_with) / 2 : 0;
+}
+
 static bool adapt_may_pass(const struct adapt *a, int64_t since_ms)
 {
 	int64_t hold = ADAPT_HOLD_MS + ADAPT_HOLD_MORE_MS * (a->failed < ADAPT_HOLD_MOST ? a->failed : ADAPT_HOLD_MOST);
 	if ((double)since_ms < ADAPT_HOLD_COSTS / (1 + ADAPT_UNSURE * a->unsure) * a->cost_ms)
 		return false;
-	return since_ms >= ADAPT_LONG_MS || (since_ms >= hold && a->credit >= 1);
+	return since_ms >= ADAPT_LONGEST_MS || (since_ms >= ADAPT_LONG_MS && a->credit >= ADAPT_LONG_CREDIT) ||
+	       (since_ms >= hold && a->credit >= 1);
+}
+
+/* Of the level. */
+static double adapt_trial_size(const struct adapt *a, int64_t now_ms)
+{
+	double waited = a->past_ms && now_ms > a->past_ms ? (double)(now_ms - a->past_ms) / 1000.0 : 0;
+	return ADAPT_TRIAL + ADAPT_TRIAL_S * waited;
 }
 
 double adapt_limit(const struct adapt *a, int64_t now_ms)
@@ -86,13 +106,16 @@ double adapt_limit(const struct adapt *a, int64_t now_ms)
 	if (a->past_ms) {
 		double s = now_ms > a->past_ms ? (double)(now_ms - a->past_ms) / 1000.0 : 0;
 		double known = a->proven > limit ? a->proven : limit;
-		double reach = known * (1 + ADAPT_STEP) + adapt_step(a);
+		double step = known * ADAPT_STEP + adapt_step(a), trial = known * adapt_trial_size(a, now_ms);
+		double reach = known + (step > trial ? step : trial);
 		limit *= 1 + ADAPT_CUBE * s * s * s;
 		if (limit > reach)
 			limit = reach;
 		if (a->fell_from > 0 && limit > a->fell_from * (1 - ADAPT_MARGIN))
 			limit = a->fell_from * (1 - ADAPT_MARGIN);
 	}
+	if (climbing <= 0 && limit < adapt_middle(a))
+		limit = adapt_middle(a);
 	if (limit < adapt_step(a))
 		limit = adapt_step(a);
 	return limit < top ? limit : top;
@@ -131,17 +154,21 @@ bool adapt_is_trial(const struct adapt *a, double used)
 	return a->level > 0 && used > adapt_good(a) && used > a->proven;
 }
 
-bool adapt_may_try(const struct adapt *a, int64_t now_ms, double n)
+bool adapt_may_try(const struct adapt *a, int64_t now_ms, double used, double n)
 {
-	double waited = a->past_ms && now_ms > a->past_ms ? (double)(now_ms - a->past_ms) / 1000.0 : 0;
-	return a->trying < a->room && n <= a->room * a->level * (ADAPT_TRIAL + ADAPT_TRIAL_S * waited);
+	if (a->trying < a->room && used + n <= adapt_middle(a))
+		return true;
+	return a->trying < a->room && n <= a->room * a->level * adapt_trial_size(a, now_ms);
 }
 
-/* A pause that empties such a part of the window: what is missing, in time at full pace, until it is full again. */
-static void adapt_cost(struct adapt *a, double idle)
+/* What is missing, in time at full pace, until a window is full again that a pause empties in part. A limit that has fallen makes a long
+   pause, too: only trials tell what trials cost. */
+static void adapt_cost(struct adapt *a, double idle, bool tried)
 {
-	double cost = idle > 0 ? idle * idle * (double)a->window_ms * ADAPT_COST : 0;
-	a->cost_ms += (a->cost_ms > 0 ? ADAPT_COST_WEIGHT : 1) * (cost - a->cost_ms);
+	if (tried)
+		a->idle = idle;
+	double known = a->idle < 0 ? idle : a->idle;
+	a->cost_ms = known * known * (double)a->window_ms * ADAPT_COST * (a->idle < 0 ? ADAPT_COST_UNSURE : 1);
 }
 
 void adapt_start_trial(struct adapt *a)
@@ -159,13 +186,10 @@ static void adapt_end_trial(struct adapt *a, bool trial)
    take more, how far the limit has fallen: so it goes on from what is still in use, and quickly. */
 static void adapt_resume(struct adapt *a, int64_t now_ms, double used)
 {
-	double idle = 1 - used / a->level;
+	double idle = 1 - used / (a->refused_at < a->level ? a->refused_at : a->level);
 	a->weighing = false;
-	a->idle = idle;
-	if (idle < ADAPT_FELL || idle > ADAPT_EMPTIED) {
-		adapt_cost(a, idle);
+	if (idle < ADAPT_FELL || idle > ADAPT_EMPTIED)
 		return;
-	}
 	a->fell_from = a->level;
 	a->level = used;
 	a->past_ms = now_ms - ADAPT_RESUME_MS;
@@ -178,10 +202,9 @@ static void adapt_regain(struct adapt *a)
 	a->fell_from = 0;
 	a->past_ms = 0;
 	a->away = 0;
-	adapt_cost(a, a->idle);
 }
 
-void adapt_taken(struct adapt *a, int64_t started_ms, double used, double requests, bool trial)
+void adapt_taken(struct adapt *a, int64_t started_ms, double used, double n, double requests, bool trial)
 {
 	adapt_end_trial(a, trial);
 	a->credit += ADAPT_CREDIT * requests;
@@ -191,8 +214,10 @@ void adapt_taken(struct adapt *a, int64_t started_ms, double used, double reques
 		return;
 	if (a->weighing && started_ms >= a->lowered_ms)
 		adapt_resume(a, started_ms, used);
-	if (used > a->proven)
+	if (used > a->proven && used > n) /* an empty window takes anything */
 		a->proven = used;
+	if (a->proven >= a->refused_with)
+		a->refused_with = 0;
 	if (a->fell_from > 0 && a->proven > a->fell_from * (1 - 2 * ADAPT_MARGIN))
 		adapt_regain(a);
 	if (trial && ++a->wins % ADAPT_WINS == 0 && a->room < 1000)
@@ -260,7 +285,11 @@ void adapt_refused(struct adapt *a, const struct adapt_refusal *r)
 	a->unsure = a->level == was ? a->unsure : r->n / (r->used + r->n);
 	a->drop = tried ? ADAPT_DROP_TRIAL : ADAPT_DROP;
 	a->weighing = true;
+	a->refused_at = r->used;
 	a->window_ms = r->window_ms;
+	adapt_cost(a, r->idle, tried);
+	if (a->refused_with <= adapt_proven(a) || r->used + r->n < a->refused_with)
+		a->refused_with = r->used + r->n;
 	a->proven = 0;
 	a->past_ms = 0;
 	a->room = 1;
@@ -271,6 +300,17 @@ void adapt_recall(struct adapt *a, int64_t now_ms, double level)
 {
 	a->level = level;
 	a->lowered_ms = now_ms - (int64_t)ADAPT_CLIMB_MS;
+}
+
+void adapt_forget(struct adapt *a)
+{
+	double credit = a->credit;
+	double idle = a->idle;
+	unsigned trying = a->trying;
+	adapt_init(a, a->ceiling);
+	a->credit = credit;
+	a->idle = idle;
+	a->trying = trying;
 }
 
 void adapt_unknown(struct adapt *a, bool trial)

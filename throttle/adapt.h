@@ -19,11 +19,13 @@ struct adapt {
 	double drop;        /* how far it dropped at the last refusal */
 	double credit;      /* refusals that what was taken pays for */
 	double away;        /* a limit that falls: how much farther to stay below */
-	double cost_ms;     /* what a refusal costs beyond what is caught up afterwards, smoothed */
-	bool weighing;      /* the last one's cost is not known yet */
-	double idle;        /* what part of the window it left free */
-	double unsure;      /* the limit may be by so much higher than the level, which a large request found */
-	double fell_from;   /* the level before a pause after which it goes on from less; 0: none */
+	double cost_ms;     /* what a refusal costs beyond what is caught up afterwards */
+	bool weighing;      /* nothing was taken since the last one, */
+	double refused_at;  /* when so much was in use */
+	double refused_with; /* what would have been in use with the smallest that was refused above what is known; 0: unknown */
+	double idle;      /* what part of the window the last trial's fence emptied; below 0: none yet */
+	double unsure;    /* the limit may be by so much higher than the level, which a large request found */
+	double fell_from; /* the level before a pause after which it goes on from less; 0: none */
 	int64_t window_ms;
 	unsigned room, trying; /* trials at once; in flight */
 	unsigned wins;         /* trials that were taken since */
@@ -47,23 +49,26 @@ bool adapt_is_known(const struct adapt *a, double used);
 bool adapt_is_moving(const struct adapt *a);
 /* Whether a request after which `used` is in use is a trial; whether a trial may start now. */
 bool adapt_is_trial(const struct adapt *a, double used);
-bool adapt_may_try(
-	const struct adapt *a, int64_t now_ms, double n); /* n: its own amount; large ones are no good trials */
+/* n: its own amount; large ones are no good trials, but where a large one was refused. */
+bool adapt_may_try(const struct adapt *a, int64_t now_ms, double used, double n);
 void adapt_start_trial(struct adapt *a);
-/* What became of a request after whose start `used` was in use, itself included. */
-void adapt_taken(struct adapt *a, int64_t started_ms, double used, double requests, bool trial);
+/* What became of a request of n after whose start `used` was in use, itself included. */
+void adapt_taken(struct adapt *a, int64_t started_ms, double used, double n, double requests, bool trial);
 
 struct adapt_refusal {
 	int64_t now_ms, started_ms;
 	int64_t fence_end_ms; /* when the next may go */
 	int64_t window_ms;
 	double used, n; /* in use without it; its own amount */
+	double idle;    /* what part of that the fence lets leave the window unused */
 	double reach; /* what a full window would hold at the pace of late; more than used while a window is being filled */
 	bool trial;
 };
 void adapt_refused(struct adapt *a, const struct adapt_refusal *r);
 /* Starts with a level that was learned before, as if it had just been found. */
 void adapt_recall(struct adapt *a, int64_t now_ms, double level);
+/* What was learned is void; refusals are still to be paid for. */
+void adapt_forget(struct adapt *a);
 void adapt_unknown(struct adapt *a, bool trial); /* no answer, or nothing was sent, or it was about something else */
 
 #endif

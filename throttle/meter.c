@@ -60,6 +60,28 @@ static int64_t meter_window_ms(const struct scope_limits *l, enum meter_kind kin
 	return ms && ms < (uint64_t)1 << 40 ? (int64_t)ms : METER_WINDOW_MS;
 }
 
+static bool window_is_published(const struct meter_window *w)
+{
+	return w->guess.best_ms == w->ledger.window_ms;
+}
+
+/* What is in use as the server counts it, as far as we know. */
+static struct window_ledger *window_real(struct meter_window *w)
+{
+	return window_is_published(w) ? &w->ledger : &w->real;
+}
+
+/* Amounts in a window of the length that is believed, for each in one of the published length. */
+static double window_scale(const struct meter_window *w)
+{
+	return (double)w->guess.best_ms / (double)w->ledger.window_ms;
+}
+
+static void window_set_ceiling(struct meter_window *w, double ceiling)
+{
+	adapt_set_ceiling(&w->adapt, ceiling * window_scale(w));
+}
+
 static void meter_set_rate(struct meter *m, int64_t now_ms, enum meter_kind kind)
 {
 	double per_s = meter_user_rate(m, kind) * m->share, least = kind == METER_BYTES ? 65536 : 1;
@@ -78,6 +100,7 @@ void meter_init(struct meter *m, int64_t now_ms, const struct scope_limits *limi
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
 		struct meter_window *w = &m->window[k];
 		ledger_init(&w->ledger, now_ms, meter_window_ms(limits, k));
+		guess_init(&w->guess, now_ms, w->ledger.window_ms);
 		adapt_init(&w->adapt, (double)meter_ceiling(m, k));
 		w->begun_ms = -1;
 		w->fill = METER_FILL;
@@ -92,8 +115,12 @@ void meter_set_limits(struct meter *m, int64_t now_ms, const struct scope_limits
 	m->limits = *limits;
 	flight_set_ceiling(&m->flight, limits->in_flight);
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
-		ledger_set_window(&m->window[k].ledger, now_ms, meter_window_ms(limits, k));
-		adapt_set_ceiling(&m->window[k].adapt, (double)meter_ceiling(m, k));
+		struct meter_window *w = &m->window[k];
+		int64_t window_ms = meter_window_ms(limits, k);
+		if (window_ms != w->ledger.window_ms)
+			guess_init(&w->guess, now_ms, window_ms);
+		ledger_set_window(&w->ledger, now_ms, window_ms);
+		window_set_ceiling(w, (double)meter_ceiling(m, k));
 		meter_set_rate(m, now_ms, k);
 	}
 }
@@ -109,7 +136,7 @@ void meter_set_share(struct meter *m, int64_t now_ms, double share)
    evenly. What is sent in a burst leaves in a burst, and every window after it would be as uneven. */
 static double window_filled(int64_t now_ms, const struct meter_window *w, double aim)
 {
-	double age = w->begun_ms < 0 ? 0 : (double)(now_ms - w->begun_ms) / ((double)w->ledger.window_ms * w->fill);
+	double age = w->begun_ms < 0 ? 0 : (double)(now_ms - w->begun_ms) / ((double)w->guess.best_ms * w->fill);
 	return age < 1 ? aim * age : aim;
 }
 
@@ -117,7 +144,7 @@ static double window_filled(int64_t now_ms, const struct meter_window *w, double
 static double window_pace(
 	const struct meter *m, int64_t now_ms, const struct meter_window *w, double limit, double used)
 {
-	double seconds = (double)w->ledger.window_ms / 1000.0, aim = limit * m->share;
+	double seconds = (double)w->guess.best_ms / 1000.0, aim = limit * m->share;
 	double filled = window_filled(now_ms, w, aim), room = filled > used ? filled - used : 0;
 	double pace = aim + room * METER_CATCH_UP, most = aim * evenness[w->even].most;
 	return (pace < most ? pace : most) / seconds;
@@ -134,7 +161,7 @@ static int64_t window_pace_wait(struct meter *m, int64_t now_ms, struct meter_wi
 	bucket_set(&w->pace, now_ms, pace, burst);
 	int64_t wait = bucket_wait_ms(&w->pace, now_ms);
 	double ahead = used - window_filled(now_ms, w, aim) - burst;
-	int64_t even = ahead > 0 && w->begun_ms > now_ms - w->ledger.window_ms && pace > 0
+	int64_t even = ahead > 0 && w->begun_ms > now_ms - w->guess.best_ms && pace > 0
 			       ? (int64_t)(ahead / pace * 1000) + 1
 			       : 0;
 	return even > wait ? even : wait;
@@ -160,14 +187,19 @@ static void window_may(struct meter *m, int64_t now_ms, enum meter_kind kind, ui
 	double limit = adapt_limit(&w->adapt, now_ms);
 	if (!isfinite(limit))
 		return;
-	double used = (double)ledger_used(&w->ledger, now_ms);
+	struct window_ledger *real = window_real(w);
+	double used = (double)ledger_used(real, now_ms);
 	wait = window_pace_wait(m, now_ms, w, limit, used);
 	int64_t until = wait ? now_ms + wait : now_ms;
-	int64_t fits = ledger_fits_at(&w->ledger, now_ms, n, (uint64_t)limit);
+	int64_t fits = ledger_fits_at(real, now_ms, n, (uint64_t)limit);
+	if (real != &w->ledger && meter_ceiling(m, kind)) {
+		int64_t published = ledger_fits_at(&w->ledger, now_ms, n, meter_ceiling(m, kind));
+		fits = published > fits ? published : fits;
+	}
 	if (used > 0 && adapt_is_trial(&w->adapt, used + (double)n)) { /* an empty window takes anything */
-		if (w->adapt.trying && !adapt_may_try(&w->adapt, now_ms, (double)n))
+		if (w->adapt.trying && !adapt_may_try(&w->adapt, now_ms, used, (double)n))
 			fits = LEDGER_NEVER; /* the trial in flight ends first */
-		else if (!adapt_may_try(&w->adapt, now_ms, (double)n) && fits <= now_ms)
+		else if (!adapt_may_try(&w->adapt, now_ms, used, (double)n) && fits <= now_ms)
 			fits = now_ms +
 			       METER_RECHECK_MS / 2; /* too large to be one: until there is room that is known */
 	}
@@ -214,15 +246,17 @@ void meter_start(struct meter *m, int64_t now_ms, const struct demand *d, struct
 		struct meter_window *w = &m->window[k];
 		uint64_t n = demand_of(d, k);
 		double limit = adapt_limit(&w->adapt, now_ms);
-		bool filling = w->begun_ms >= 0 && now_ms - w->begun_ms < w->ledger.window_ms;
-		double used = (double)ledger_used(&w->ledger, now_ms);
+		bool filling = w->begun_ms >= 0 && now_ms - w->begun_ms < w->guess.best_ms;
+		double used = (double)ledger_used(window_real(w), now_ms);
 		if (!filling && (isfinite(limit) ? used <= limit * m->share * METER_EMPTY : used <= 0))
 			window_begin(w, now_ms);
 		ledger_hold(&w->ledger, n);
+		if (!window_is_published(w))
+			ledger_hold(&w->real, n);
 		bucket_take(&w->rate, now_ms, (double)n);
 		double most = w->pace.tokens + w->pace.per_s * evenness[w->even].debt_s;
 		bucket_take(&w->pace, now_ms, (double)n < most ? (double)n : most > 0 ? most : 0);
-		b->used[k] = (double)ledger_used(&w->ledger, now_ms);
+		b->used[k] = (double)ledger_used(window_real(w), now_ms);
 		b->trial[k] = n > 0 && adapt_is_trial(&w->adapt, b->used[k]);
 		if (b->trial[k])
 			adapt_start_trial(&w->adapt);
@@ -251,7 +285,7 @@ static enum dimension meter_suspect(struct meter *m, int64_t now_ms, int64_t sta
 		return DIM_NONE;
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
 		struct meter_window *w = &m->window[k];
-		double used = (double)ledger_used(&w->ledger, now_ms), part = used / adapt_limit(&w->adapt, now_ms);
+		double used = (double)ledger_used(window_real(w), now_ms), part = used / adapt_limit(&w->adapt, now_ms);
 		if (adapt_is_near(&w->adapt, used) && part > most) {
 			most = part;
 			worst = meter_dimension(k);
@@ -285,7 +319,17 @@ static bool window_is_burst(struct meter_window *w, int64_t now_ms)
 	for (int i = 0; i <= METER_RATE_SECONDS; i++)
 		sum += (double)w->second[i];
 	return isfinite(limit) &&
-	       sum / (METER_RATE_SECONDS + 0.5) > METER_BURST * limit * 1000 / (double)w->ledger.window_ms;
+	       sum / (METER_RATE_SECONDS + 0.5) > METER_BURST * limit * 1000 / (double)w->guess.best_ms;
+}
+
+/* The server's window is of another length than was believed: what was learned is void. */
+static void window_change(struct meter *m, int64_t now_ms, enum meter_kind kind)
+{
+	struct meter_window *w = &m->window[kind];
+	guess_fill(&w->guess, now_ms, w->ledger.held, &w->real);
+	adapt_forget(&w->adapt);
+	window_set_ceiling(w, (double)meter_ceiling(m, kind));
+	w->guessed_ms = now_ms;
 }
 
 /* A refusal about this amount. Where so much is known to be taken, it was the burst. */
@@ -294,7 +338,14 @@ static void window_refused(struct meter *m, int64_t now_ms, enum meter_kind kind
 {
 	struct meter_window *w = &m->window[kind];
 	double n = (double)demand_of(d, kind), used = b->used[kind] - n;
-	int64_t window_ms = w->ledger.window_ms, span_ms = end->started_ms - w->begun_ms;
+	if (guess_refused(&w->guess, now_ms, end->started_ms, m->fence_end_ms, (double)w->ledger.held)) {
+		window_change(m, now_ms, kind);
+		used = (double)ledger_used(window_real(w), now_ms) - n;
+	} else if (end->started_ms < w->guessed_ms) {
+		adapt_unknown(&w->adapt, b->trial[kind]);
+		return;
+	}
+	int64_t window_ms = w->guess.best_ms, span_ms = end->started_ms - w->begun_ms;
 	/* where a refusal is dear it is not doubted that our window is right */
 	int64_t fence_ms = m->fence_end_ms - now_ms;
 	bool doubtful = span_ms < window_ms && fence_ms * 2 < window_ms - span_ms;
@@ -306,12 +357,16 @@ static void window_refused(struct meter *m, int64_t now_ms, enum meter_kind kind
 		adapt_unknown(&w->adapt, b->trial[kind]);
 		return;
 	}
+	/* what it could not have sent in any case is no loss */
+	double left = (double)ledger_left_at(window_real(w), now_ms, m->fence_end_ms),
+	       idle = 1 - (left + 2 * n) / (used + n);
 	struct adapt_refusal r = {.now_ms = now_ms,
 		.started_ms = end->started_ms,
 		.fence_end_ms = m->fence_end_ms,
 		.window_ms = window_ms,
 		.used = used,
 		.n = n,
+		.idle = idle > 0 ? idle : 0,
 		.reach = doubtful ? used * (double)window_ms / (double)(span_ms > 100 ? span_ms : 100) : used,
 		.trial = b->trial[kind]};
 	adapt_refused(&w->adapt, &r);
@@ -320,8 +375,8 @@ static void window_refused(struct meter *m, int64_t now_ms, enum meter_kind kind
 /* No limit on a window can ask for more than the window is long. Who states more is believed when it refuses again after that. */
 static int64_t meter_believed_ms(const struct meter *m, const struct throttle_hint *hint)
 {
-	int64_t most = hint->dimension == DIM_REQUESTS ? m->window[METER_REQUESTS].ledger.window_ms
-		       : hint->dimension == DIM_BYTES  ? m->window[METER_BYTES].ledger.window_ms
+	int64_t most = hint->dimension == DIM_REQUESTS ? m->window[METER_REQUESTS].guess.best_ms
+		       : hint->dimension == DIM_BYTES  ? m->window[METER_BYTES].guess.best_ms
 						       : METER_WINDOW_MS;
 	bool named = hint->dimension != DIM_NONE && m->refused_in_row < 2;
 	return named && hint->retry_after_ms > most ? most : hint->retry_after_ms;
@@ -380,6 +435,9 @@ void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const s
 		struct meter_window *w = &m->window[k];
 		uint64_t n = demand_of(d, k), real = !sent ? 0 : k == METER_BYTES ? end->bytes_sent : n;
 		ledger_settle(&w->ledger, now_ms, n, real);
+		if (!window_is_published(w))
+			ledger_settle(&w->real, now_ms, n, real);
+		guess_book(&w->guess, now_ms, end->started_ms, real);
 		bucket_give(&w->rate, (double)n - (double)real);
 		bucket_give(&w->pace, (double)n - (double)real);
 		if (real)
@@ -390,7 +448,11 @@ void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const s
 		meter_refused(m, now_ms, d, b, end);
 	} else if (end->verdict == VERDICT_OK) {
 		for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++)
-			adapt_taken(&m->window[k].adapt, end->started_ms, b->used[k], d->requests, b->trial[k]);
+			if (end->started_ms < m->window[k].guessed_ms)
+				adapt_unknown(&m->window[k].adapt, b->trial[k]);
+			else
+				adapt_taken(&m->window[k].adapt, end->started_ms, b->used[k], (double)demand_of(d, k),
+					d->requests, b->trial[k]);
 		flight_taken(&m->flight, now_ms, b->n, m->in_flight, end->bytes_sent, end->latency_ms);
 		m->refused_in_row = m->lost_in_row = 0;
 		if (m->ramp && ++m->ramp > 64 && m->ramp > flight_limit(&m->flight, now_ms))
@@ -409,7 +471,7 @@ double meter_allowed_per_s(struct meter *m, int64_t now_ms, enum meter_kind kind
 {
 	struct meter_window *w = &m->window[kind];
 	double limit = adapt_limit(&w->adapt, now_ms), own = meter_user_rate(m, kind) * m->share;
-	double pace = isfinite(limit) ? limit * m->share * 1000.0 / (double)w->ledger.window_ms : 0;
+	double pace = isfinite(limit) ? limit * m->share * 1000.0 / (double)w->guess.best_ms : 0;
 	return pace > 0 && (own <= 0 || pace < own) ? pace : own;
 }
 
@@ -425,8 +487,9 @@ double meter_rate_per_s(struct meter *m, int64_t now_ms, enum meter_kind kind)
 
 void meter_get_learned(const struct meter *m, struct scope_learned *out)
 {
-	*out = (struct scope_learned){.requests = m->window[METER_REQUESTS].adapt.level,
-		.bytes = m->window[METER_BYTES].adapt.level,
+	const struct meter_window *requests = &m->window[METER_REQUESTS], *bytes = &m->window[METER_BYTES];
+	*out = (struct scope_learned){.requests = requests->adapt.level / window_scale(requests),
+		.bytes = bytes->adapt.level / window_scale(bytes),
 		.in_flight = m->flight.level};
 }
 

@@ -7,15 +7,19 @@
 #include "throttle/bucket.h"
 #include "throttle/flight.h"
 #include "throttle/gate.h"
+#include "throttle/window_guess.h"
 #include "throttle/window_ledger.h"
 
 #define METER_RATE_SECONDS 10
 
 enum meter_kind { METER_REQUESTS, METER_BYTES, METER_KINDS };
 
-struct meter_window { /* one kind of amount */
-	struct window_ledger ledger;
-	struct adapt adapt;
+struct meter_window {                /* one kind of amount */
+	struct window_ledger ledger; /* of the published length: the ceiling is never passed */
+	struct window_ledger real;   /* of the length that is believed, where it is another */
+	struct window_guess guess;
+	int64_t guessed_ms;                      /* since when it is believed */
+	struct adapt adapt;                      /* of a window of the length that is believed */
 	struct bucket pace;                      /* below the ledger */
 	int64_t begun_ms;                        /* when the window was last empty; -1: not used yet */
 	double fill;                             /* over which part of its length it is filled from there */

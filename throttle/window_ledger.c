@@ -74,6 +74,15 @@ uint64_t ledger_used(struct window_ledger *l, int64_t now_ms)
 	return l->sum + l->held;
 }
 
+uint64_t ledger_left_at(struct window_ledger *l, int64_t now_ms, int64_t at_ms)
+{
+	uint64_t left = ledger_used(l, now_ms);
+	int64_t oldest = floor_div(at_ms - l->window_ms, l->slot_ms);
+	for (int64_t k = l->oldest; k < oldest && k <= l->newest; k++)
+		left -= *ledger_slot(l, k);
+	return left;
+}
+
 static bool ledger_room(uint64_t used, uint64_t n, uint64_t limit)
 {
 	return used == 0 || (n <= limit && used <= limit - n);
@@ -98,6 +107,17 @@ int64_t ledger_fits_at(struct window_ledger *l, int64_t now_ms, uint64_t n, uint
 			return (k + 1) * l->slot_ms + l->window_ms;
 	}
 	return LEDGER_NEVER;
+}
+
+void ledger_add(struct window_ledger *l, int64_t at_ms, uint64_t n)
+{
+	int64_t k = floor_div(at_ms, l->slot_ms);
+	if (k > l->newest)
+		k = l->newest;
+	if (k < l->oldest)
+		return;
+	*ledger_slot(l, k) += n;
+	l->sum += n;
 }
 
 void ledger_hold(struct window_ledger *l, uint64_t n)

@@ -25,10 +25,14 @@ void ledger_init(struct window_ledger *l, int64_t now_ms, int64_t window_ms);
 void ledger_set_window(struct window_ledger *l, int64_t now_ms, int64_t window_ms);
 /* Sent in the last window, and in flight. */
 uint64_t ledger_used(struct window_ledger *l, int64_t now_ms);
+/* What of it will be in use then. */
+uint64_t ledger_left_at(struct window_ledger *l, int64_t now_ms, int64_t at_ms);
 /* A demand larger than the limit fits when nothing else is there. */
 bool ledger_fits(struct window_ledger *l, int64_t now_ms, uint64_t n, uint64_t limit);
 /* When it will fit if nothing else comes; LEDGER_NEVER: only after something in flight was settled. */
 int64_t ledger_fits_at(struct window_ledger *l, int64_t now_ms, uint64_t n, uint64_t limit);
+/* What was sent at a time that is past already. */
+void ledger_add(struct window_ledger *l, int64_t at_ms, uint64_t n);
 void ledger_hold(struct window_ledger *l, uint64_t n);
 /* Ends a hold; real (0: nothing was sent) is booked at now. */
 void ledger_settle(struct window_ledger *l, int64_t now_ms, uint64_t held, uint64_t real);

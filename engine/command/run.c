@@ -241,7 +241,11 @@ static int run_engine(struct cli *c, struct err *err)
 		*err = said;
 		return -1;
 	}
-	return stopped && code >= 128 ? EXIT_STOPPED : code;
+	if (stopped && code >= 128)
+		code = EXIT_STOPPED;
+	if (c->json)
+		c->out = json_pack("{s:b,s:i}", "stopped", (int)stopped, "exit_code", code);
+	return code;
 }
 
 const struct command commands_run[] = {

@@ -1,8 +1,6 @@
 /* Folders: the generations (UIDVALIDITY) of those at the source, and those at the destination with what was there at first touch. */
 #include "engine/store/parts.h"
 
-#define RAW_BYTES ((size_t)4000) /* a folder name as the server writes it */
-
 /* --- source --- */
 
 struct generation_args {
@@ -117,8 +115,8 @@ int store_generation(struct store *s, int64_t user_id, int64_t epoch, const char
 	uint32_t uidvalidity, struct generation *out, struct err *err)
 {
 	memset(out, 0, sizeof(*out));
-	if (strlen(raw) > RAW_BYTES)
-		return err_set(err, ERR_FOLDER, "the folder's name is longer than %zu octets", RAW_BYTES);
+	if (strlen(raw) > (size_t)MODEL_FOLDER)
+		return err_set(err, ERR_FOLDER, "the folder's name is longer than %zu octets", (size_t)MODEL_FOLDER);
 	struct generation_args a = {
 		.user_id = user_id, .epoch = epoch, .raw = raw, .name = name, .uidvalidity = uidvalidity, .out = out};
 	int rc = store_look(s, generation_look, &a, err);
@@ -267,7 +265,7 @@ int store_dest_folder(struct store *s, int64_t user_id, int64_t epoch, const cha
 {
 	memset(out, 0, sizeof(*out));
 	*changed = false;
-	if (strlen(ref->path) >= MODEL_PATH || strlen(ref->generation) >= sizeof(((struct dest_mark *)0)->generation))
+	if (strlen(ref->path) > MODEL_FOLDER || strlen(ref->generation) >= sizeof(((struct dest_mark *)0)->generation))
 		return err_set(err, ERR_FOLDER, "the destination folder's name is too long");
 	struct dest_args a = {.user_id = user_id, .epoch = epoch, .route = route, .ref = ref, .out = out};
 	int rc = store_look(s, dest_look, &a, err);

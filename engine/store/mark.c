@@ -237,7 +237,13 @@ static void read_doubt_folder(struct query *q, void *row)
 {
 	struct doubt_folder *f = row;
 	f->id = get_int(q);
-	get_text(q, f->path, sizeof(f->path));
+	bool failed = false;
+	f->path = get_dup(q, MODEL_FOLDER, &failed);
+}
+
+static void drop_doubt_folder(void *row)
+{
+	free(((struct doubt_folder *)row)->path);
 }
 
 _Static_assert(ITEM_INTENDED == 0, "said in SQL");
@@ -247,12 +253,27 @@ static const struct rows in_doubt = {
 	.read = read_doubt_folder,
 	.size = sizeof(struct doubt_folder),
 	.cap = DOUBT_FOLDERS,
-	.settled = true};
+	.settled = true,
+	.drop = drop_doubt_folder};
 
 int store_doubt_folders(struct store *s, int64_t user_id, struct doubt_folder **out, size_t *n, struct err *err)
 {
 	void *rows;
 	int rc = rows_list(s, &in_doubt, user_id, &rows, n, err);
 	*out = rows;
+	for (size_t i = 0; i < *n && rc == 0; i++)
+		rc = (*out)[i].path ? 0 : err_set(err, ERR_MEMORY, "out of memory for the folders of a mailbox");
+	if (rc < 0) {
+		store_doubt_folders_free(out, *n);
+		*n = 0;
+	}
 	return rc;
+}
+
+void store_doubt_folders_free(struct doubt_folder **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		drop_doubt_folder(&(*v)[i]);
+	free(*v);
+	*v = NULL;
 }

@@ -4,18 +4,23 @@
 #include "engine/store/rows.h"
 
 #define FOLDERS ((size_t)100000)
-#define LONGEST_RAW ((size_t)4000) /* as folder.c takes them */
 
 static void read_folder(struct query *q, void *row)
 {
 	struct folder_row *f = row;
+	bool failed = false;
 	f->generation_id = get_int(q);
 	f->dest_folder_id = get_int(q);
 	get_text(q, f->name, sizeof(f->name));
-	get_text(q, f->path, sizeof(f->path));
+	f->path = get_dup(q, MODEL_FOLDER, &failed);
 	f->uidvalidity = get_unsigned(q);
 	f->current = get_bool(q);
 	counts_read(q, &f->counts);
+}
+
+static void drop_folder(void *row)
+{
+	free(((struct folder_row *)row)->path);
 }
 
 static const struct rows of_user = {
@@ -25,67 +30,75 @@ static const struct rows of_user = {
 	.read = read_folder,
 	.size = sizeof(struct folder_row),
 	.cap = FOLDERS,
-	.settled = true};
+	.settled = true,
+	.drop = drop_folder};
 
 int store_folders(struct store *s, int64_t user_id, struct folder_row **out, size_t *n, struct err *err)
 {
 	void *rows;
 	int rc = rows_list(s, &of_user, user_id, &rows, n, err);
 	*out = rows;
-	return rc;
-}
-
-struct paths_args {
-	int64_t user_id;
-	struct folder_path_row *v;
-	size_t n, room;
-};
-
-static int paths_look(struct db *db, void *arg, struct err *err)
-{
-	struct paths_args *a = arg;
-	struct query q;
-	int rc;
-	query_begin(&q, db,
-		"SELECT g.raw, d.path FROM generation g JOIN dest_folder d ON d.id = g.dest_folder_id "
-		"WHERE g.user_id = ? AND g.current = 1 ORDER BY g.raw");
-	put_int(&q, a->user_id);
-	while ((rc = query_row(&q, err)) > 0) {
-		bool failed = false;
-		if (rows_grow((void **)&a->v, &a->room, a->n, sizeof(*a->v), FOLDERS, err) < 0) {
-			query_end(&q);
-			return -1;
-		}
-		struct folder_path_row *row = &a->v[a->n++];
-		row->raw = get_dup(&q, LONGEST_RAW, &failed);
-		row->path = get_dup(&q, MODEL_PATH, &failed);
-		if (failed) {
-			query_end(&q);
-			return err_set(err, ERR_MEMORY, "out of memory for the folders of a mailbox");
-		}
+	for (size_t i = 0; i < *n && rc == 0; i++)
+		rc = (*out)[i].path ? 0 : err_set(err, ERR_MEMORY, "out of memory for the folders of a mailbox");
+	if (rc < 0) {
+		store_folders_free(out, *n);
+		*n = 0;
 	}
 	return rc;
 }
+
+void store_folders_free(struct folder_row **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		drop_folder(&(*v)[i]);
+	free(*v);
+	*v = NULL;
+}
+
+static void read_path(struct query *q, void *row)
+{
+	struct folder_path_row *p = row;
+	bool failed = false;
+	p->raw = get_dup(q, MODEL_FOLDER, &failed);
+	p->path = get_dup(q, MODEL_FOLDER, &failed);
+}
+
+static void drop_path(void *row)
+{
+	struct folder_path_row *p = row;
+	free(p->raw);
+	free(p->path);
+}
+
+static const struct rows paths = {
+	.sql = "SELECT g.raw, d.path FROM generation g JOIN dest_folder d ON d.id = g.dest_folder_id WHERE g.user_id = "
+	       "? AND g.current = 1 ORDER BY g.raw",
+	.read = read_path,
+	.size = sizeof(struct folder_path_row),
+	.cap = FOLDERS,
+	.settled = true,
+	.drop = drop_path};
 
 int store_paths(struct store *s, int64_t user_id, struct folder_path_row **out, size_t *n, struct err *err)
 {
-	struct paths_args a = {.user_id = user_id};
-	int rc = store_look_settled(s, paths_look, &a, err);
+	void *rows;
+	int rc = rows_list(s, &paths, user_id, &rows, n, err);
+	*out = rows;
+	for (size_t i = 0; i < *n && rc == 0; i++)
+		rc = (*out)[i].raw && (*out)[i].path
+			     ? 0
+			     : err_set(err, ERR_MEMORY, "out of memory for the folders of a mailbox");
 	if (rc < 0) {
-		store_paths_free(&a.v, a.n);
-		a.n = 0;
+		store_paths_free(out, *n);
+		*n = 0;
 	}
-	*out = a.v;
-	*n = a.n;
 	return rc;
 }
 
 void store_paths_free(struct folder_path_row **v, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		free((*v)[i].raw);
-		free((*v)[i].path);
-	}
+	for (size_t i = 0; i < n; i++)
+		drop_path(&(*v)[i]);
 	free(*v);
 	*v = NULL;
 }

@@ -34,6 +34,8 @@ int rows_list(struct store *s, const struct rows *r, int64_t id, void **out, siz
 	struct list_args a = {.r = r, .id = id};
 	int rc = r->settled ? store_look_settled(s, list_step, &a, err) : store_look(s, list_step, &a, err);
 	if (rc < 0) {
+		for (size_t i = 0; r->drop && i < a.n; i++)
+			r->drop((char *)a.v + r->size * i);
 		free(a.v);
 		a = (struct list_args){0};
 	}

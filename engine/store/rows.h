@@ -10,8 +10,9 @@ typedef void rows_read(struct query *q, void *row); /* the row is zeroed */
 struct rows {
 	const char *sql; /* a literal; has at most one parameter */
 	rows_read *read;
-	size_t size, cap; /* octets of a row; no more rows than that can be */
-	bool settled;     /* after all that is queued has become durable */
+	size_t size, cap;        /* octets of a row; no more rows than that can be */
+	bool settled;            /* after all that is queued has become durable */
+	void (*drop)(void *row); /* what a row owns; NULL: nothing */
 };
 /* id: the query's parameter, if it has one. *out is yours to free, NULL when it fails. */
 int rows_list(struct store *s, const struct rows *r, int64_t id, void **out, size_t *n, struct err *err);

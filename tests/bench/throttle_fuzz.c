@@ -42,9 +42,9 @@ static int by_refused(const void *a, const void *b)
 	return x->refused > y->refused ? -1 : x->refused < y->refused;
 }
 
-static void print_worst(const struct result *r, uint64_t n)
+static void print_results(const struct result *r, uint64_t n)
 {
-	for (uint64_t i = 0; i < n && i < WORST; i++) {
+	for (uint64_t i = 0; i < n; i++) {
 		struct scenario s;
 		char words[300];
 		scenario_draw(&s, r[i].seed);
@@ -54,7 +54,7 @@ static void print_worst(const struct result *r, uint64_t n)
 	}
 }
 
-int throttle_fuzz(uint64_t from, uint64_t n)
+int throttle_fuzz(uint64_t from, uint64_t n, bool list)
 {
 	struct result *r = calloc((size_t)n, sizeof *r);
 	double mean = 0, refused = 0;
@@ -72,6 +72,11 @@ int throttle_fuzz(uint64_t from, uint64_t n)
 		unfair += r[i].jain < 0.99;
 		exceeded += r[i].exceeded;
 	}
+	if (list) {
+		print_results(r, n);
+		free(r);
+		return exceeded > 0;
+	}
 	qsort(r, (size_t)n, sizeof *r, by_share);
 	printf("%llu random scenarios from seed %llu: share of the oracle (%%): mean %.1f, median %.1f, a quarter "
 	       "below %.1f, a tenth below "
@@ -83,10 +88,10 @@ int throttle_fuzz(uint64_t from, uint64_t n)
 	       "passed: %llu\n\nthe worst by share\n    seed   share refused   Jain   back  scenario\n",
 		(unsigned long long)low, (unsigned long long)often, 100 * refused, (unsigned long long)late,
 		(unsigned long long)events, (unsigned long long)unfair, (unsigned long long)exceeded);
-	print_worst(r, n);
+	print_results(r, n < WORST ? n : WORST);
 	qsort(r, (size_t)n, sizeof *r, by_refused);
 	printf("the worst by refusals\n");
-	print_worst(r, n);
+	print_results(r, n < WORST ? n : WORST);
 	free(r);
 	return exceeded > 0;
 }

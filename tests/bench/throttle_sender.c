@@ -166,8 +166,12 @@ void senders_trace(struct senders *v, int64_t now_ms, uint64_t level, FILE *trac
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
 		struct meter_window *w = &m->window[k];
 		double in = k == METER_BYTES ? 1e6 : 1;
+		if (w->guess.best_ms != w->ledger.window_ms)
+			fprintf(trace, "  window %.0f s", (double)w->guess.best_ms / 1000);
 		fprintf(trace, "  %s used %.2f limit %.2f level %.2f proven %.2f credit %.1f",
-			k == METER_BYTES ? "MB" : "requests", (double)ledger_used(&w->ledger, now_ms) / in,
+			k == METER_BYTES ? "MB" : "requests",
+			(double)ledger_used(w->guess.best_ms == w->ledger.window_ms ? &w->ledger : &w->real, now_ms) /
+				in,
 			adapt_limit(&w->adapt, now_ms) / in, w->adapt.level / in, w->adapt.proven / in,
 			w->adapt.credit);
 	}

@@ -128,7 +128,8 @@ static int run_trace(const char *only, unsigned seed, uint64_t drawn)
 static const char usage[] =
 	"usage: throttle [--seed N] [--only TEXT] [--plot FILE] [--check]\n"
 	"       throttle --seeds N [--seed FIRST] [--only TEXT] [--check]   nightferry alone, N seeds each\n"
-	"       throttle --fuzz N [--from SEED]     N random scenarios, the spread of the results, and the worst\n"
+	"       throttle --fuzz N [--from SEED] [--list]   N random scenarios, the spread of the results and the "
+	"worst; --list: each\n"
 	"       throttle --trace [--only TEXT | --draw SEED]   what happens to the first mailbox\n"
 	"       throttle --real [--seed N]   the scaled scenarios of throttle_real.py, as JSON\n";
 
@@ -136,7 +137,7 @@ struct settings {
 	const char *plot, *only;
 	unsigned seed, seeds;
 	uint64_t fuzz, from, draw;
-	bool check, trace, real;
+	bool check, trace, real, list;
 };
 
 static int parse(struct settings *o, int argc, char **argv)
@@ -149,6 +150,8 @@ static int parse(struct settings *o, int argc, char **argv)
 			o->trace = true;
 		else if (!strcmp(name, "--real"))
 			o->real = true;
+		else if (!strcmp(name, "--list"))
+			o->list = true;
 		else if (!value)
 			return -1;
 		else if (!strcmp(name, "--seed"))
@@ -181,7 +184,7 @@ int main(int argc, char **argv)
 	if (o.trace)
 		return run_trace(o.only, o.seed, o.draw);
 	if (o.fuzz || o.draw)
-		return throttle_fuzz(o.draw ? o.draw : o.from, o.fuzz ? o.fuzz : 1);
+		return throttle_fuzz(o.draw ? o.draw : o.from, o.fuzz ? o.fuzz : 1, o.list);
 	if (o.seeds)
 		return !run_seeds(o.only, o.seed, o.seeds) && o.check;
 	FILE *svg = fopen(o.plot, "w");

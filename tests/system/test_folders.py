@@ -61,3 +61,22 @@ def test_a_folder_keeps_its_place_when_others_come(nightferry, dovecot, exosim_f
         assert subjects(behind, ALICE) == {"work": ["a0", "b3"], "work/Sub": ["a1", "b4"], "Sent Items": ["a2", "b5"],
                                            "WORK (2)": ["b0"], "WORK (2)/Sub": ["b1"], "Sent": ["b2"]}
     assert ferry.verify(nightferry)[0] == "Perfect"
+
+
+@pytest.mark.parametrize("routes", ["imap", "mime"])
+def test_long_names_in_long_names(nightferry, dovecot, exosim_for, routes):
+    """A whole path may be longer than any one name."""
+    source, behind = dovecot(["alice"], special_use=False, layout="fs"), dovecot([ALICE], special_use=False, layout="fs")
+    exosim = exosim_for(behind)
+    longest = tuple("ж" * 89 + str(i) for i in range(8)) # 1,447 octets, and 1,943 as IMAP has it
+    wanted = {}
+    for n in (1, 5, 6, 8):
+        source.maildir("alice").add(note(f"deep{n}"), longest[:n])
+        wanted["/".join(longest[:n])] = [f"deep{n}"]
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, ALICE, extra=("--settle-after", "300ms", "--routes", routes, "--graph-url", exosim.graph_url))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", ALICE)])
+    for verb in ("start", "sync"):
+        nightferry.run("batch", verb, "pilot", "--wait")
+        assert subjects(behind, ALICE) == wanted
+    assert ferry.verify(nightferry)[0] == "Perfect"

@@ -237,7 +237,7 @@ static void trace(void)
 	MUST(store_folders(f.s, u.id, &rows, &n_rows, &err));
 	if (n_rows)
 		MUST(store_items_full(f.s, rows[0].generation_id, 0, v, ITEMS + 1, &n, &err));
-	free(rows);
+	store_folders_free(&rows, n_rows);
 	for (size_t i = 0; i < n; i++) {
 		fprintf(stderr, "  UID %u: content %u, %s, how %d, route %s, id %s, epoch %d\n", v[i].uid,
 			contents[v[i].uid - 1], item_state_name(v[i].state), (int)v[i].how, v[i].receipt.route,
@@ -302,7 +302,7 @@ static void check_end(void)
 	MUST(store_folders(f.s, u.id, &rows, &n_rows, &err));
 	assert_int_equal(n_rows, 1);
 	generation = rows[0].generation_id;
-	free(rows);
+	store_folders_free(&rows, n_rows);
 	MUST(store_items_full(f.s, generation, 0, v, ITEMS + 1, &n, &err));
 	if (n != ITEMS)
 		fail_msg("seed %u: %zu items of %d", seed, n, ITEMS);

@@ -79,7 +79,7 @@ static void test_carry(void **unused)
 	assert_int_equal(n, 2);
 	assert_true(!rows_of[0].current && rows_of[0].counts.copied == 0 && rows_of[1].current &&
 		    rows_of[1].counts.copied == 4);
-	free(rows_of);
+	store_folders_free(&rows_of, n);
 	/* the server goes back to the old UIDVALIDITY */
 	OK(store_generation(f.s, u.id, u.lease_epoch, "INBOX", "INBOX", 11, &back, &err));
 	assert_int_equal(back.id, g.id);

@@ -109,7 +109,7 @@ static void test_set_aside_and_withdraw(void **unused)
 	assert_int_equal(n, 1);
 	assert_string_equal(rows[0].path, "Inbox");
 	assert_true(rows[0].current && rows[0].counts.refused == 1 && rows[0].counts.skipped == 1);
-	free(rows);
+	store_folders_free(&rows, n);
 	OK(store_generation_found(f.s, u.id, u.lease_epoch, g.id, 500, 123456, &err));
 	OK(store_generation_found(f.s, u.id, u.lease_epoch, g.id, 400, 100000, &err));
 	c = counts();

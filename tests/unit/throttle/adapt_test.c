@@ -14,7 +14,7 @@
 
 static void refuse(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, double n, int64_t fence_end_ms)
 {
-	adapt_refused(a, &(struct adapt_refusal){now_ms, started_ms, fence_end_ms, WINDOW, used, n, used, false});
+	adapt_refused(a, &(struct adapt_refusal){now_ms, started_ms, fence_end_ms, WINDOW, used, n, 0, used, false});
 }
 
 static void test_nothing_known_is_the_ceiling(void **state)
@@ -41,7 +41,7 @@ static void test_shape_after_a_refusal(void **state)
 	assert_true(adapt_is_trial(&a, 91e6));
 	assert_true(adapt_limit(&a, 11000 + 40000) == back); /* holds */
 	for (int i = 0; i < 1000; i++)
-		adapt_taken(&a, 12000, 89e6, 1, false);
+		adapt_taken(&a, 12000, 89e6, 1, 1, false);
 	double past = 0;
 	int64_t now = 11000 + MIN_MS;
 	for (double used = 89e6; now < 11000 + 10 * MIN_MS; now += 1000) {
@@ -50,7 +50,7 @@ static void test_shape_after_a_refusal(void **state)
 		assert_true(limit >= past && limit <= 150e6 && limit < used * 1.2 + 2e6);
 		past = limit;
 		used = limit;
-		adapt_taken(&a, now - 100, used, 1, false);
+		adapt_taken(&a, now - 100, used, 1, 1, false);
 	}
 	assert_true(past == 150e6);
 	assert_false(adapt_is_moving(&a)); /* as published after all */
@@ -72,7 +72,7 @@ static void test_large_request_keeps_what_is_known(void **state)
 	struct adapt a;
 	adapt_init(&a, 100);
 	refuse(&a, 1000, 900, 60, 1, 2000);
-	adapt_taken(&a, 30000, 59, 1, false);
+	adapt_taken(&a, 30000, 59, 1, 1, false);
 	refuse(&a, 90000, 89000, 45, 20, 90000); /* 65 with it: 60 explains it */
 	assert_true(a.level > 59);
 	refuse(&a, 99000, 98000, 30, 1, 99000);
@@ -85,7 +85,7 @@ static void test_window_being_filled(void **state)
 	(void)state;
 	struct adapt a;
 	adapt_init(&a, 150);
-	struct adapt_refusal r = {1000, 900, 2000, WINDOW, 12, 1, 140, false};
+	struct adapt_refusal r = {1000, 900, 2000, WINDOW, 12, 1, 0, 140, false};
 	adapt_refused(&a, &r);
 	assert_true(a.level > 70 && a.level < 80);
 	r.started_ms = 3000;
@@ -102,7 +102,7 @@ static void test_on_from_what_is_left(void **state)
 	struct adapt a;
 	adapt_init(&a, 200);
 	refuse(&a, 1000, 900, 100, 1, 200000);
-	adapt_taken(&a, 200000, 25, 1, false);
+	adapt_taken(&a, 200000, 25, 1, 1, false);
 	assert_true(adapt_limit(&a, 200000) < 35);
 	refuse(&a, 201000, 200500, 26, 1, 202000);
 	assert_true(a.level <= 26);
@@ -111,12 +111,12 @@ static void test_on_from_what_is_left(void **state)
 	refuse(&a, 1000, 900, 100, 1, 200000);
 	int64_t now = 200000;
 	for (double used = 25; used < 99.6 && now < 400000; now += 500) {
-		adapt_taken(&a, now, used, 1, true);
+		adapt_taken(&a, now, used, 1, 1, true);
 		used = adapt_limit(&a, now + 500);
 	}
 	assert_true(now < 300000);
 	for (int i = 0; i < 5000; i++)
-		adapt_taken(&a, now, 99, 1, false);
+		adapt_taken(&a, now, 99, 1, 1, false);
 	adapt_advance(&a, now + 30 * MIN_MS);
 	assert_true(adapt_limit(&a, now + 31 * MIN_MS) < 100);
 }
@@ -129,7 +129,7 @@ static void test_a_pause_teaches_nothing(void **state)
 	adapt_init(&a, 100);
 	refuse(&a, 1000, 900, 50, 1, 2000);
 	for (int i = 0; i < 1000; i++)
-		adapt_taken(&a, 3000, 49, 1, false);
+		adapt_taken(&a, 3000, 49, 1, 1, false);
 	adapt_advance(&a, 2000 + 2 * MIN_MS);
 	assert_true(a.past_ms > 0);
 	adapt_pause(&a, 2000 + 2 * MIN_MS, 2000 + 60 * MIN_MS);
