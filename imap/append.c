@@ -17,7 +17,7 @@ enum {
 	WINDOW_ITEMS = 64,
 	LITERAL_MINUS_MOST = 4096, /* RFC 7888 */
 	COMMAND_MOST = 64 * 1024,
-	ANSWER_LEAST = 48,         /* octets of an APPEND's answer on the wire, rather too few than too many */
+	ANSWER_LEAST = 48, /* octets of an APPEND's answer on the wire, rather too few than too many */
 	REFUSED_CAREFUL =
 		5 /* from here on one at a time: Exchange hangs up at the tenth, and what is in flight is in doubt */
 };

@@ -29,7 +29,7 @@ struct net {
 	int expected;            /* octets that are worth a wait; 0: the first one is */
 	int64_t deadline;        /* 0: none */
 	uint64_t received, sent; /* in the clear */
-	struct err scratch; /* of the call under way: an err is too large to be made anew for each */
+	struct err scratch;      /* of the call under way: an err is too large to be made anew for each */
 	struct err read_failure, write_failure;
 	struct err failure; /* the first of them */
 };

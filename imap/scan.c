@@ -15,7 +15,10 @@ static const struct {
 	const char *text;
 	size_t len;
 } field_names[] = {
-#define NAME(s) {s, sizeof(s) - 1}
+#define NAME(s) \
+	{ \
+		s, sizeof(s) - 1 \
+	}
 	[MESSAGE_ID] = NAME("message-id"),
 	[DATE] = NAME("date"),
 	[FROM] = NAME("from"),

@@ -70,7 +70,7 @@ static int read_options(struct cli *c, struct batch *b, struct err *err)
 	return cli_uint_option(c, "max-concurrent", 1, 1000, &b->max_mailboxes, err) ||
 			       cli_uint_option(c, "max-mailboxes", 1, 1000, &b->max_mailboxes, err) ||
 			       cli_uint_option(c, "uploads", 1, 4, &b->uploads, err) ||
-			       cli_size_option(c, "rate", &b->bytes_per_s, err) ||
+			       cli_rate_option(c, "rate", &b->bytes_per_s, err) ||
 			       cli_copy_option(c, "include", b->include, sizeof b->include, err) ||
 			       cli_copy_option(c, "exclude", b->exclude, sizeof b->exclude, err)
 		       ? -1
@@ -225,7 +225,7 @@ static int run_list(struct cli *c, struct err *err)
 		json_array_append_new(c->out, j);
 		if (!c->json)
 			printf("%s %-18s %-6s %-10u %-13s %s\n", cli_pad(v[i].name, 24, name, sizeof name),
-				batch_state_name(v[i].state), v[i].pilot ? "yes" : "", s.users,
+				batch_state_name(v[i].state), v[i].pilot ? "yes" : "no", s.users,
 				v[i].verdict[0] ? v[i].verdict : "-",
 				json_string_value(json_object_get(json_object_get(j, "night"), "text")));
 	}

@@ -16,6 +16,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#define RATE_LEAST 1000 /* octets a second: less is a unit that was forgotten */
+
 static const struct command *const tables[] = {commands_endpoint, commands_target, commands_batch, commands_assess,
 	commands_run, commands_progress, commands_report, commands_user, commands_copy, commands_doctor};
 #define TABLES (sizeof tables / sizeof tables[0])
@@ -177,6 +179,21 @@ int cli_size_option(struct cli *c, const char *option, uint64_t *out, struct err
 	if (n > 2 && !strcmp(text + n - 2, "/s"))
 		text[n - 2] = 0;
 	return option_parse_size(what, text, out, err);
+}
+
+int cli_rate_option(struct cli *c, const char *option, uint64_t *out, struct err *err)
+{
+	uint64_t n = *out;
+	if (cli_size_option(c, option, &n, err))
+		return -1;
+	if (option_get(&c->opt, option) && n && n < RATE_LEAST) {
+		err_set(err, ERR_USAGE, "--%s: %llu octets a second is less than a mailbox can be moved with", option,
+			(unsigned long long)n);
+		err_hint(err, "for megabytes write %lluMB/s; 0 is no limit", (unsigned long long)n);
+		return -1;
+	}
+	*out = n;
+	return 0;
 }
 
 int cli_no_setting(const struct cli *c, struct err *err)

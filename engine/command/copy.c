@@ -199,7 +199,7 @@ static int read_batch(struct cli *c, struct batch *b, const char *name, struct e
 	return cli_copy_option(c, "include", b->include, sizeof b->include, err) ||
 			       cli_copy_option(c, "exclude", b->exclude, sizeof b->exclude, err) ||
 			       cli_uint_option(c, "uploads", 1, 4, &b->uploads, err) ||
-			       cli_size_option(c, "rate", &b->bytes_per_s, err)
+			       cli_rate_option(c, "rate", &b->bytes_per_s, err)
 		       ? -1
 		       : 0;
 }

@@ -133,7 +133,8 @@ static int want(struct cli *c, enum user_want what, const char *verb, const char
 	if (!c->json && changed)
 		printf("Batch %s: %u more %s %s.\n", b.name, changed, changed == 1 ? "mailbox" : "mailboxes", past);
 	else if (!c->json)
-		printf("Batch %s: nothing to %s that is not done or under way.\n", b.name, verb);
+		printf("Batch %s: nothing to %s: %s.\n", b.name, verb,
+			what == WANT_NOTHING ? "no mailbox of it waits or moves" : "all is done or under way");
 	if (what != WANT_NOTHING && option_is_given(&c->opt, "wait"))
 		return attend_batch(c, &b, err);
 	if (c->json)

@@ -55,6 +55,7 @@ def test_new_passwords_and_a_batch_that_was_not_started(nightferry, dovecot_sour
     nf.run("batch", "start", "pilot", "--wait")
     compare_mailboxes((dovecot_source, "bob"), (dovecot_target, "bob@contoso.example"))
     assert "nothing to start" in nf.run("batch", "start", "pilot").out
+    assert "for megabytes write 5MB/s" in nf.run("batch", "set", "pilot", "--rate", "5", code=64).err
 
 
 def test_lines_come_in_their_order_in_a_pipe(nightferry, dovecot_source):
