@@ -16,11 +16,11 @@
 #define ADAPT_FELL 0.1           /* after a pause that left more of the window free, the level is not known any more */
 #define ADAPT_EMPTIED 0.9        /* and one that left so much free tells nothing about it */
 #define ADAPT_RESUME_MS 15000    /* what it is ahead of a careful start when it goes on from there */
-#define ADAPT_LONG_MS 3000000    /* then it tries on credit, where requests are few, */
+#define ADAPT_LONG_MS 1200000    /* then it tries on credit, where requests are few, */
 #define ADAPT_LONG_CREDIT -1.5   /* if it does not owe more, */
 #define ADAPT_LONGEST_MS 3600000 /* and then in any case */
 #define ADAPT_CREDIT 0.0032      /* refusals that a taken request pays for */
-#define ADAPT_CREDIT_FIRST 4.0   /* at the start most is to be learned */
+#define ADAPT_CREDIT_FIRST 6.0   /* at the start most is to be learned */
 #define ADAPT_CREDIT_MOST 20.0
 #define ADAPT_CREDIT_LEAST 2.0
 #define ADAPT_AWAY 0.03 /* how much farther below a level that falls */
