@@ -16,7 +16,6 @@ PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 FUZZ_SECONDS ?= 60
 PYTEST_JOBS ?= 3
-NF_BIN ?= build/nightferry
 
 # libetpan: the system's where libetpan-dev is installed, else what tests/deps.sh unpacked.
 ETPAN ?= $(if $(wildcard /usr/include/libetpan/libetpan.h),/usr,build/deps/libetpan/usr)
@@ -30,6 +29,12 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 WARN += $(shell $(CC) --version | grep -q clang || echo -Wno-format-truncation)
 OPT ?= -O2 -g
 SAN ?=
+# What a test may take, times this (tests/servers/local.py, tests/unit/run.py); sanitizers cost that much.
+export NF_SLOWER := $(if $(SAN),10,1)
+# TSan's second at the end of each process is most of what tests/unit/store/power_test.c took.
+export TSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/tsan.supp history_size=4 atexit_sleep_ms=20
+export ASAN_OPTIONS ?= detect_stack_use_after_return=1
+export UBSAN_OPTIONS ?= print_stacktrace=1
 HARD := $(if $(SAN),$(SAN) -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE)
 CFLAGS_ALL = -std=c17 -D_POSIX_C_SOURCE=200809L -I. -isystem $(ETPAN)/include -include engine/base/banned.h $(GMIME_CFLAGS) \
 	$(WARN) $(OPT) $(HARD) -pthread -MMD -MP $(CFLAGS)
@@ -60,7 +65,7 @@ below_store := store upload imap throttle base
 below_engine := engine $(below_store)
 below_command := command $(below_engine)
 
-.PHONY: all deps demo check format lint unit fuzz-replay contract system crash check-san clang fuzz bench bench-throttle bench-throttle-real install clean distclean
+.PHONY: all deps demo check format lint unit fuzz-replay contract system crash shake check-san clang fuzz bench bench-throttle bench-throttle-real install clean distclean
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -155,8 +160,19 @@ system: all $(B)/fp/nightferry $(B)/fp/exosim
 	@$(call pytest,system,tests/system)
 $(B)/fp/exosim: $(B)/exosim
 	@mkdir -p $(@D) && cp $< $@
+# A soak has time, on a busy machine too.
+crash: export NF_SLOWER := 10
 crash: all $(B)/fp/nightferry
 	@$(call pytest,crash,tests/crash)
+# The system tests with programs whose threads are late (tests/shake/delay.c), so that an order of events that is rare becomes common.
+SHAKE_SEED ?= 1
+SHAKE_MS ?= 60
+$(B)/shake.so: tests/shake/delay.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c17 $(WARN) $(OPT) -shared -fPIC -o $@ $< -ldl
+shake: all $(B)/fp/nightferry $(B)/fp/exosim $(B)/shake.so
+	@export LD_PRELOAD=$(abspath $(B)/shake.so) NF_DELAY="nightferry exosim" NF_DELAY_SEED=$(SHAKE_SEED) NF_DELAY_MS=$(SHAKE_MS); \
+		$(call pytest,shake,$(if $(PYTEST_ARGS),,tests/system))
 
 format:
 	clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h' | grep -v tests/lint/samples)
@@ -172,13 +188,14 @@ check: deps
 	+@failed=; for s in $(SUITES); do echo "==== $$s"; $(MAKE) $$s || failed="$$failed $$s"; done; \
 		$(PYTHON) tests/summary.py $(B)/results $(SUITES) --failed "$$failed"
 
-# Unit tests, the fuzz corpora and a selection of system tests (marked "san") under ASan+UBSan and under TSan. All run to their end.
-san_system = NF_BIN=$(B)/$(1)/nightferry NF_EXOSIM=$(B)/$(1)/exosim $(call pytest,$(1),-m san tests/system)
+# Unit tests, the fuzz corpora and a selection of system tests (marked "san") under ASan+UBSan and under TSan; with failpoints where a test
+# has them. All run to their end.
+SAN_SYSTEM := system PYTEST_ARGS="-m san"
 check-san: deps
-	+@failed=; $(call make_variant,asan,$(ASAN)) all unit fuzz-replay || failed+=" asan"; \
-		$(call san_system,asan) || failed+=" asan-system"; \
-		$(call make_variant,tsan,$(TSAN)) all unit || failed+=" tsan"; \
-		$(call san_system,tsan) || failed+=" tsan-system"; \
+	+@failed=; $(call make_variant,asan,$(ASAN)) unit fuzz-replay || failed+=" asan"; \
+		$(call make_variant,asan,$(ASAN)) $(SAN_SYSTEM) || failed+=" asan-system"; \
+		$(call make_variant,tsan,$(TSAN)) unit || failed+=" tsan"; \
+		$(call make_variant,tsan,$(TSAN)) $(SAN_SYSTEM) || failed+=" tsan-system"; \
 		echo "check-san: failed:$${failed:- nothing}"; [ -z "$$failed" ]
 
 # The other compiler, warnings are errors.

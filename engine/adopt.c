@@ -2,6 +2,7 @@
    folder that is not empty writes an index of it into the store; a source message whose header values are in the index is compared by content
    (SHA-256, else the canonical digest) and, where it is the same, taken over instead of copied. The lead route lists; what it lists and another route
    put there is not somebody else's (engine/twin.h). What was found is read again, flagged and claimed by the route that listed it. */
+#include "engine/intent.h"
 #include "engine/job.h"
 #include "engine/twin.h"
 
@@ -392,7 +393,7 @@ static int record(
 	struct target *t;
 	struct folder_ref ref;
 	unsigned flags = 0;
-	putter_fill_item(f, m, ITEM_DONE, NULL, &rec);
+	intent_fill(f, m, ITEM_DONE, NULL, &rec);
 	rec.how = HOW_ADOPTED;
 	snprintf(rec.receipt.route, sizeof rec.receipt.route, "%s", e->route);
 	snprintf(rec.receipt.id, sizeof rec.receipt.id, "%s", e->id);
@@ -440,7 +441,7 @@ int adopt_mail(struct job *j, struct route_folder *f, const struct mail *m, bool
 	*taken = false;
 	if (f->generation.older_id) {
 		struct item rec;
-		putter_fill_item(f, m, ITEM_DONE, NULL, &rec);
+		intent_fill(f, m, ITEM_DONE, NULL, &rec);
 		rec.how = HOW_CARRIED;
 		if (store_carry(j->work->store, j->user.id, j->user.lease_epoch, &f->generation, &rec, taken, err))
 			return -1;

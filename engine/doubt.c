@@ -413,6 +413,6 @@ int doubt_settle_orphans(struct job *j, struct err *err)
 		for (unsigned r = 0; r < JOB_ROUTES; r++)
 			folder_ref_done(&f.refs[r]);
 	}
-	free(v);
+	store_doubt_folders_free(&v, n);
 	return rc;
 }

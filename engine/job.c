@@ -3,6 +3,8 @@
 #include "engine/base/clock.h"
 #include "engine/base/failpoint.h"
 #include "engine/base/log.h"
+#include "engine/intent.h"
+#include "engine/plan.h"
 #include "engine/wanted.h"
 
 #include <stdlib.h>
@@ -143,82 +145,6 @@ void job_fail_folder(struct job *j, struct route_folder *f, const struct err *wh
 }
 
 /* --- the life of a job --------------------------------------------------------------------------- */
-
-static int note_mappings(struct job *j, struct err *err)
-{
-	for (size_t i = 0; i < j->list.n; i++) {
-		const struct mapping *m = &j->mappings[i];
-		char text[MODEL_ERROR];
-		if (m->skip && !j->list.v[i].can_select)
-			continue; /* only holds folders: it is made with them */
-		if (m->skip)
-			snprintf(text, sizeof text, "folder \"%.300s\" is not moved: %s", j->list.v[i].name, m->reason);
-		else if (m->changes & ~(unsigned)MAP_ROLE)
-			snprintf(text, sizeof text, "folder \"%.300s\" arrives as \"%.300s\": %s", j->list.v[i].name,
-				m->path, m->reason);
-		else
-			continue;
-		if (store_note(j->work->store, j->user.id, m->skip ? "folder-skipped" : "folder-renamed", text, err))
-			return -1;
-	}
-	return 0;
-}
-
-/* All routes must find the same folder under a path, so what any of them knows of names there counts; the lead has the last word,
-   but for names of well-known folders: there it is the route's that is told them (Graph). */
-static int ask_rules(struct job *j, struct map_rules *rules, struct err *err)
-{
-	for (unsigned r = j->n_routes; r-- > 0;) {
-		struct target *t = j->routes[r].target;
-		if (!route_carries(j, r) || !t || !t->ops->rules(t, rules, err))
-			continue;
-		struct err why = *err;
-		if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
-			return -1;
-		err_clear(err);
-	}
-	return 0;
-}
-
-static int plan_folders(struct job *j, struct err *err)
-{
-	unsigned odd = 0;
-	for (unsigned tries = 1;; tries++) {
-		if (job_source(j, err))
-			return -1;
-		if (!folder_list(j->source, j->user.user_root[0] ? j->user.user_root : NULL, &j->list, &odd, err)) {
-			if (j->list.n)
-				break;
-			folder_list_done(&j->list);
-			err_set(err, ERR_PROTOCOL, "the source lists no folder at all, not even the INBOX");
-		}
-		err_wrap(err, "listing the folders");
-		enum err_action act = err_action(err->kind);
-		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
-			return -1;
-		job_drop_source(j);
-		struct err why = *err;
-		if (job_back_off(j, tries, &why, err))
-			return -1;
-	}
-	if (odd) {
-		char text[128];
-		snprintf(text, sizeof text, "the source listed %u folder names that cannot be used or came twice", odd);
-		if (store_note(j->work->store, j->user.id, "folder-odd", text, err))
-			return -1;
-	}
-	struct map_rules rules = {.separator = '/'};
-	if (ask_rules(j, &rules, err) || map_folders(&j->list, &rules, &j->mappings, err))
-		return -1;
-	j->folders = calloc(j->list.n ? j->list.n : 1, sizeof *j->folders);
-	if (!j->folders)
-		return err_set(err, ERR_MEMORY, "no memory for %zu folders", j->list.n);
-	for (size_t i = 0; i < j->list.n; i++) {
-		j->folders[i].source = &j->list.v[i];
-		j->folders[i].mapping = &j->mappings[i];
-	}
-	return note_mappings(j, err);
-}
 
 static int walk_folders(struct job *j, struct err *err)
 {
@@ -382,7 +308,7 @@ static void stop_putters(struct job *j)
 		pthread_join(j->putters[i].thread, NULL);
 	/* Never begun: the intents are void, so that the next run need not look for them. */
 	struct parcel *rest = parcel_queue_rest(j->queue);
-	putter_withdraw(j, &rest);
+	intent_withdraw(j, &rest);
 }
 
 /* Of this machine, and the same for every mailbox. Other kinds that stop a run concern one mailbox where a job meets them. */

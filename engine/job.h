@@ -1,9 +1,13 @@
 /* One mailbox being moved: a puller (the job's own thread) and its putters, joined by a queue. What the job's files share:
      job.c     signs in, walks the folders, ends in a state
+     plan.c    lists the folders, and says where each goes
      route.c   the ways into the target mailbox
      enter.c   opens a folder on both sides, and notes what is new there from what was
-     pass.c    one folder: list, compare with the store, fetch, hand over
-     putter.c  takes from the queue, puts, records what became of it
+     pass.c    the attempts at one folder
+     walk.c    lists it and compares with the store
+     haul.c    fetches the difference and hands it over
+     intent.c  what the store is told of a message before it is sent
+     putter.c  takes from the queue, puts, records what became of it (putter_*.c)
      doubt.c   settles what may or may not have arrived
      adopt.c   mail that was there before us
      refresh.c flags that changed at the source since
@@ -120,12 +124,6 @@ int enter_generation(struct job *j, struct route_folder *f, uint32_t uidvalidity
 int enter_folder(struct job *j, struct route_folder *f, struct pull **out, struct folder_state *state, struct err *err);
 
 void *putter_main(void *thread); /* struct putter_thread */
-/* How an item is put before the store: filled from a mail. The mail's strings are borrowed. key: of the mail; NULL: computed here. */
-void putter_fill_item(const struct route_folder *f, const struct mail *m, enum item_state state, const uint8_t *key,
-	struct item *out);
-void putter_release(struct job *j, struct parcel **p);
-/* Takes the intents of parcels that were never sent back, and frees them. */
-void putter_withdraw(struct job *j, struct parcel **list);
 
 /* Settles all that is in doubt in the folders of this run and sends again what did not arrive; the queue is drained before and after. A folder where
    that cannot be done fails by itself. */

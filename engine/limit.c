@@ -182,7 +182,7 @@ double limit_ceiling(const struct target_row *t)
 static void set_ceiling(struct limits *l, double factor)
 {
 	for (int a = 0; a < LIMIT_APIS; a++) {
-		struct scope_limits raised = apis[a].limits;
+		struct scope_limits raised = published((enum api)a);
 		raised.requests = (uint64_t)((double)raised.requests * factor);
 		raised.bytes = (uint64_t)((double)raised.bytes * factor);
 		if (raised.in_flight)

@@ -5,6 +5,7 @@
 #include "engine/base/mail.h"
 #include "engine/base/stop.h"
 
+struct budget;       /* engine/base/spool.h */
 struct route_folder; /* engine/job.h */
 
 struct parcel {
@@ -21,6 +22,9 @@ struct parcel {
 };
 
 #define PARCEL_ROUTES 4
+
+/* Gives back what its mail holds of the memory budget, and frees both. */
+void parcel_release(struct budget *memory, struct parcel **p);
 
 struct parcel_queue;
 

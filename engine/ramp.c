@@ -23,6 +23,11 @@ void ramp_init(struct ramp *r, unsigned begin_with, int64_t now_ms, int64_t stre
 	begin_stretch(r, now_ms);
 }
 
+static const char *mailboxes(unsigned n)
+{
+	return n == 1 ? "mailbox" : "mailboxes";
+}
+
 static enum ramp_step back(struct ramp *r, int64_t now_ms)
 {
 	r->now = r->now > 2 ? r->now - (r->now + 3) / 4 : 1;
@@ -47,8 +52,8 @@ static enum ramp_step see_trouble(struct ramp *r, int64_t now_ms, unsigned troub
 	}
 	back(r, now_ms);
 	r->spell_until = now_ms + r->stretch_ms;
-	snprintf(text, RAMP_TEXT, "%u mailboxes at once instead of %u: the source refused or broke off (%u times)",
-		r->now, was, fresh);
+	snprintf(text, RAMP_TEXT, "%u %s at once instead of %u: the source refused or broke off (%u times)", r->now,
+		mailboxes(r->now), was, fresh);
 	return RAMP_BACK;
 }
 
@@ -64,9 +69,8 @@ static enum ramp_step judge_raise(struct ramp *r, int64_t now_ms, double per_s, 
 	if (r->steps_back < HOLD_DOUBLED)
 		r->steps_back++;
 	r->hold_until = now_ms + r->stretch_ms * (HOLD_STRETCHES << (r->steps_back - 1));
-	snprintf(text, RAMP_TEXT,
-		"%u mailboxes at once instead of %u: %u brought %.0f kB/s, and %u had brought %.0f kB/s", r->now, was,
-		was, per_s / 1000, r->now, before / 1000);
+	snprintf(text, RAMP_TEXT, "%u %s at once instead of %u: %u brought %.0f kB/s, and %u had brought %.0f kB/s",
+		r->now, mailboxes(r->now), was, was, per_s / 1000, r->now, before / 1000);
 	return RAMP_BACK;
 }
 
@@ -117,8 +121,8 @@ enum ramp_step ramp_see(
 		double best = r->best;
 		back(r, now_ms);
 		snprintf(text, RAMP_TEXT,
-			"%u mailboxes at once instead of %u: the source gives %.0f kB/s where it gave %.0f kB/s",
-			r->now, was, per_s / 1000, best / 1000);
+			"%u %s at once instead of %u: the source gives %.0f kB/s where it gave %.0f kB/s", r->now,
+			mailboxes(r->now), was, per_s / 1000, best / 1000);
 		return RAMP_BACK;
 	}
 	if (per_s > r->best)

@@ -3,7 +3,9 @@
    to the connection? From that moment on the server may have stored it, whether we saw the write succeed or not. */
 #include "imap/append.h"
 
+#include "engine/base/buf.h"
 #include "engine/base/failpoint.h"
+#include "engine/base/number.h"
 #include "imap/session.h"
 
 #include <stdio.h>
@@ -14,7 +16,8 @@ enum {
 	CHUNK = 64 * 1024,
 	WINDOW_ITEMS = 64,
 	LITERAL_MINUS_MOST = 4096, /* RFC 7888 */
-	ANSWER_LEAST = 48,         /* octets of an APPEND's answer on the wire, rather too few than too many */
+	COMMAND_MOST = 64 * 1024,
+	ANSWER_LEAST = 48, /* octets of an APPEND's answer on the wire, rather too few than too many */
 	REFUSED_CAREFUL =
 		5 /* from here on one at a time: Exchange hangs up at the tenth, and what is in flight is in doubt */
 };
@@ -44,6 +47,7 @@ struct sender {
 	struct err why_halted;
 	int cut_tag; /* of the item that could not be sent whole; 0: none */
 	char *chunk; /* owned: for spools in files; NULL until needed */
+	struct buf command;
 };
 
 static void set_result(struct append_item *item, int result, const struct err *err)
@@ -101,12 +105,20 @@ static int write_literal(struct sender *s, const struct spool *body, uint64_t si
 static int send_command(
 	struct sender *s, const struct append_item *item, uint64_t size, bool asks, int *tag, struct err *err)
 {
-	char date[40] = "";
+	char date[40] = "", number[NUMBER_TEXT];
 	const char *flags = item->flags && strcmp(item->flags, "()") != 0 ? item->flags : "";
+	struct buf *b = &s->command;
 	if (item->mail->received.known)
 		flags_format_date(&item->mail->received, date, sizeof(date));
-	return session_send(s->conn, tag, err, "APPEND %s%s%s%s%s {%llu%s}", s->mailbox, *flags ? " " : "", flags,
-		*date ? " " : "", date, (unsigned long long)size, asks ? "" : "+");
+	number_format(size, 1, number);
+	const char *parts[] = {"APPEND ", s->mailbox, *flags ? " " : "", flags, *date ? " " : "", date, " {", number,
+		asks ? "}" : "+}"};
+	buf_clear(b);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (buf_add_str(b, parts[i], err))
+			return -1;
+	}
+	return session_send_text(s->conn, tag, b->data, b->len, err);
 }
 
 /* A refusal that the next message would meet too. Exchange ends the session at the tenth. */
@@ -303,6 +315,7 @@ int append_mails(struct conn *c, const char *mailbox, struct append_item *v, siz
 		.window_bytes = window_bytes > 0 ? window_bytes : WINDOW_BYTES,
 		.most_unasked = most_unasked(c),
 		.why_halted = ERR_INIT};
+	buf_init(&s.command, COMMAND_MOST);
 	int rc = session_quote(mailbox, quoted, sizeof(quoted), err);
 	if (rc == 0 && !(s.ring = calloc(window_items, sizeof(*s.ring))))
 		rc = err_set(err, ERR_MEMORY, "out of memory for a window");
@@ -318,5 +331,6 @@ int append_mails(struct conn *c, const char *mailbox, struct append_item *v, siz
 			v[i].err = *why;
 	free(s.ring);
 	free(s.chunk);
+	buf_done(&s.command);
 	return rc;
 }

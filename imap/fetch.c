@@ -25,8 +25,10 @@ struct listener {
 void fetch_add_keyword(struct fetch_line *line, const char *word)
 {
 	size_t have = strlen(line->keywords), n = strlen(word);
-	if (n == 0 || have + n + 2 > sizeof(line->keywords))
+	if (n == 0 || have + n + 2 > sizeof(line->keywords)) {
+		line->keywords_cut |= n > 0;
 		return;
+	}
 	if (have > 0)
 		line->keywords[have++] = ' ';
 	memcpy(line->keywords + have, word, n + 1);
@@ -67,6 +69,7 @@ static void read_flags(const struct mailimap_msg_att_dynamic *dynamic, struct fe
 	line->has_flags = true;
 	line->flags = 0;
 	line->keywords[0] = '\0';
+	line->keywords_cut = false;
 	if (!dynamic->att_list)
 		return;
 	for (clistiter *i = clist_begin(dynamic->att_list); i; i = clist_next(i)) {

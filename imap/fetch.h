@@ -11,8 +11,9 @@ struct fetch_line {
 	uint32_t uid; /* 0: not told */
 	bool has_size, has_flags;
 	uint64_t size;
-	unsigned flags;        /* enum mail_flag */
-	char keywords[256];    /* separated by blanks; cut at whole words */
+	unsigned flags;               /* enum mail_flag */
+	char keywords[MAIL_KEYWORDS]; /* separated by blanks; cut at whole words: */
+	bool keywords_cut;
 	struct mail_date date; /* not known unless told and possible */
 	bool has_body;         /* BODY[] or a piece of it was told */
 	bool body_is_nil;
@@ -45,7 +46,7 @@ struct fetch_date {
 	int year, month, day, hour, minute, second, zone;
 };
 void fetch_join_date(const struct fetch_date *d, struct mail_date *out);
-/* Adds a word to the line's keywords, or drops it where they are full. */
+/* Adds a word to the line's keywords, or drops it where they are full, and says so there. */
 void fetch_add_keyword(struct fetch_line *line, const char *word);
 
 /* What the end of the parser's text, n octets, says about the string that begins behind it. Pure; for tests. */

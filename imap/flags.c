@@ -130,6 +130,16 @@ const char *flags_parse_one(const char *text, unsigned *flags)
 
 static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
+/* The character and n digits; returns their end. */
+static char *put_number(char *p, char before, unsigned v, unsigned n)
+{
+	*p = before;
+	for (char *digit = p + n; digit > p; digit--, v /= 10)
+		*digit = (char)('0' + v % 10);
+	return p + 1 + n;
+}
+
+/* Not by printf: one for each message. */
 void flags_format_date(const struct mail_date *d, char *out, size_t size)
 {
 	if (size == 0)
@@ -144,8 +154,24 @@ void flags_format_date(const struct mail_date *d, char *out, size_t size)
 	if (f.year < 1 || f.year > 9999)
 		return;
 	unsigned away = (unsigned)(zone < 0 ? -zone : zone);
-	snprintf(out, size, "\"%2d-%s-%04d %02d:%02d:%02d %c%02u%02u\"", f.day, months[f.month - 1], (int)f.year,
-		f.hour, f.minute, f.second, zone < 0 ? '-' : '+', away / 60, away % 60);
+	char text[32];
+	char *p = put_number(text, '"', (unsigned)f.day, 2);
+	if (text[1] == '0')
+		text[1] = ' ';
+	*p++ = '-';
+	memcpy(p, months[f.month - 1], 3);
+	p = put_number(p + 3, '-', (unsigned)f.year, 4);
+	p = put_number(p, ' ', (unsigned)f.hour, 2);
+	p = put_number(p, ':', (unsigned)f.minute, 2);
+	p = put_number(p, ':', (unsigned)f.second, 2);
+	*p++ = ' ';
+	p = put_number(p, zone < 0 ? '-' : '+', away / 60 * 100 + away % 60, 4);
+	*p++ = '"';
+	size_t n = (size_t)(p - text);
+	if (n >= size)
+		n = size - 1;
+	memcpy(out, text, n);
+	out[n] = '\0';
 }
 
 /* From least to most digits at *p as a number, or -1. */

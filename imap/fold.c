@@ -1,4 +1,4 @@
-/* Simple case folding (one character to one) for the scripts that have case, from Unicode's ranges;
+/* Simple case folding (one character to one, but for the sharp s) for the scripts that have case, from Unicode's ranges;
    composition for the letters that the mail of our languages uses (macOS writes names decomposed). */
 #include "imap/fold.h"
 
@@ -114,16 +114,17 @@ static bool is_mark(uint32_t c)
 	return (c >= 0x300 && c <= 0x36f) || (c >= 0x653 && c <= 0x655) || c == 0x3099 || c == 0x309a;
 }
 
-size_t fold_next(const char *p, size_t n, uint32_t *character)
+/* The folded letter at p with the marks that compose with it, 0 for an ignored character; the octets used up. */
+static size_t letter_next(const char *p, size_t n, uint32_t *letter)
 {
 	uint32_t c = 0, next = 0;
 	size_t used = utf8_decode(p, n, &c);
 	if (used == 0) {
-		*character = 0xfffd;
+		*letter = 0xfffd;
 		return 1;
 	}
 	if (is_ignored(c)) {
-		*character = 0;
+		*letter = 0;
 		return used;
 	}
 	c = small_letter(c);
@@ -134,7 +135,24 @@ size_t fold_next(const char *p, size_t n, uint32_t *character)
 			break;
 		c = whole;
 	}
-	*character = c;
+	*letter = c;
+	return used;
+}
+
+size_t fold_next(const char *p, size_t n, uint32_t *character)
+{
+	size_t used = letter_next(p, n, character);
+	if (*character != 's')
+		return used;
+	/* "ss" is the sharp s, as full case folding has it */
+	uint32_t next = 0;
+	for (size_t at = used; at < n && next == 0;) {
+		at += letter_next(p + at, n - at, &next);
+		if (next == 's') {
+			*character = 0xdf;
+			return at;
+		}
+	}
 	return used;
 }
 

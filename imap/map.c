@@ -1,41 +1,35 @@
 /* Two trees. The source's is made of the parts of all names, parents that are not listed included; each of
    its nodes gets a place in the destination's, where the names of one parent's children differ without
-   case. Well-known folders are placed first, then level by level what moves before what is skipped and what
+   case. Well-known folders are placed first, then those that had a path before, then level by level what moves before what is skipped and what
    keeps its name before what had to be changed, so that a folder whose name is fine keeps it whoever else
    would like it. */
 #include "imap/map.h"
 
 #include "engine/base/buf.h"
-#include "imap/fold.h"
 #include "imap/map_index.h"
 #include "imap/map_names.h"
 #include "imap/map_part.h"
+#include "imap/map_place.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { DEEPEST = 300, MOST_NODES = 100000, ROLES = ROLE_FLAGGED + 1, WORST_RANK = 4 };
+enum { DEEPEST = 300, MOST_NODES = 100000, ROLES = ROLE_FLAGGED + 1, WORST_RANK = 5 };
 
 struct node {                        /* of the source's tree */
 	int parent;                  /* -1: the top */
 	size_t depth;                /* 1 at the top */
 	char *part;                  /* owned */
 	const struct folder *folder; /* borrowed: from the list; NULL: only a parent of others */
+	const char *before;          /* borrowed: the path it had; NULL: it is new, or only a parent */
 	enum folder_role role;       /* after the choice: it is placed in that well-known folder */
 	unsigned rank;               /* how sure the role is; 0 is best */
 	bool is_moved;               /* itself or something below */
 	char *name;                  /* owned: the part made acceptable */
 	unsigned changes;
-	int place; /* -1: not yet */
-};
-
-struct place { /* of the destination's tree */
-	int parent;
-	char *name;           /* owned */
-	bool is_open;         /* only the parent of a well-known folder: free for the first of that name */
-	unsigned next_number; /* for the next name that collides with this one */
+	int place; /* in the plan's places; -1: not yet */
 };
 
 struct plan {
@@ -43,9 +37,8 @@ struct plan {
 	const struct map_rules *rules;  /* borrowed */
 	struct node *nodes;
 	size_t n_nodes, nodes_room;
-	struct place *places;
-	size_t n_places, places_room;
-	struct map_index node_of, place_of;
+	struct map_index node_of;
+	struct map_places places;
 	int *leaves;            /* owned: each folder's node */
 	int role_places[ROLES]; /* -1: none */
 };
@@ -81,31 +74,23 @@ static int out_of_memory(struct err *err)
 	return err_set(err, ERR_MEMORY, "out of memory for the map of folders");
 }
 
-/* Room for one element more. */
-static void *grow(void *v, size_t n, size_t *room, size_t size)
-{
-	if (v && n < *room)
-		return v;
-	size_t wanted = *room ? *room * 2 : 64;
-	void *larger = realloc(v, wanted * size);
-	if (larger)
-		*room = wanted;
-	return larger;
-}
-
 /* ---- the source's tree */
 
 static int add_node(struct plan *p, int parent, const char *part, struct err *err)
 {
 	if (p->n_nodes >= MOST_NODES)
 		return err_set(err, ERR_MEMORY, "the source's folders make a tree of more than %d names", MOST_NODES);
-	struct node *nodes = grow(p->nodes, p->n_nodes, &p->nodes_room, sizeof(*nodes));
-	if (!nodes)
-		return out_of_memory(err);
-	p->nodes = nodes;
-	struct node *n = &nodes[p->n_nodes];
+	if (p->n_nodes == p->nodes_room) {
+		size_t room = p->nodes_room ? p->nodes_room * 2 : 64;
+		struct node *nodes = realloc(p->nodes, room * sizeof(*nodes));
+		if (!nodes)
+			return out_of_memory(err);
+		p->nodes = nodes;
+		p->nodes_room = room;
+	}
+	struct node *n = &p->nodes[p->n_nodes];
 	*n = (struct node){.parent = parent,
-		.depth = parent < 0 ? 1 : nodes[parent].depth + 1,
+		.depth = parent < 0 ? 1 : p->nodes[parent].depth + 1,
 		.part = strdup(part),
 		.rank = WORST_RANK,
 		.place = -1};
@@ -160,6 +145,7 @@ static int add_folder(struct plan *p, size_t at, struct err *err)
 			return -1;
 	}
 	p->nodes[node].folder = f;
+	p->nodes[node].before = p->rules->before ? p->rules->before[at] : NULL;
 	if (f->n_parts > DEEPEST)
 		p->nodes[node].changes |= MAP_DEPTH;
 	p->leaves[at] = node;
@@ -206,9 +192,21 @@ static void find_role(const struct plan *p, struct node *n)
 	if (!well_known(p->rules, n->role))
 		n->role = ROLE_NONE;
 	if (!f || !f->can_select)
-		n->rank = 3;
+		n->rank = 4;
 	else
-		n->rank = f->role_by_attribute ? 0 : n->parent < 0 ? 1 : 2;
+		n->rank = f->role_by_attribute ? 1 : n->parent < 0 ? 2 : 3;
+}
+
+/* The role of one that had a path: that of the well-known folder which it went into. */
+static void find_role_before(const struct plan *p, struct node *n)
+{
+	n->rank = 0;
+	n->role = ROLE_NONE;
+	for (enum folder_role r = ROLE_INBOX; r <= ROLE_ARCHIVE && n->role == ROLE_NONE; r++) {
+		const char *path = well_known(p->rules, r);
+		if (path && strcmp(path, n->before) == 0)
+			n->role = r;
+	}
 }
 
 /* Of several that would have a role, the surest has it; the others too if they are to be merged. */
@@ -219,13 +217,16 @@ static void choose_roles(struct plan *p)
 		best[r] = -1;
 	for (size_t i = 0; i < p->n_nodes; i++) {
 		struct node *n = &p->nodes[i];
-		find_role(p, n);
+		if (n->before)
+			find_role_before(p, n);
+		else
+			find_role(p, n);
 		if (n->role != ROLE_NONE && (best[n->role] < 0 || n->rank < p->nodes[best[n->role]].rank))
 			best[n->role] = (int)i;
 	}
 	for (size_t i = 0; i < p->n_nodes; i++) {
 		struct node *n = &p->nodes[i];
-		bool may_merge = p->rules->merge && n->role != ROLE_INBOX;
+		bool may_merge = (p->rules->merge && n->role != ROLE_INBOX) || n->before;
 		if (n->role != ROLE_NONE && !may_merge && best[n->role] != (int)i)
 			n->role = ROLE_NONE;
 	}
@@ -243,58 +244,6 @@ static void mark_moved(struct plan *p)
 
 /* ---- the destination's tree */
 
-/* What makes two names the same there. Yours to free. */
-static char *key_of(const struct plan *p, int parent, const char *name)
-{
-	char *folded = fold_name(name);
-	if (p->rules->exchange || !folded || (parent < 0 && strcmp(folded, "inbox") == 0))
-		return folded;
-	free(folded);
-	return strdup(name);
-}
-
-/* Takes *name. */
-static int add_place(struct plan *p, int parent, char **name, const char *key, struct err *err)
-{
-	struct place *places = grow(p->places, p->n_places, &p->places_room, sizeof(*places));
-	if (!places)
-		return out_of_memory(err);
-	p->places = places;
-	if (map_index_put(&p->place_of, parent, key, (int)p->n_places, err) < 0)
-		return -1;
-	places[p->n_places] = (struct place){.parent = parent, .name = *name, .next_number = 2};
-	*name = NULL;
-	return (int)p->n_places++;
-}
-
-/* The place of a well-known folder, with its parents. */
-static int place_well_known(struct plan *p, const char *path, struct err *err)
-{
-	int place = -1;
-	for (const char *part = path; *part;) {
-		size_t n = strcspn(part, "/");
-		char *name = strndup(part, n), *key = name ? key_of(p, place, name) : NULL;
-		int found = key ? map_index_get(&p->place_of, place, key) : -1;
-		bool is_last = part[n] == '\0';
-		if (!key) {
-			found = out_of_memory(err);
-		} else if (found < 0) {
-			found = add_place(p, place, &name, key, err);
-			if (found >= 0)
-				p->places[found].is_open = !is_last;
-		} else if (is_last) {
-			p->places[found].is_open = false;
-		}
-		free(name);
-		free(key);
-		if (found < 0)
-			return -1;
-		place = found;
-		part += n + (is_last ? 0 : 1);
-	}
-	return place;
-}
-
 static int place_roles(struct plan *p, struct err *err)
 {
 	for (int r = 0; r < ROLES; r++) {
@@ -302,7 +251,7 @@ static int place_roles(struct plan *p, struct err *err)
 		p->role_places[r] = -1;
 		if (!path)
 			continue;
-		p->role_places[r] = place_well_known(p, path, err);
+		p->role_places[r] = map_place_well_known(&p->places, path, err);
 		if (p->role_places[r] < 0)
 			return -1;
 	}
@@ -311,42 +260,41 @@ static int place_roles(struct plan *p, struct err *err)
 		if (n->role == ROLE_NONE)
 			continue;
 		n->place = p->role_places[n->role];
-		bool is_same = n->parent < 0 && p->places[n->place].parent < 0 &&
-			       strcmp(n->part, p->places[n->place].name) == 0;
+		bool is_same = n->parent < 0 && p->places.v[n->place].parent < 0 &&
+			       strcmp(n->part, p->places.v[n->place].name) == 0;
 		if (!is_same && n->role != ROLE_INBOX)
 			n->changes |= MAP_ROLE;
 	}
 	return 0;
 }
 
-/* A name for n below place that nobody has there. */
-static int place_node(struct plan *p, struct node *n, struct err *err)
+/* Those that had a path are where they were; a parent that is only that, where its child's path says. */
+static int place_before(struct plan *p, struct err *err)
 {
-	int parent = n->parent < 0 ? -1 : p->nodes[n->parent].place;
-	char *name = strdup(n->name), *key = name ? key_of(p, parent, name) : NULL;
-	int taken = key ? map_index_get(&p->place_of, parent, key) : -1;
-	if (taken >= 0 && p->places[taken].is_open) {
-		p->places[taken].is_open = false;
-		n->changes |= strcmp(p->places[taken].name, name) == 0 ? 0 : MAP_CASE;
-		n->place = taken;
-		goto out;
-	}
-	for (int other = taken; key && other >= 0; other = map_index_get(&p->place_of, parent, key)) {
-		n->changes |= MAP_CASE;
-		free(name);
-		free(key);
-		key = NULL;
-		if (map_part_number(n->name, p->places[taken].next_number++, &name, err) < 0)
+	for (size_t i = 0; i < p->list->n; i++) {
+		struct node *n = &p->nodes[p->leaves[i]];
+		if (!n->before || n->place >= 0)
+			continue;
+		int place = map_place_well_known(&p->places, n->before, err);
+		const char *last = strrchr(n->before, '/');
+		if (place < 0 || map_part_fix(n->part, n->folder->raw ? n->folder->raw : n->part, p->rules,
+					 n->depth == 1, &n->name, &n->changes, err) < 0)
 			return -1;
-		key = key_of(p, parent, name);
-		if (!key)
-			break;
+		n->changes |= strcmp(n->name, last ? last + 1 : n->before) == 0 ? 0 : MAP_CASE;
+		n->place = place;
+		size_t parts = 1;
+		for (const char *at = n->before; (at = strchr(at, '/')); at++)
+			parts++;
+		for (; parts == n->depth && n->parent >= 0 && p->nodes[n->parent].place < 0;
+			n = &p->nodes[n->parent], parts--) {
+			place = p->places.v[place].parent;
+			p->places.v[place].is_open = false;
+			p->nodes[n->parent].place = place;
+			if (strcmp(p->nodes[n->parent].part, p->places.v[place].name) != 0)
+				p->nodes[n->parent].changes |= MAP_CASE;
+		}
 	}
-	n->place = key ? add_place(p, parent, &name, key, err) : out_of_memory(err);
-out:
-	free(name);
-	free(key);
-	return n->place < 0 ? -1 : 0;
+	return 0;
 }
 
 struct turn {
@@ -383,33 +331,19 @@ static int place_nodes(struct plan *p, struct err *err)
 		qsort(turns, p->n_nodes, sizeof(*turns), compare_turns);
 	for (size_t i = 0; i < p->n_nodes && rc == 0; i++) {
 		struct node *n = &p->nodes[turns[i].node];
-		if (n->place < 0)
-			rc = place_node(p, n, err);
+		if (n->place < 0) {
+			int parent = n->parent < 0 ? -1 : p->nodes[n->parent].place;
+			bool changed;
+			n->place = map_place_new(&p->places, parent, n->name, &changed, err);
+			n->changes |= changed ? MAP_CASE : 0;
+			rc = n->place < 0 ? -1 : 0;
+		}
 	}
 	free(turns);
 	return rc;
 }
 
 /* ---- the result */
-
-static char *path_of(const struct plan *p, int place)
-{
-	size_t n = 0;
-	for (int i = place; i >= 0; i = p->places[i].parent)
-		n += strlen(p->places[i].name) + 1;
-	char *path = malloc(n + 1);
-	if (!path)
-		return NULL;
-	char *at = path + n;
-	*at = '\0';
-	for (int i = place; i >= 0; i = p->places[i].parent) {
-		size_t len = strlen(p->places[i].name);
-		*--at = i == place ? '\0' : '/';
-		at -= len;
-		memcpy(at, p->places[i].name, len);
-	}
-	return path;
-}
 
 static void explain(unsigned changes, char *out, size_t size)
 {
@@ -445,7 +379,7 @@ static int fill(const struct plan *p, struct mapping *m, struct err *err)
 {
 	for (size_t i = 0; i < p->list->n; i++) {
 		const struct folder *f = &p->list->v[i];
-		m[i].path = path_of(p, p->nodes[p->leaves[i]].place);
+		m[i].path = map_place_path(&p->places, p->nodes[p->leaves[i]].place);
 		if (!m[i].path)
 			return out_of_memory(err);
 		m[i].changes = changes_of(p, p->leaves[i], f);
@@ -465,18 +399,15 @@ static void plan_done(struct plan *p)
 		free(p->nodes[i].part);
 		free(p->nodes[i].name);
 	}
-	for (size_t i = 0; i < p->n_places; i++)
-		free(p->places[i].name);
 	free(p->nodes);
-	free(p->places);
 	free(p->leaves);
 	map_index_done(&p->node_of);
-	map_index_done(&p->place_of);
+	map_places_done(&p->places);
 }
 
 int map_folders(const struct folder_list *list, const struct map_rules *rules, struct mapping **out, struct err *err)
 {
-	struct plan p = {.list = list, .rules = rules};
+	struct plan p = {.list = list, .rules = rules, .places.folds = rules->exchange};
 	struct mapping *m = calloc(list->n + 1, sizeof(*m));
 	int rc = -1;
 	*out = NULL;
@@ -491,7 +422,7 @@ int map_folders(const struct folder_list *list, const struct map_rules *rules, s
 	}
 	mark_moved(&p);
 	choose_roles(&p);
-	if (place_roles(&p, err) < 0 || place_nodes(&p, err) < 0 || fill(&p, m, err) < 0)
+	if (place_roles(&p, err) < 0 || place_before(&p, err) < 0 || place_nodes(&p, err) < 0 || fill(&p, m, err) < 0)
 		goto out;
 	*out = m;
 	m = NULL;

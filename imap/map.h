@@ -25,6 +25,8 @@ struct map_rules {
 	                             NULL: by the English default for Exchange, the source's own name for a generic host. "/" in
 	                             one separates parts ("[Gmail]/Sent Mail"). INBOX is always "INBOX". */
 	bool merge;         /* several folders of one role go into the one well-known folder */
+	const char *const *
+		before; /* one for each folder of the list: the path that it had, which it keeps; NULL: it is new. NULL: all are new */
 };
 
 struct mapping {
@@ -34,8 +36,8 @@ struct mapping {
 	char reason[96];  /* why skipped or changed, for people */
 };
 
-/* One mapping for each folder, in order; a pure function of the whole list, so the same list gives the same result. Two source
-   folders never share a path, except that several folders of one role (Sent, Sent Items) go into the one well-known folder only
+/* One mapping for each folder, in order; a pure function of the whole list, so the same list gives the same result; and a folder that
+   comes to the list later takes the path of none that has one (rules.before). Two source folders that are new never share a path, except that several folders of one role (Sent, Sent Items) go into the one well-known folder only
    if merge is true; else the second keeps its own name. */
 int map_folders(const struct folder_list *list, const struct map_rules *rules, struct mapping **out, struct err *err);
 void map_done(struct mapping **m, size_t n);

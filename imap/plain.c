@@ -158,6 +158,7 @@ bool plain_fetch(const char *line, size_t n, struct fetch_line *out, uint64_t *l
 	out->size = 0;
 	out->flags = 0;
 	out->keywords[0] = '\0';
+	out->keywords_cut = false;
 	out->date = (struct mail_date){0};
 	if (!TAKE(&r, "* ") || !number(&r, UINT32_MAX, &v) || v == 0 || !TAKE(&r, " FETCH ("))
 		return false;

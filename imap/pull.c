@@ -114,6 +114,7 @@ int pull_want(struct pull *p, const struct pull_meta *v, size_t n, struct err *e
 			pull_want_free(p, &w);
 			return err_set(err, ERR_MEMORY, "out of memory for a list of messages");
 		}
+		w->mail->keywords_cut = v[i].keywords_cut;
 		w->mail->announced = v[i].size;
 		w->mail->flags = v[i].flags;
 		w->mail->received = v[i].received;

@@ -34,7 +34,8 @@ struct pull_meta {
 	uint32_t uid;
 	uint64_t size; /* RFC822.SIZE; 0 is possible */
 	unsigned flags;
-	char keywords[256]; /* separated by blanks; cut at whole words, cut counted by the caller's report */
+	char keywords[MAIL_KEYWORDS]; /* separated by blanks; cut at whole words: */
+	bool keywords_cut;
 	struct mail_date received;
 };
 

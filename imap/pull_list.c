@@ -40,7 +40,8 @@ static void take_line(const struct fetch_line *line, struct pull_meta *m)
 		m->received = line->date;
 	if (line->has_flags) {
 		m->flags = line->flags;
-		memcpy(m->keywords, line->keywords, sizeof(m->keywords));
+		memcpy(m->keywords, line->keywords, strlen(line->keywords) + 1);
+		m->keywords_cut = line->keywords_cut;
 	}
 }
 

@@ -1,3 +1,6 @@
+#include "imap/session.h"
+
+#include "engine/base/number.h"
 #include "imap/conn_state.h"
 #include "imap/plain.h"
 #include "imap/session_reply.h"
@@ -144,29 +147,40 @@ int session_flush(struct conn *c, struct err *err)
 	return 0;
 }
 
-__attribute__((format(printf, 3, 0))) static int format_line(
-	struct buf *line, int tag, const char *fmt, va_list ap, struct err *err)
+/* "17 " */
+static int begin_line(struct buf *line, int tag, struct err *err)
 {
-	va_list again;
+	char text[NUMBER_TEXT];
+	size_t n = number_format((uint64_t)tag, 1, text);
 
 	buf_clear(line);
-	if (buf_printf(line, err, "%d ", tag))
-		return -1;
-	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, again);
-	va_end(again);
-	if (n < 0 || (size_t)n > LINE_MAX_OCTETS - 64)
-		return err_set(err, ERR_INTERNAL, "a command of %d octets", n);
-	size_t at = line->len;
-	if (buf_printf(line, err, "%*s\r\n", n, "")) /* makes the room */
-		return -1;
-	vsnprintf(line->data + at, (size_t)n + 1, fmt, ap);
-	line->data[at + (size_t)n] = '\r'; /* where vsnprintf left its NUL */
+	text[n++] = ' ';
+	return buf_add(line, text, n, err);
+}
+
+static int send_line(struct conn *c, size_t begins, struct err *err)
+{
+	const char *text = c->line.data + begins;
+	size_t n = c->line.len - begins;
+
 	/* A line end in a name would let whoever named the folder give commands in our session. */
-	for (size_t i = at; i < at + (size_t)n; i++)
-		if (line->data[i] == '\r' || line->data[i] == '\n' || !line->data[i])
-			return err_set(err, ERR_INTERNAL, "a command holds a line end");
+	if (memchr(text, '\r', n) || memchr(text, '\n', n) || memchr(text, 0, n))
+		return err_set(err, ERR_INTERNAL, "a command holds a line end");
+	if (n > LINE_MAX_OCTETS - 64)
+		return err_set(err, ERR_INTERNAL, "a command of %zu octets", n);
+	if (buf_add(&c->line, "\r\n", 2, err) || session_write(c, c->line.data, c->line.len, err))
+		return -1;
+	c->in_flight++;
 	return 0;
+}
+
+int session_send_text(struct conn *c, int *tag, const char *text, size_t n, struct err *err)
+{
+	*tag = ++c->imap->imap_tag;
+	if (begin_line(&c->line, *tag, err))
+		return -1;
+	size_t begins = c->line.len;
+	return buf_add(&c->line, text, n, err) ? -1 : send_line(c, begins, err);
 }
 
 int session_send(struct conn *c, int *tag, struct err *err, const char *fmt, ...)
@@ -174,13 +188,13 @@ int session_send(struct conn *c, int *tag, struct err *err, const char *fmt, ...
 	va_list ap;
 
 	*tag = ++c->imap->imap_tag;
-	va_start(ap, fmt);
-	int failed = format_line(&c->line, *tag, fmt, ap, err);
-	va_end(ap);
-	if (failed || session_write(c, c->line.data, c->line.len, err))
+	if (begin_line(&c->line, *tag, err))
 		return -1;
-	c->in_flight++;
-	return 0;
+	size_t begins = c->line.len;
+	va_start(ap, fmt);
+	int failed = buf_vprintf(&c->line, err, fmt, ap);
+	va_end(ap);
+	return failed ? -1 : send_line(c, begins, err);
 }
 
 /* --- receiving --- */

@@ -11,6 +11,8 @@ enum reply { REPLY_OK, REPLY_NO, REPLY_BAD };
 mailimap *session_imap(struct conn *c);
 /* Writes "TAG <formatted>\r\n" without waiting; *tag is for session_receive. Nothing is flushed. */
 int session_send(struct conn *c, int *tag, struct err *err, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* The same for a text of n octets. */
+int session_send_text(struct conn *c, int *tag, const char *text, size_t n, struct err *err);
 /* Raw octets after or between commands (literals); not flushed. */
 int session_write(struct conn *c, const void *data, size_t n, struct err *err);
 int session_flush(struct conn *c, struct err *err);

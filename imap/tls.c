@@ -3,6 +3,7 @@
 #include "engine/base/clock.h"
 #include "imap/dial.h"
 #include "imap/repair.h"
+#include "imap/tls_sock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,11 +13,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#define READ_BUFFER ((size_t)64 << 10)
-
 struct tls {
-	SSL *ssl;     /* owned */
-	SSL_CTX *ctx; /* owned; one a connection: it costs a parse of the CA file, which the sign-in dwarfs */
+	struct tls_sock *sock; /* owned; outlives ssl */
+	SSL *ssl;              /* owned */
+	SSL_CTX *ctx;          /* owned; one a connection: it costs a parse of the CA file, which the sign-in dwarfs */
 };
 
 /* What the verify callback learns while the handshake runs. */
@@ -296,8 +296,6 @@ static SSL_CTX *new_context(const struct tls_conf *conf, struct err *err)
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(
 		ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_read_ahead(ctx, 1); /* several records a read */
-	SSL_CTX_set_default_read_buffer_len(ctx, READ_BUFFER);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, on_verify);
 	int loaded = conf->ca_file ? SSL_CTX_load_verify_locations(ctx, conf->ca_file, NULL)
@@ -336,7 +334,9 @@ static int handshake(struct tls *t, int fd, const struct tls_conf *conf, struct 
 {
 	for (;;) {
 		/* Only before its first octet: later the socket may stand in the middle of a record. */
-		if (BIO_number_read(SSL_get_rbio(t->ssl)) == 0 && refuse_clear_text(fd, conf, err))
+		uint64_t received, sent;
+		tls_sock_counts(t->sock, &received, &sent);
+		if (received == 0 && refuse_clear_text(fd, conf, err))
 			return -1;
 		ERR_clear_error();
 		errno = 0;
@@ -375,8 +375,14 @@ int tls_open(struct tls **out, int fd, const struct tls_conf *conf, struct stop 
 	t->ctx = new_context(conf, err);
 	if (!t->ctx)
 		goto failed;
+	t->sock = tls_sock_new(fd);
 	t->ssl = SSL_new(t->ctx);
-	if (!t->ssl || expect_host(t->ssl, conf->host) || !SSL_set_fd(t->ssl, fd)) {
+	BIO *bio = t->sock ? tls_sock_bio(t->sock) : NULL;
+	if (t->ssl && bio)
+		SSL_set_bio(t->ssl, bio, bio);
+	else
+		BIO_free(bio);
+	if (!t->ssl || !bio || expect_host(t->ssl, conf->host)) {
 		err_set(err, ERR_TLS, "TLS cannot be set up for the host %s", conf->host);
 		goto failed;
 	}
@@ -406,6 +412,7 @@ void tls_free(struct tls **t)
 		return;
 	SSL_free((*t)->ssl);
 	SSL_CTX_free((*t)->ctx);
+	tls_sock_free(&(*t)->sock);
 	free(*t);
 	*t = NULL;
 }
@@ -433,23 +440,29 @@ static long settle(struct tls *t, int r, short *want, const char *doing, struct 
 	}
 }
 
+/* Hardly ever are there any, and to clear none takes OpenSSL as long as to open a short record. */
+static void forget_errors(void)
+{
+	if (ERR_peek_error())
+		ERR_clear_error();
+	errno = 0;
+}
+
 long tls_read(struct tls *t, void *data, size_t n, short *want, struct err *err)
 {
-	ERR_clear_error();
-	errno = 0;
+	forget_errors();
 	return settle(t, SSL_read(t->ssl, data, n > 1 << 30 ? 1 << 30 : (int)n), want, "reading", err);
 }
 
 long tls_write(struct tls *t, const void *data, size_t n, short *want, struct err *err)
 {
-	ERR_clear_error();
-	errno = 0;
+	forget_errors();
 	return settle(t, SSL_write(t->ssl, data, n > 1 << 30 ? 1 << 30 : (int)n), want, "writing", err);
 }
 
 bool tls_has_pending(const struct tls *t)
 {
-	return SSL_has_pending(t->ssl) == 1;
+	return tls_sock_has_pending(t->sock) || SSL_has_pending(t->ssl) == 1;
 }
 
 void tls_goodbye(struct tls *t)
@@ -461,6 +474,5 @@ void tls_goodbye(struct tls *t)
 
 void tls_counts(const struct tls *t, uint64_t *received, uint64_t *sent)
 {
-	*received = BIO_number_read(SSL_get_rbio(t->ssl));
-	*sent = BIO_number_written(SSL_get_wbio(t->ssl));
+	tls_sock_counts(t->sock, received, sent);
 }

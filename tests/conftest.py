@@ -2,6 +2,7 @@
 import functools
 import json
 import os
+import re
 import sys
 import time
 
@@ -146,12 +147,13 @@ def pytest_configure(config):
 
 def pytest_runtest_logreport(report):
     counts = _config.nf_counts
+    name = re.sub(r"@\w+$", "", report.nodeid)  # xdist adds the group; alone it has none
     if report.failed:
-        counts["failed"].add(report.nodeid)
+        counts["failed"].add(name)
     elif report.skipped:
-        counts["not_run"][report.nodeid] = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        counts["not_run"][name] = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     elif report.when == "call":
-        counts["passed"].add(report.nodeid)
+        counts["passed"].add(name)
 
 
 _config = None

@@ -19,7 +19,7 @@ FEW = 4
 def pytest(jobs, counts_file, *args):
     command = [sys.executable, "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir", "tests", "-p", "no:cacheprovider", "--results", counts_file]
     if jobs > 1:
-        command += ["-n", str(jobs)]
+        command += ["-n", str(jobs), "--dist", "loadgroup"]
     if os.path.exists(counts_file):
         os.remove(counts_file)
     code = subprocess.run([*command, *args], check=False).returncode

@@ -1,6 +1,7 @@
 #include "upload/header.h"
 
 #include "engine/base/clock.h"
+#include "engine/base/number.h"
 #include "engine/base/utf8.h"
 
 #include <gmime/gmime.h>
@@ -273,8 +274,10 @@ static bool plain_date(const char *raw, int64_t *at)
 int header_add_date(struct buf *out, const char *raw, struct err *err)
 {
 	int64_t at;
-	return raw && plain_date(raw, &at) ? buf_printf(out, err, "@%lld", (long long)at)
-					   : header_gmime_date(out, raw, err);
+	char text[NUMBER_TEXT + 1] = "@";
+	if (!raw || !plain_date(raw, &at) || at < 0)
+		return header_gmime_date(out, raw, err);
+	return buf_add(out, text, 1 + number_format((uint64_t)at, 1, text + 1), err);
 }
 
 int header_add_id(struct buf *out, const char *raw, struct err *err)

@@ -4,6 +4,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/base/number.h"
 #include "upload/token.h"
 
 #include <inttypes.h>
@@ -215,7 +216,14 @@ static int imap_open(
 
 void target_imap_format_id(char *out, size_t size, uint32_t uidvalidity, uint32_t uid)
 {
-	snprintf(out, size, "%" PRIu32 ":%" PRIu32, uidvalidity, uid);
+	char text[2 * NUMBER_TEXT];
+	size_t n = number_format(uidvalidity, 1, text);
+	text[n++] = ':';
+	n += number_format(uid, 1, text + n);
+	if (n >= size)
+		n = size - 1;
+	memcpy(out, text, n);
+	out[n] = 0;
 }
 
 static bool parse_number(const char *s, const char **end, uint32_t *out)

@@ -3,6 +3,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/failpoint.h"
+#include "imap/fold.h"
 #include "imap/map_exchange.h"
 #include "imap/name.h"
 
@@ -15,7 +16,7 @@ static bool is_inbox(const char *part, size_t n)
 	return n == 5 && strncasecmp(part, "INBOX", 5) == 0;
 }
 
-/* How a path compares: Exchange ignores case (ours: of ASCII; beyond it CREATE says "already exists", which is fine too). */
+/* How a path compares: Exchange ignores case (here: of ASCII; beyond it CREATE says "already exists", and find_widely looks). */
 static char *key_make(const struct target_imap *t, const char *path)
 {
 	char *key = strdup(path);
@@ -118,38 +119,63 @@ static void learn_prefix(struct target_imap *t, const struct folder *f)
 		snprintf(t->prefix, sizeof(t->prefix), "%.6s", f->raw);
 }
 
-/* Adds a listed folder under its path. A name that holds the path's own separator cannot be meant by any path. */
+/* '/'-separated; empty for a name that holds the path's own separator: no path can mean it. */
+static int path_of(const struct folder *f, struct buf *path, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < f->n_parts && rc == 0; i++) {
+		if (strchr(f->parts[i], '/')) {
+			buf_clear(path);
+			return 0;
+		}
+		rc = (i > 0 && buf_add_char(path, '/', err)) || buf_add_str(path, f->parts[i], err) ? -1 : 0;
+	}
+	return rc;
+}
+
 static int known_add_folder(struct target_imap *t, const struct folder *f, struct err *err)
 {
 	struct buf path;
-	int rc = 0;
 	buf_init(&path, 64 * 1024);
-	for (size_t i = 0; i < f->n_parts && rc == 0; i++) {
-		if (strchr(f->parts[i], '/'))
-			goto out;
-		rc = (i > 0 && buf_add_char(&path, '/', err)) || buf_add_str(&path, f->parts[i], err) ? -1 : 0;
-	}
+	int rc = path_of(f, &path, err);
 	if (rc == 0 && path.len > 0)
 		rc = known_add(t, buf_str(&path), f->raw, err);
-out:
 	buf_done(&path);
 	return rc;
 }
 
-/* Once a session: by the list that came first. */
+/* The folder is the mailbox's own of that role. */
+static int learn_name(struct target_imap *t, const struct folder *f, size_t role, struct err *err)
+{
+	struct buf path;
+	if (t->names[role])
+		return 0;
+	buf_init(&path, 64 * 1024);
+	int rc = path_of(f, &path, err);
+	if (rc == 0 && path.len > 0 && !(t->names[role] = buf_take(&path)))
+		rc = err_set(err, ERR_MEMORY, "no memory for a folder's name");
+	t->well_known[role] = t->names[role];
+	buf_done(&path);
+	return rc;
+}
+
+/* Once a session: by the list that came first. Exchange shows no special-use, and its names are guessed; of any other host special-use alone counts
+   (RFC 6154), as a name there may be a person's. */
 static int learn_names(struct target_imap *t, const struct folder_list *list, struct err *err)
 {
 	long at[ROLE_ARCHIVE + 1];
-	if (t->names_known || t->conf->kind != TARGET_EXCHANGE)
+	if (t->names_known)
 		return 0;
-	map_exchange_find(list, at);
-	for (size_t r = 0; r <= ROLE_ARCHIVE; r++) {
-		if (at[r] < 0 || t->names[r])
-			continue;
-		t->names[r] = strdup(list->v[at[r]].parts[0]);
-		if (!t->names[r])
-			return err_set(err, ERR_MEMORY, "no memory for a folder's name");
-		t->well_known[r] = t->names[r];
+	if (t->conf->kind == TARGET_EXCHANGE)
+		map_exchange_find(list, at);
+	for (size_t r = ROLE_SENT; t->conf->kind == TARGET_EXCHANGE && r <= ROLE_ARCHIVE; r++)
+		if (at[r] >= 0 && learn_name(t, &list->v[at[r]], r, err))
+			return -1;
+	for (size_t i = 0; t->conf->kind == TARGET_IMAP && i < list->n; i++) {
+		const struct folder *f = &list->v[i];
+		bool is_own = f->role_by_attribute && f->can_select && !f->is_shared;
+		if (is_own && f->role >= ROLE_SENT && f->role <= ROLE_ARCHIVE && learn_name(t, f, f->role, err))
+			return -1;
 	}
 	t->names_known = true;
 	return 0;
@@ -197,8 +223,23 @@ static int create(struct target_imap *t, const char *raw, struct err *err)
 	return 0;
 }
 
-/* Makes the folder of one part below parent ("" at the top); *raw is its name at the server. */
-static int make_part(struct target_imap *t, const char *parent, const char *part, struct buf *raw, struct err *err)
+/* Another folder whose name Exchange holds for the same, near enough; NULL: none. */
+static const char *find_widely(const struct target_imap *t, const char *path)
+{
+	const char *found = NULL;
+	char *wanted = fold_name(path);
+	for (size_t i = 0; wanted && i < t->n_known && !found; i++) {
+		char *key = fold_name(t->known[i].key);
+		found = key && !strcmp(key, wanted) ? t->known[i].raw : NULL;
+		free(key);
+	}
+	free(wanted);
+	return found;
+}
+
+/* Makes the folder of one part below parent ("" at the top); path is its own as far as here, *raw its name at the server. */
+static int make_part(
+	struct target_imap *t, const char *parent, const char *path, const char *part, struct buf *raw, struct err *err)
 {
 	char *encoded = NULL;
 	char sep[2] = {t->separator, '\0'};
@@ -220,6 +261,15 @@ static int make_part(struct target_imap *t, const char *parent, const char *part
 		buf_add_str(raw, encoded, err))
 		goto out;
 	rc = create(t, buf_str(raw), err);
+	const char *same = rc && err->kind == ERR_FOLDER && t->conf->kind == TARGET_EXCHANGE && !conn_is_dead(t->conn)
+				   ? find_widely(t, path)
+				   : NULL;
+	if (same) {
+		err_clear(err);
+		buf_clear(raw);
+		rc = buf_add_str(raw, same, err);
+		goto out;
+	}
 	/* Courier and Cyrus of old take folders only below INBOX; in a fresh mailbox nothing in the list says so. */
 	if (rc && err->kind == ERR_FOLDER && !*parent && !t->prefix_known && t->separator &&
 		t->conf->kind == TARGET_IMAP && !conn_is_dead(t->conn)) {
@@ -257,7 +307,7 @@ static int find_or_make(struct target_imap *t, const char *path, struct buf *raw
 			rc = err_set(err, ERR_FOLDER, "an empty part in the folder's name");
 		else if (known)
 			rc = buf_add_str(raw, known, err);
-		else if ((rc = make_part(t, buf_str(&parent), part, raw, err)) == 0)
+		else if ((rc = make_part(t, buf_str(&parent), upto, part, raw, err)) == 0)
 			rc = known_add(t, upto, buf_str(raw), err);
 		buf_clear(&parent);
 		if (rc == 0)

@@ -71,22 +71,34 @@ int buf_add_char(struct buf *b, char c, struct err *err)
 	return buf_add(b, &c, 1, err);
 }
 
-int buf_printf(struct buf *b, struct err *err, const char *fmt, ...)
+int buf_vprintf(struct buf *b, struct err *err, const char *fmt, va_list ap)
 {
-	va_list ap, again;
-	va_start(ap, fmt);
+	va_list again;
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
+	/* Into the room there is; only what does not fit is formatted twice. */
+	size_t room = b->room > b->len ? b->room - b->len : 0;
+	int n = vsnprintf(room ? b->data + b->len : NULL, room, fmt, ap);
 	int rc = -1;
 	if (n < 0) {
 		err_set(err, ERR_INTERNAL, "a format failed");
 	} else if (reserve(b, (size_t)n, err) == 0) {
-		vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+		if ((size_t)n >= room)
+			vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
 		b->len += (size_t)n;
 		rc = 0;
 	}
+	if (rc < 0 && b->data)
+		b->data[b->len] = '\0';
 	va_end(again);
+	return rc;
+}
+
+int buf_printf(struct buf *b, struct err *err, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	int rc = buf_vprintf(b, err, fmt, ap);
+	va_end(ap);
 	return rc;
 }
 

@@ -4,6 +4,7 @@
 
 #include "engine/base/err.h"
 
+#include <stdarg.h>
 #include <stdint.h>
 
 struct buf {
@@ -21,6 +22,7 @@ int buf_add(struct buf *b, const void *data, size_t n, struct err *err);
 int buf_add_str(struct buf *b, const char *s, struct err *err);
 int buf_add_char(struct buf *b, char c, struct err *err);
 int buf_printf(struct buf *b, struct err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int buf_vprintf(struct buf *b, struct err *err, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
 /* "" for an empty buffer; borrowed until the next change. */
 const char *buf_str(const struct buf *b);
 /* Hands the bytes over (NUL-terminated, yours to free); the buffer is empty afterwards. */

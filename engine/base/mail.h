@@ -42,11 +42,14 @@ struct mail_defects {
 	bool bare_line_end;       /* CR or LF alone; kept as it is */
 };
 
+#define MAIL_KEYWORDS 512 /* octets for all keywords of a message, with the final zero */
+
 struct mail {
 	uint32_t uid;              /* at the source */
 	uint64_t announced;        /* RFC822.SIZE as the source listed it; may lie */
 	unsigned flags;            /* enum mail_flag */
 	char *keywords;            /* owned; separated by one blank, "" if none */
+	bool keywords_cut;         /* there are more */
 	struct mail_date received; /* INTERNALDATE */
 	struct fingerprint print;
 	struct mail_defects defects;

@@ -70,7 +70,7 @@ static int read_options(struct cli *c, struct batch *b, struct err *err)
 	return cli_uint_option(c, "max-concurrent", 1, 1000, &b->max_mailboxes, err) ||
 			       cli_uint_option(c, "max-mailboxes", 1, 1000, &b->max_mailboxes, err) ||
 			       cli_uint_option(c, "uploads", 1, 4, &b->uploads, err) ||
-			       cli_size_option(c, "rate", &b->bytes_per_s, err) ||
+			       cli_rate_option(c, "rate", &b->bytes_per_s, err) ||
 			       cli_copy_option(c, "include", b->include, sizeof b->include, err) ||
 			       cli_copy_option(c, "exclude", b->exclude, sizeof b->exclude, err)
 		       ? -1
@@ -89,14 +89,6 @@ static int read_night(struct cli *c, const struct batch *b, const struct endpoin
 	if (ramp)
 		n->auto_ramp = !strcmp(ramp, "on");
 	return 0;
-}
-
-static void say_window(const struct night *n)
-{
-	char text[320];
-	window_state(n, clock_wall_s(), text, sizeof text);
-	if (text[0])
-		printf("Its windows: now %s.\n", text);
 }
 
 static int need_option(const struct cli *c, const char *name, struct err *err)
@@ -156,7 +148,7 @@ static int run_create(struct cli *c, struct err *err)
 			b.name, users.n, users.n == 1 ? "mailbox" : "mailboxes", e.name, t.name, users.encoding,
 			users.separator, cli_word(b.name, word, sizeof word));
 	if (!rc && !c->json)
-		say_window(&night);
+		window_say(&night);
 	else if (!rc)
 		c->out = json_pack("{s:s,s:i,s:b}", "batch", b.name, "users", (int)users.n, "pilot", (int)b.pilot);
 	bool has_password = false;
@@ -180,7 +172,7 @@ static json_t *batch_json(struct cli *c, const struct batch *b)
 	store_night_get(c->store, b->id, &n, &ignored);
 	json_t *out = json_pack("{s:s,s:s,s:s,s:s,s:b,s:i,s:i,s:I,s:s,s:s,s:s,s:b,s:b,s:b,s:s,s:I,s:I,s:I}", "name",
 		b->name, "endpoint", e.name, "target", t.name, "state", batch_state_name(b->state), "pilot",
-		(int)b->pilot, "max_concurrent", (int)b->max_mailboxes, "uploads", (int)b->uploads, "bytes_per_s",
+		(int)b->pilot, "max_mailboxes", (int)b->max_mailboxes, "uploads", (int)b->uploads, "bytes_per_s",
 		(json_int_t)b->bytes_per_s, "existing", existing[b->existing], "include", b->include, "exclude",
 		b->exclude, "copy_deleted", (int)b->copy_deleted, "date_from_header", (int)b->date_from_header,
 		"skips_acknowledged", (int)b->skips_acknowledged, "verdict", b->verdict, "created_at",
@@ -233,7 +225,7 @@ static int run_list(struct cli *c, struct err *err)
 		json_array_append_new(c->out, j);
 		if (!c->json)
 			printf("%s %-18s %-6s %-10u %-13s %s\n", cli_pad(v[i].name, 24, name, sizeof name),
-				batch_state_name(v[i].state), v[i].pilot ? "yes" : "", s.users,
+				batch_state_name(v[i].state), v[i].pilot ? "yes" : "no", s.users,
 				v[i].verdict[0] ? v[i].verdict : "-",
 				json_string_value(json_object_get(json_object_get(j, "night"), "text")));
 	}
@@ -247,7 +239,7 @@ static void print_settings(const json_t *batch)
 {
 	static const char *const labels[][2] = {{"name", "Batch"}, {"endpoint", "Endpoint"}, {"target", "Target"},
 		{"state", "State"}, {"verdict", "Verification"}, {"pilot", "Pilot"},
-		{"max_concurrent", "Mailboxes at once"}, {"uploads", "Uploads at once"}, {"bytes_per_s", "Rate"},
+		{"max_mailboxes", "Mailboxes at once"}, {"uploads", "Uploads at once"}, {"bytes_per_s", "Rate"},
 		{"existing", "Mail there before"}, {"include", "Only folders"}, {"exclude", "Without folders"},
 		{"copy_deleted", "Copies \\Deleted"}, {"date_from_header", "Dates by headers"},
 		{"skips_acknowledged", "Skips acknowledged"}, {"created_at", "Created"}, {"started_at", "Started"},
@@ -346,7 +338,7 @@ static int run_set(struct cli *c, struct err *err)
 		return -1;
 	if (!c->json) {
 		printf("Batch %s is changed.\n", b.name);
-		say_window(&night);
+		window_say(&night);
 	} else {
 		c->out = json_pack("{s:s}", "batch", b.name);
 	}

@@ -3,6 +3,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/base/similar.h"
 #include "imap/conn.h"
 #include "imap/name.h"
 #include "upload/target.h"
@@ -14,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 #include <wchar.h>
+
+#define RATE_LEAST 1000 /* octets a second: less is a unit that was forgotten */
 
 static const struct command *const tables[] = {commands_endpoint, commands_target, commands_batch, commands_assess,
 	commands_run, commands_progress, commands_report, commands_user, commands_copy, commands_doctor};
@@ -178,6 +181,21 @@ int cli_size_option(struct cli *c, const char *option, uint64_t *out, struct err
 	return option_parse_size(what, text, out, err);
 }
 
+int cli_rate_option(struct cli *c, const char *option, uint64_t *out, struct err *err)
+{
+	uint64_t n = *out;
+	if (cli_size_option(c, option, &n, err))
+		return -1;
+	if (option_get(&c->opt, option) && n && n < RATE_LEAST) {
+		err_set(err, ERR_USAGE, "--%s: %llu octets a second is less than a mailbox can be moved with", option,
+			(unsigned long long)n);
+		err_hint(err, "for megabytes write %lluMB/s; 0 is no limit", (unsigned long long)n);
+		return -1;
+	}
+	*out = n;
+	return 0;
+}
+
 int cli_no_setting(const struct cli *c, struct err *err)
 {
 	for (size_t i = 0; i < c->opt.n_given; i++) {
@@ -325,9 +343,20 @@ static void print_usage(FILE *f, const char *noun)
 	fputs("\n", f);
 }
 
+/* "did you mean ...? ", or "". */
+static const char *did_you_mean(const char *noun, char *out, size_t size)
+{
+	out[0] = '\0';
+	for (size_t i = 0; i < NOUNS && !out[0]; i++)
+		if (similar_words(noun, nouns[i]))
+			snprintf(out, size, "did you mean %s? ", nouns[i]);
+	return out;
+}
+
 static int no_command(const char *noun, const char *verb, int argc, char **argv)
 {
 	struct cli c = {0};
+	char meant[64];
 	struct err err = ERR_INIT;
 	for (int i = 1; i < argc && !c.json; i++)
 		c.json = strcmp(argv[i], "--json") == 0;
@@ -340,8 +369,10 @@ static int no_command(const char *noun, const char *verb, int argc, char **argv)
 		err_set(&err, ERR_USAGE, "%s what?", noun);
 	else
 		err_set(&err, ERR_USAGE, "there is no command \"%s\"", noun);
-	if (!is_noun)
-		err_hint(&err, "'nightferry --help' lists them");
+	if (noun[0] == '-')
+		err_hint(&err, "the command comes first, its options behind it: nightferry endpoint list %s", noun);
+	else if (!is_noun)
+		err_hint(&err, "%s'nightferry --help' lists them", did_you_mean(noun, meant, sizeof meant));
 	cli_print_error(&c, &err);
 	if (is_noun && !c.json)
 		print_usage(stderr, noun);

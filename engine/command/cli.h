@@ -64,6 +64,8 @@ int cli_copy_option(
 int cli_uint_option(struct cli *c, const char *option, uint64_t min, uint64_t max, unsigned *out, struct err *err);
 int cli_ms_option(struct cli *c, const char *option, unsigned *out, struct err *err);   /* at most an hour */
 int cli_size_option(struct cli *c, const char *option, uint64_t *out, struct err *err); /* "2MB/s" is fine too */
+/* The same of octets a second: a number whose unit was forgotten is refused. */
+int cli_rate_option(struct cli *c, const char *option, uint64_t *out, struct err *err);
 /* For "set": ERR_USAGE when nothing but common options was given. */
 int cli_no_setting(const struct cli *c, struct err *err);
 /* A name people give to things: letters of any script, digits, "-_. ", at most MODEL_NAME - 1 octets. */

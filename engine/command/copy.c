@@ -5,6 +5,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/command/attend.h"
+#include "engine/command/window.h"
 
 #include <openssl/evp.h>
 #include <string.h>
@@ -57,7 +58,7 @@ static const struct option_spec copy_specs[] = {
 	{.name = "copy-deleted", .help = "take messages marked \\Deleted too"},
 	{.name = "date-from-header", .help = "received date from the Date field"},
 	{.name = "uploads", .arg = "N", .help = "connections that write, 1 to 4 (default 1)"},
-	{.name = "rate", .arg = "BYTES/s", .help = "most octets a second"}, {0}};
+	{.name = "rate", .arg = "BYTES/s", .help = "most octets a second"}, WINDOW_OPTIONS, {0}};
 
 static int bad_enum(const char *option, const char *values, struct err *err)
 {
@@ -176,8 +177,8 @@ static int save_target(struct cli *c, struct target_row *t, const char *name, st
 		       : 0;
 }
 
-static int save_batch(struct cli *c, struct batch *b, const char *name, const struct endpoint *e,
-	const struct target_row *t, const char *user, const char *address, struct err *err)
+/* What was said before holds on only for rate and uploads; the rest is as this command line says. */
+static int read_batch(struct cli *c, struct batch *b, const char *name, struct err *err)
 {
 	struct err none = ERR_INIT;
 	const char *existing = option_get(&c->opt, "existing");
@@ -194,15 +195,21 @@ static int save_batch(struct cli *c, struct batch *b, const char *name, const st
 	b->copy_deleted = option_is_given(&c->opt, "copy-deleted");
 	b->date_from_header = option_is_given(&c->opt, "date-from-header");
 	b->include[0] = b->exclude[0] = 0;
-	if (cli_copy_option(c, "include", b->include, sizeof b->include, err) ||
-		cli_copy_option(c, "exclude", b->exclude, sizeof b->exclude, err) ||
-		cli_uint_option(c, "uploads", 1, 4, &b->uploads, err) ||
-		cli_size_option(c, "rate", &b->bytes_per_s, err))
-		return -1;
+	snprintf(b->name, sizeof b->name, "%s", name);
+	return cli_copy_option(c, "include", b->include, sizeof b->include, err) ||
+			       cli_copy_option(c, "exclude", b->exclude, sizeof b->exclude, err) ||
+			       cli_uint_option(c, "uploads", 1, 4, &b->uploads, err) ||
+			       cli_rate_option(c, "rate", &b->bytes_per_s, err)
+		       ? -1
+		       : 0;
+}
+
+static int save_batch(struct cli *c, struct batch *b, const struct endpoint *e, const struct target_row *t,
+	const char *user, const char *address, struct err *err)
+{
 	b->endpoint_id = e->id;
 	b->target_id = t->id;
-	snprintf(b->name, sizeof b->name, "%s", name);
-	if (there)
+	if (b->id)
 		return store_batch_save(c->store, b, err);
 	struct user u = {.row = 1};
 	const struct secret *passwords[1] = {NULL};
@@ -241,9 +248,14 @@ static int run_copy(struct cli *c, struct err *err)
 		(target ? store_target_get(c->store, target, &t, err) : read_target(c, &t, err)))
 		return -1;
 	make_name(&e, &t, user, address, name, sizeof name);
+	struct night night = {0};
+	bool given;
+	if (read_batch(c, &b, name, err) || window_read(c, &night, &given, err) ||
+		window_check_share(&night, &b, &e, &t, err))
+		return -1;
 	if (save_endpoint(c, &e, name, err) || save_target(c, &t, name, err) ||
-		save_batch(c, &b, name, &e, &t, user, address, err) || save_user_password(c, &b, user, err) ||
-		target_prove_once(c, &t, address, err))
+		save_batch(c, &b, &e, &t, user, address, err) || save_user_password(c, &b, user, err) ||
+		store_night_save(c->store, b.id, &night, err) || target_prove_once(c, &t, address, err))
 		return -1;
 	if (e.accept_any_certificate || t.accept_any_certificate)
 		fprintf(stderr, "nightferry: warning: any certificate is accepted: anybody in between can read and "
@@ -259,8 +271,10 @@ static int run_copy(struct cli *c, struct err *err)
 	if (store_batch_want(
 		    c->store, b.id, 0, again ? WANT_INCREMENTAL : WANT_SYNC, again ? "sync" : "start", &changed, err))
 		return -1;
-	if (!c->json)
+	if (!c->json) {
 		printf("%s -> %s (batch %s in %s)\n", user, address, name, c->state);
+		window_say(&night);
+	}
 	return attend_batch(c, &b, err);
 }
 

@@ -96,7 +96,7 @@ static int read_settings(struct cli *c, struct endpoint *e, struct err *err)
 		cli_copy_option(c, "login-template", e->login_template, sizeof e->login_template, err) ||
 		cli_uint_option(c, "max-mailboxes", 1, 1000, &e->max_mailboxes, err) ||
 		cli_uint_option(c, "max-connections", 1, 1000, &e->max_connections, err) ||
-		cli_size_option(c, "rate", &e->bytes_per_s, err) ||
+		cli_rate_option(c, "rate", &e->bytes_per_s, err) ||
 		cli_size_option(c, "daily-bytes", &e->bytes_per_day, err))
 		return -1;
 	if (daily_check(c, err) || cli_ms_option(c, "timeout", &e->silence_ms, err) ||

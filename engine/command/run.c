@@ -133,7 +133,8 @@ static int want(struct cli *c, enum user_want what, const char *verb, const char
 	if (!c->json && changed)
 		printf("Batch %s: %u more %s %s.\n", b.name, changed, changed == 1 ? "mailbox" : "mailboxes", past);
 	else if (!c->json)
-		printf("Batch %s: nothing to %s that is not done or under way.\n", b.name, verb);
+		printf("Batch %s: nothing to %s: %s.\n", b.name, verb,
+			what == WANT_NOTHING ? "no mailbox of it waits or moves" : "all is done or under way");
 	if (what != WANT_NOTHING && option_is_given(&c->opt, "wait"))
 		return attend_batch(c, &b, err);
 	if (c->json)
@@ -241,7 +242,11 @@ static int run_engine(struct cli *c, struct err *err)
 		*err = said;
 		return -1;
 	}
-	return stopped && code >= 128 ? EXIT_STOPPED : code;
+	if (stopped && code >= 128)
+		code = EXIT_STOPPED;
+	if (c->json)
+		c->out = json_pack("{s:b,s:i}", "stopped", (int)stopped, "exit_code", code);
+	return code;
 }
 
 const struct command commands_run[] = {

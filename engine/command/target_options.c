@@ -169,7 +169,7 @@ int target_read_settings(struct cli *c, struct target_row *t, struct err *err)
 		cli_size_option(c, "max-message-size", &t->max_message_bytes, err) ||
 		cli_uint_option(c, "max-mailboxes", 1, 1000, &t->max_mailboxes, err) ||
 		cli_uint_option(c, "graph-ceiling", 10, 1000, &t->graph_ceiling, err) ||
-		cli_size_option(c, "rate", &t->bytes_per_s, err))
+		cli_rate_option(c, "rate", &t->bytes_per_s, err))
 		return -1;
 	if (settle && option_parse_duration_ms("--settle-after", settle, &t->settle_after_ms, err))
 		return -1;

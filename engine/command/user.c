@@ -45,7 +45,7 @@ static int run_show(struct cli *c, struct err *err)
 	if (find(c, &b, &u, err) || store_folders(c->store, u.id, &f, &n, err))
 		return -1;
 	if (store_notes(c->store, u.id, &notes, &n_notes, err)) {
-		free(f);
+		store_folders_free(&f, n);
 		return -1;
 	}
 	c->out = progress_user_json(&u);
@@ -77,7 +77,7 @@ static int run_show(struct cli *c, struct err *err)
 	}
 	json_object_set_new(c->out, "folders", folders);
 	json_object_set_new(c->out, "notes", list);
-	free(f);
+	store_folders_free(&f, n);
 	free(notes);
 	return assess_view_findings(c, &u, err) ? -1 : EXIT_DONE;
 }

@@ -1,5 +1,7 @@
 #include "engine/command/window.h"
 
+#include "engine/base/clock.h"
+
 #include <string.h>
 
 /* All values of an option, a line each, in place of what was there. "word" alone empties it. */
@@ -105,6 +107,14 @@ const char *window_state(const struct night *n, int64_t at, char *out, size_t si
 	}
 	schedule_free(&s);
 	return out;
+}
+
+void window_say(const struct night *n)
+{
+	char text[320];
+	window_state(n, clock_wall_s(), text, sizeof text);
+	if (text[0])
+		printf("Its windows: now %s.\n", text);
 }
 
 static json_t *lines_json(const char *text)

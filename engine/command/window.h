@@ -34,6 +34,8 @@ int window_check_share(const struct night *n, const struct batch *b, const struc
 	const struct target_row *t, struct err *err);
 /* "open until …", "closed until …" in local time and UTC; "" for a batch without any of it. */
 const char *window_state(const struct night *n, int64_t at, char *out, size_t size);
+/* A line of it for people, where there is something to say. */
+void window_say(const struct night *n);
 json_t *window_json(const struct night *n, int64_t at);
 
 #endif

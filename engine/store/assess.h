@@ -62,7 +62,7 @@ int store_outlook_put(struct store *s, int64_t batch_id, const struct outlook *o
 	struct err *err);
 int store_outlook_get(struct store *s, int64_t batch_id, struct outlook *out, struct err *err);
 
-/* What a mailbox's first pass took. Kept by the leases (store/claim.c); the gap between two of them has a reason. */
+/* What a mailbox's first pass took. Kept by the leases (store/lease.c); the gap between two of them has a reason. */
 struct effort {
 	int64_t user_id;
 	int64_t begun_at, ended_at; /* 0: not yet; ended: synced for the first time */

@@ -3,6 +3,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/utf8.h"
+#include "engine/store/rows.h"
 
 #define AUDIT_ROWS ((size_t)100000)
 #define NOTES ((size_t)2000) /* a user; a hostile source must not fill the state with them */
@@ -85,11 +86,6 @@ struct note_args {
 	char kind[32];
 	char text[MODEL_ERROR];
 };
-struct note_list {
-	int64_t user_id;
-	struct note *rows;
-	size_t n, room;
-};
 
 int note_add(struct db *db, int64_t user_id, const char *kind, const char *text, struct err *err)
 {
@@ -121,45 +117,28 @@ int store_note(struct store *s, int64_t user_id, const char *kind, const char *t
 	snprintf(a->kind, sizeof(a->kind), "%s", kind);
 	snprintf(a->text, sizeof(a->text), "%s", text);
 	utf8_mend(a->text); /* names in it were cut */
-	struct step step = {.run = note_step,
-		.arg = a,
-		.drop = free,
-		.user_id = user_id,
-		.before = FAILPOINTS_END,
-		.after = FAILPOINTS_END};
-	return writer_queue(s->writer, &step, err);
+	return store_queue(s, note_step, a, user_id, err);
 }
 
-static int note_look(struct db *db, void *arg, struct err *err)
+static void read_note(struct query *q, void *row)
 {
-	struct note_list *a = arg;
-	struct query q;
-	query_begin(&q, db, "SELECT at, kind, text FROM note WHERE user_id = ? ORDER BY id LIMIT ?");
-	put_int(&q, a->user_id);
-	put_uint(&q, NOTES);
-	int rc;
-	while ((rc = query_row(&q, err)) > 0) {
-		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), NOTES, err) < 0) {
-			query_end(&q);
-			return -1;
-		}
-		struct note *r = &a->rows[a->n++];
-		r->at = get_int(&q);
-		get_text(&q, r->kind, sizeof(r->kind));
-		get_text(&q, r->text, sizeof(r->text));
-	}
-	return rc;
+	struct note *r = row;
+	r->at = get_int(q);
+	get_text(q, r->kind, sizeof(r->kind));
+	get_text(q, r->text, sizeof(r->text));
 }
+
+_Static_assert(NOTES == 2000, "said in SQL");
+static const struct rows notes_of = {.sql = "SELECT at, kind, text FROM note WHERE user_id = ? ORDER BY id LIMIT 2000",
+	.read = read_note,
+	.size = sizeof(struct note),
+	.cap = NOTES,
+	.settled = true};
 
 int store_notes(struct store *s, int64_t user_id, struct note **out, size_t *n, struct err *err)
 {
-	struct note_list a = {.user_id = user_id};
-	int rc = store_look_settled(s, note_look, &a, err);
-	if (rc < 0) {
-		free(a.rows);
-		a = (struct note_list){0};
-	}
-	*out = a.rows;
-	*n = a.n;
+	void *rows;
+	int rc = rows_list(s, &notes_of, user_id, &rows, n, err);
+	*out = rows;
 	return rc;
 }

@@ -3,6 +3,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/store/names.h"
+#include "engine/store/rows.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -17,9 +18,9 @@
 	"started_at, ended_at " \
 	"FROM batch "
 
-static void read_row(struct query *q, struct batch *b)
+static void read_row(struct query *q, void *row)
 {
-	memset(b, 0, sizeof(*b));
+	struct batch *b = row;
 	b->id = get_int(q);
 	get_text(q, b->name, sizeof(b->name));
 	b->endpoint_id = get_int(q);
@@ -41,6 +42,8 @@ static void read_row(struct query *q, struct batch *b)
 	b->started_at = get_int(q);
 	b->ended_at = get_int(q);
 }
+
+static const struct named kind = NAMED("batch", "a", BATCH_COLUMNS, "id", read_row, struct batch, BATCHES);
 
 static void put_options(struct query *q, const struct batch *b)
 {
@@ -157,11 +160,8 @@ static int create_step(struct db *db, void *arg, struct err *err)
 {
 	struct create_args *a = arg;
 	struct query q;
-	int64_t holder;
-	if (names_holder(db, "SELECT id FROM batch WHERE name = ?", a->b->name, &holder, err) < 0)
+	if (named_is_free(db, &kind, a->b->name, 0, err) < 0)
 		return -1;
-	if (holder)
-		return err_set(err, ERR_CONFLICT, "a batch \"%s\" exists already", a->b->name);
 	query_begin(&q, db,
 		"INSERT INTO batch (name, endpoint_id, target_id, pilot, without_pilot, max_mailboxes, "
 		"uploads, bytes_per_s, existing, "
@@ -184,7 +184,7 @@ static int create_step(struct db *db, void *arg, struct err *err)
 int store_batch_create(struct store *s, struct batch *b, struct user *users, const struct secret *const *passwords,
 	size_t n, struct err *err)
 {
-	if (names_check("a batch", b->name, err) < 0)
+	if (names_check(kind.a_noun, b->name, err) < 0)
 		return -1;
 	if (n == 0 || n > BATCH_USERS)
 		return err_set(err, ERR_USAGE, "a batch has 1 to %d users, this one %zu", BATCH_USERS, n);
@@ -213,11 +213,8 @@ static int save_step(struct db *db, void *arg, struct err *err)
 {
 	const struct batch *b = arg;
 	struct query q;
-	int64_t holder;
-	if (names_holder(db, "SELECT id FROM batch WHERE name = ?", b->name, &holder, err) < 0)
+	if (named_is_free(db, &kind, b->name, b->id, err) < 0)
 		return -1;
-	if (holder && holder != b->id)
-		return err_set(err, ERR_CONFLICT, "a batch \"%s\" exists already", b->name);
 	query_begin(&q, db,
 		"UPDATE batch SET name = ?, endpoint_id = ?, target_id = ?, pilot = ?, without_pilot = "
 		"?, max_mailboxes = ?, uploads = ?, "
@@ -228,84 +225,30 @@ static int save_step(struct db *db, void *arg, struct err *err)
 	put_int(&q, b->id);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "batch \"%s\" is not there any more", b->name);
+	return named_changed(db, &kind, err);
 }
 
 int store_batch_save(struct store *s, const struct batch *b, struct err *err)
 {
 	struct batch copy = *b;
-	return names_check("a batch", b->name, err) < 0 ? -1 : store_do(s, save_step, &copy, err);
-}
-
-struct get_args {
-	const char *name;
-	int64_t id;
-	struct batch *out;
-};
-
-static int get_step(struct db *db, void *arg, struct err *err)
-{
-	struct get_args *a = arg;
-	struct query q;
-	query_begin(
-		&q, db, a->name ? "SELECT " BATCH_COLUMNS "WHERE name = ?" : "SELECT " BATCH_COLUMNS "WHERE id = ?");
-	if (a->name)
-		put_text(&q, a->name);
-	else
-		put_int(&q, a->id);
-	int rc = query_row(&q, err);
-	if (rc > 0)
-		read_row(&q, a->out);
-	query_end(&q);
-	if (rc != 0)
-		return rc < 0 ? -1 : 0;
-	return a->name ? names_fail(db, "batch", "SELECT name FROM batch ORDER BY name LIMIT 1000", a->name, err)
-		       : err_set(err, ERR_NOT_FOUND, "batch %lld is not there any more", (long long)a->id);
+	return names_check(kind.a_noun, b->name, err) < 0 ? -1 : store_do(s, save_step, &copy, err);
 }
 
 int store_batch_get(struct store *s, const char *name, struct batch *out, struct err *err)
 {
-	struct get_args a = {.name = name, .out = out};
-	return store_look(s, get_step, &a, err);
+	return named_get(s, &kind, name, 0, out, err);
 }
 
 int store_batch_by_id(struct store *s, int64_t id, struct batch *out, struct err *err)
 {
-	struct get_args a = {.id = id, .out = out};
-	return store_look(s, get_step, &a, err);
-}
-
-struct list_args {
-	struct batch *rows;
-	size_t n, room;
-};
-
-static int list_step(struct db *db, void *arg, struct err *err)
-{
-	struct list_args *a = arg;
-	struct query q;
-	int rc;
-	query_begin(&q, db, "SELECT " BATCH_COLUMNS "ORDER BY id");
-	while ((rc = query_row(&q, err)) > 0) {
-		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), BATCHES, err) < 0) {
-			query_end(&q);
-			return -1;
-		}
-		read_row(&q, &a->rows[a->n++]);
-	}
-	return rc;
+	return named_get(s, &kind, NULL, id, out, err);
 }
 
 int store_batch_list(struct store *s, struct batch **out, size_t *n, struct err *err)
 {
-	struct list_args a = {0};
-	int rc = store_look(s, list_step, &a, err);
-	if (rc < 0) {
-		free(a.rows);
-		a = (struct list_args){0};
-	}
-	*out = a.rows;
-	*n = a.n;
+	void *rows;
+	int rc = rows_list(s, &kind.all, 0, &rows, n, err);
+	*out = rows;
 	return rc;
 }
 
@@ -334,11 +277,7 @@ static int delete_step(struct db *db, void *arg, struct err *err)
 	put_int(&q, *id);
 	if (query_run(&q, err) < 0)
 		return -1;
-	query_begin(&q, db, "DELETE FROM batch WHERE id = ?");
-	put_int(&q, *id);
-	if (query_run(&q, err) < 0)
-		return -1;
-	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "the batch is not there any more");
+	return named_remove(db, &kind, *id, err);
 }
 
 int store_batch_delete(struct store *s, int64_t id, struct err *err)
@@ -365,7 +304,7 @@ static int state_step(struct db *db, void *arg, struct err *err)
 	put_int(&q, a->id);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "the batch is not there any more");
+	return named_changed(db, &kind, err);
 }
 
 int store_batch_state(struct store *s, int64_t id, enum batch_state state, struct err *err)

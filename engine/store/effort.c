@@ -2,6 +2,7 @@
 #include "engine/store/effort.h"
 
 #include "engine/store/assess.h"
+#include "engine/store/rows.h"
 #include "throttle/gate.h"
 
 #define ROWS ((size_t)200000)
@@ -68,52 +69,38 @@ static void effort_read(struct query *q, struct effort *e)
 	e->jobs = get_unsigned(q);
 }
 
-struct effort_args {
-	int64_t batch_id, endpoint_id, target_id;
-	struct effort *rows;
-	size_t n, room;
-};
-
-static int list_look(struct db *db, void *arg, struct err *err)
+static void read_row(struct query *q, void *row)
 {
-	struct effort_args *a = arg;
-	struct query q;
-	int rc;
-	query_begin(&q, db,
-		"SELECT u.id, coalesce(begun_at, 0), coalesce(ended_at, 0), coalesce(active_s, 0), coalesce(fenced_s, "
-		"0), "
-		"coalesce(deferred_s, 0), coalesce(failed_s, 0), coalesce(messages, 0), coalesce(bytes, 0), "
-		"coalesce(jobs, 0) "
-		"FROM user u LEFT JOIN effort e ON e.user_id = u.id WHERE u.batch_id = ? ORDER BY u.line");
-	put_int(&q, a->batch_id);
-	while ((rc = query_row(&q, err)) > 0) {
-		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), ROWS, err) < 0) {
-			query_end(&q);
-			return -1;
-		}
-		struct effort *e = &a->rows[a->n++];
-		e->user_id = get_int(&q);
-		effort_read(&q, e);
-	}
-	return rc;
+	struct effort *e = row;
+	e->user_id = get_int(q);
+	effort_read(q, e);
 }
+
+static const struct rows of_batch = {
+	.sql = "SELECT u.id, coalesce(begun_at, 0), coalesce(ended_at, 0), coalesce(active_s, 0), coalesce(fenced_s, "
+	       "0), coalesce(deferred_s, 0), coalesce(failed_s, 0), coalesce(messages, 0), coalesce(bytes, 0), "
+	       "coalesce(jobs, 0) FROM user u LEFT JOIN effort e ON e.user_id = u.id WHERE u.batch_id = ? ORDER BY "
+	       "u.line",
+	.read = read_row,
+	.size = sizeof(struct effort),
+	.cap = ROWS};
 
 int store_effort_list(struct store *s, int64_t batch_id, struct effort **out, size_t *n, struct err *err)
 {
-	struct effort_args a = {.batch_id = batch_id};
-	int rc = store_look(s, list_look, &a, err);
-	if (rc < 0) {
-		free(a.rows);
-		a = (struct effort_args){0};
-	}
-	*out = a.rows;
-	*n = a.n;
+	void *rows;
+	int rc = rows_list(s, &of_batch, batch_id, &rows, n, err);
+	*out = rows;
 	return rc;
 }
 
+struct sum_args {
+	int64_t endpoint_id, target_id;
+	struct effort *out;
+};
+
 static int sum_look(struct db *db, void *arg, struct err *err)
 {
-	struct effort_args *a = arg;
+	struct sum_args *a = arg;
 	struct query q;
 	query_begin(&q, db,
 		"SELECT coalesce(min(begun_at), 0), coalesce(max(e.ended_at), 0), coalesce(sum(active_s), 0), "
@@ -126,7 +113,7 @@ static int sum_look(struct db *db, void *arg, struct err *err)
 	put_int(&q, a->target_id);
 	int rc = query_row(&q, err);
 	if (rc > 0)
-		effort_read(&q, a->rows);
+		effort_read(&q, a->out);
 	query_end(&q);
 	return rc < 0 ? -1 : 0;
 }
@@ -134,7 +121,7 @@ static int sum_look(struct db *db, void *arg, struct err *err)
 int store_effort_sum(struct store *s, int64_t endpoint_id, int64_t target_id, struct effort *out, struct err *err)
 {
 	*out = (struct effort){0};
-	struct effort_args a = {.endpoint_id = endpoint_id, .target_id = target_id, .rows = out};
+	struct sum_args a = {.endpoint_id = endpoint_id, .target_id = target_id, .out = out};
 	return store_look(s, sum_look, &a, err);
 }
 

@@ -3,6 +3,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/store/names.h"
+#include "engine/store/rows.h"
 
 #define BREAKER_USERS 3 /* different users in a row whose sign-in was refused */
 #define ENDPOINTS ((size_t)10000)
@@ -14,9 +15,9 @@
 	"test_passed, test_skipped, test_text, " \
 	"created_at, paused_at, paused_text FROM endpoint "
 
-static void read_row(struct query *q, struct endpoint *e)
+static void read_row(struct query *q, void *row)
 {
-	memset(e, 0, sizeof(*e));
+	struct endpoint *e = row;
 	e->id = get_int(q);
 	get_text(q, e->name, sizeof(e->name));
 	get_text(q, e->host, sizeof(e->host));
@@ -44,6 +45,9 @@ static void read_row(struct query *q, struct endpoint *e)
 	e->paused_at = get_int(q);
 	get_text(q, e->paused_text, sizeof(e->paused_text));
 }
+
+static const struct named kind =
+	NAMED("endpoint", "an", ENDPOINT_COLUMNS, "name", read_row, struct endpoint, ENDPOINTS);
 
 static void put_row(struct query *q, const struct endpoint *e)
 {
@@ -76,11 +80,8 @@ static int save_step(struct db *db, void *arg, struct err *err)
 {
 	struct endpoint *e = arg;
 	struct query q;
-	int64_t holder;
-	if (names_holder(db, "SELECT id FROM endpoint WHERE name = ?", e->name, &holder, err) < 0)
+	if (named_is_free(db, &kind, e->name, e->id, err) < 0)
 		return -1;
-	if (holder && holder != e->id)
-		return err_set(err, ERR_CONFLICT, "an endpoint \"%s\" exists already", e->name);
 	if (e->id == 0) {
 		query_begin(&q, db,
 			"INSERT INTO endpoint (name, host, port, tls, ca_file, any_certificate, auth, "
@@ -103,7 +104,7 @@ static int save_step(struct db *db, void *arg, struct err *err)
 	put_int(&q, e->id);
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "endpoint \"%s\" is not there any more", e->name);
+	return named_changed(db, &kind, err);
 }
 
 struct save_args {
@@ -123,7 +124,7 @@ static int save_and_tell(struct db *db, void *arg, struct err *err)
 
 int store_endpoint_save(struct store *s, struct endpoint *e, struct err *err)
 {
-	if (names_check("an endpoint", e->name, err) < 0)
+	if (names_check(kind.a_noun, e->name, err) < 0)
 		return -1;
 	if (e->created_at == 0)
 		e->created_at = clock_wall_s();
@@ -134,75 +135,21 @@ int store_endpoint_save(struct store *s, struct endpoint *e, struct err *err)
 	return 0;
 }
 
-struct get_args {
-	const char *name;
-	int64_t id;
-	struct endpoint *out;
-};
-
-static int get_step(struct db *db, void *arg, struct err *err)
-{
-	struct get_args *a = arg;
-	struct query q;
-	query_begin(&q, db,
-		a->name ? "SELECT " ENDPOINT_COLUMNS "WHERE name = ?" : "SELECT " ENDPOINT_COLUMNS "WHERE id = ?");
-	if (a->name)
-		put_text(&q, a->name);
-	else
-		put_int(&q, a->id);
-	int rc = query_row(&q, err);
-	if (rc > 0)
-		read_row(&q, a->out);
-	query_end(&q);
-	if (rc != 0)
-		return rc < 0 ? -1 : 0;
-	return a->name ? names_fail(db, "endpoint", "SELECT name FROM endpoint ORDER BY name LIMIT 1000", a->name, err)
-		       : err_set(err, ERR_NOT_FOUND, "endpoint %lld is not there any more", (long long)a->id);
-}
-
 int store_endpoint_get(struct store *s, const char *name, struct endpoint *out, struct err *err)
 {
-	struct get_args a = {.name = name, .out = out};
-	return store_look(s, get_step, &a, err);
+	return named_get(s, &kind, name, 0, out, err);
 }
 
 int store_endpoint_by_id(struct store *s, int64_t id, struct endpoint *out, struct err *err)
 {
-	struct get_args a = {.id = id, .out = out};
-	return store_look(s, get_step, &a, err);
-}
-
-struct list_args {
-	struct endpoint *rows;
-	size_t n, room;
-};
-
-static int list_step(struct db *db, void *arg, struct err *err)
-{
-	struct list_args *a = arg;
-	struct query q;
-	int rc;
-	query_begin(&q, db, "SELECT " ENDPOINT_COLUMNS "ORDER BY name");
-	while ((rc = query_row(&q, err)) > 0) {
-		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), ENDPOINTS, err) < 0) {
-			query_end(&q);
-			return -1;
-		}
-		read_row(&q, &a->rows[a->n++]);
-	}
-	return rc;
+	return named_get(s, &kind, NULL, id, out, err);
 }
 
 int store_endpoint_list(struct store *s, struct endpoint **out, size_t *n, struct err *err)
 {
-	struct list_args a = {0};
-	int rc = store_look(s, list_step, &a, err);
-	if (rc < 0) {
-		free(a.rows);
-		a = (struct list_args){0};
-	}
-	*out = a.rows;
-	*n = a.n;
+	void *rows;
+	int rc = rows_list(s, &kind.all, 0, &rows, n, err);
+	*out = rows;
 	return rc;
 }
 
@@ -210,14 +157,7 @@ int store_endpoint_list(struct store *s, struct endpoint **out, size_t *n, struc
 
 static int delete_row(struct db *db, int64_t id, struct err *err)
 {
-	struct query q;
-	if (secret_drop_rows(db, "endpoint", id, "", err) < 0)
-		return -1;
-	query_begin(&q, db, "DELETE FROM endpoint WHERE id = ?");
-	put_int(&q, id);
-	if (query_run(&q, err) < 0)
-		return -1;
-	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "the endpoint is not there any more");
+	return secret_drop_rows(db, "endpoint", id, "", err) < 0 ? -1 : named_remove(db, &kind, id, err);
 }
 
 static int delete_step(struct db *db, void *arg, struct err *err)
@@ -294,8 +234,8 @@ static int set_pause(struct db *db, const struct pause_args *a, bool pause, stru
 	put_int(&q, a->id);
 	if (query_run(&q, err) < 0)
 		return -1;
-	if (!db_changes(db))
-		return err_set(err, ERR_NOT_FOUND, "the endpoint is not there any more");
+	if (named_changed(db, &kind, err) < 0)
+		return -1;
 	char object[MODEL_TEXT];
 	query_begin(&q, db, "SELECT name FROM endpoint WHERE id = ?");
 	put_int(&q, a->id);

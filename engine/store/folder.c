@@ -1,8 +1,6 @@
 /* Folders: the generations (UIDVALIDITY) of those at the source, and those at the destination with what was there at first touch. */
 #include "engine/store/parts.h"
 
-#define RAW_BYTES ((size_t)4000) /* a folder name as the server writes it */
-
 /* --- source --- */
 
 struct generation_args {
@@ -117,8 +115,8 @@ int store_generation(struct store *s, int64_t user_id, int64_t epoch, const char
 	uint32_t uidvalidity, struct generation *out, struct err *err)
 {
 	memset(out, 0, sizeof(*out));
-	if (strlen(raw) > RAW_BYTES)
-		return err_set(err, ERR_FOLDER, "the folder's name is longer than %zu octets", RAW_BYTES);
+	if (strlen(raw) > (size_t)MODEL_FOLDER)
+		return err_set(err, ERR_FOLDER, "the folder's name is longer than %zu octets", (size_t)MODEL_FOLDER);
 	struct generation_args a = {
 		.user_id = user_id, .epoch = epoch, .raw = raw, .name = name, .uidvalidity = uidvalidity, .out = out};
 	int rc = store_look(s, generation_look, &a, err);
@@ -167,13 +165,7 @@ int store_generation_found(struct store *s, int64_t user_id, int64_t epoch, int6
 	if (!a)
 		return err_set(err, ERR_MEMORY, "out of memory");
 	*a = (struct found_args){user_id, epoch, generation_id, found, bytes > INT64_MAX ? INT64_MAX : bytes};
-	struct step step = {.run = found_step,
-		.arg = a,
-		.drop = free,
-		.user_id = user_id,
-		.before = FAILPOINTS_END,
-		.after = FAILPOINTS_END};
-	return writer_queue(s->writer, &step, err);
+	return store_queue(s, found_step, a, user_id, err);
 }
 
 /* --- destination --- */
@@ -273,7 +265,7 @@ int store_dest_folder(struct store *s, int64_t user_id, int64_t epoch, const cha
 {
 	memset(out, 0, sizeof(*out));
 	*changed = false;
-	if (strlen(ref->path) >= MODEL_PATH || strlen(ref->generation) >= sizeof(((struct dest_mark *)0)->generation))
+	if (strlen(ref->path) > MODEL_FOLDER || strlen(ref->generation) >= sizeof(((struct dest_mark *)0)->generation))
 		return err_set(err, ERR_FOLDER, "the destination folder's name is too long");
 	struct dest_args a = {.user_id = user_id, .epoch = epoch, .route = route, .ref = ref, .out = out};
 	int rc = store_look(s, dest_look, &a, err);

@@ -398,13 +398,7 @@ int store_flags(struct store *s, int64_t user_id, int64_t epoch, int64_t generat
 	if (!a)
 		return err_set(err, ERR_MEMORY, "out of memory for the store's queue");
 	*a = (struct flags_args){user_id, epoch, generation_id, uid, flags_source, flags_written};
-	struct step step = {.run = flags_step,
-		.arg = a,
-		.drop = free,
-		.user_id = user_id,
-		.before = FAILPOINTS_END,
-		.after = FAILPOINTS_END};
-	return writer_queue(s->writer, &step, err);
+	return store_queue(s, flags_step, a, user_id, err);
 }
 
 struct withdraw_args {

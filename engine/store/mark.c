@@ -1,6 +1,8 @@
 /* What is new in a destination folder, route by route: marks, the ids that lay there before them, and what other routes brought after them. */
 #include "engine/store/parts.h"
 
+#include "engine/store/rows.h"
+
 #define TWINS ((size_t)20000000)
 #define DOUBT_FOLDERS ((size_t)100000)
 
@@ -231,43 +233,47 @@ int store_twins(struct store *s, int64_t dest_folder_id, const char *route, int6
 
 /* --- folders with items in doubt --- */
 
-struct folders_args {
-	int64_t user_id;
-	struct doubt_folder *v;
-	size_t n, room;
-};
-
-static int folders_look(struct db *db, void *arg, struct err *err)
+static void read_doubt_folder(struct query *q, void *row)
 {
-	struct folders_args *a = arg;
-	struct query q;
-	int rc;
-	query_begin(&q, db,
-		"SELECT d.id, d.path FROM dest_folder d WHERE d.user_id = ? AND EXISTS "
-		"(SELECT 1 FROM item WHERE dest_folder_id = d.id AND state = 0) ORDER BY d.id");
-	put_int(&q, a->user_id);
-	while ((rc = query_row(&q, err)) > 0) {
-		if (rows_grow((void **)&a->v, &a->room, a->n, sizeof(*a->v), DOUBT_FOLDERS, err) < 0) {
-			query_end(&q);
-			return -1;
-		}
-		a->v[a->n].id = get_int(&q);
-		get_text(&q, a->v[a->n].path, sizeof(a->v[a->n].path));
-		a->n++;
-	}
-	return rc;
+	struct doubt_folder *f = row;
+	f->id = get_int(q);
+	bool failed = false;
+	f->path = get_dup(q, MODEL_FOLDER, &failed);
 }
+
+static void drop_doubt_folder(void *row)
+{
+	free(((struct doubt_folder *)row)->path);
+}
+
 _Static_assert(ITEM_INTENDED == 0, "said in SQL");
+static const struct rows in_doubt = {
+	.sql = "SELECT d.id, d.path FROM dest_folder d WHERE d.user_id = ? AND EXISTS (SELECT 1 FROM item WHERE "
+	       "dest_folder_id = d.id AND state = 0) ORDER BY d.id",
+	.read = read_doubt_folder,
+	.size = sizeof(struct doubt_folder),
+	.cap = DOUBT_FOLDERS,
+	.settled = true,
+	.drop = drop_doubt_folder};
 
 int store_doubt_folders(struct store *s, int64_t user_id, struct doubt_folder **out, size_t *n, struct err *err)
 {
-	struct folders_args a = {.user_id = user_id};
-	int rc = store_look_settled(s, folders_look, &a, err);
+	void *rows;
+	int rc = rows_list(s, &in_doubt, user_id, &rows, n, err);
+	*out = rows;
+	for (size_t i = 0; i < *n && rc == 0; i++)
+		rc = (*out)[i].path ? 0 : err_set(err, ERR_MEMORY, "out of memory for the folders of a mailbox");
 	if (rc < 0) {
-		free(a.v);
-		a = (struct folders_args){0};
+		store_doubt_folders_free(out, *n);
+		*n = 0;
 	}
-	*out = a.v;
-	*n = a.n;
 	return rc;
+}
+
+void store_doubt_folders_free(struct doubt_folder **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		drop_doubt_folder(&(*v)[i]);
+	free(*v);
+	*v = NULL;
 }

@@ -10,6 +10,7 @@
 #define MODEL_NAME 80
 #define MODEL_TEXT 320 /* host names, addresses, user names */
 #define MODEL_PATH 1024
+#define MODEL_FOLDER 4000 /* octets of a folder's whole name at most, at either side */
 #define MODEL_ERROR 1024
 
 struct endpoint {

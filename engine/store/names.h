@@ -6,13 +6,9 @@
 
 /* ERR_USAGE for a name that cannot be used. noun: "an endpoint". */
 int names_check(const char *noun, const char *name, struct err *err);
-/* sql: "SELECT id FROM … WHERE name = ?". *id 0: nobody has it. */
-int names_holder(struct db *db, const char *sql, const char *name, int64_t *id, struct err *err);
 /* Always -1: ERR_NOT_FOUND, the hint lists similar names of those that sql gives. */
 int names_fail(struct db *db, const char *noun, const char *sql, const char *name, struct err *err);
 /* ERR_CONFLICT that names the batches that sql gives for the id; 0 when there are none. */
 int names_in_use(struct db *db, const char *noun, const char *sql, int64_t id, struct err *err);
-/* Pure: may wanted have been typed for name? (at most two letters apart without case, or one holds the other) */
-bool names_are_similar(const char *wanted, const char *name);
 
 #endif

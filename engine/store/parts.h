@@ -116,6 +116,8 @@ struct store {
 };
 /* A durable change without more ado. */
 int store_do(struct store *s, store_step *run, void *arg, struct err *err);
+/* A change that is durable soon. Takes arg (free) also on failure; waits only for room in the queue. */
+int store_queue(struct store *s, store_step *run, void *arg, int64_t user_id, struct err *err);
 /* A look on a read connection: what is durable (and what other processes wrote). */
 int store_look(struct store *s, store_step *run, void *arg, struct err *err);
 /* The same after all that is queued has become durable: for whatever decides by the states of items. */
@@ -125,7 +127,7 @@ int store_look_settled(struct store *s, store_step *run, void *arg, struct err *
 int store_check_unclean(struct store *s, struct err *err);
 
 /* --- shared steps --- */
-/* store/claim.c: ERR_CONFLICT when the lease is not held under that epoch any more. */
+/* store/lease.c: ERR_CONFLICT when the lease is not held under that epoch any more. */
 int lease_check(struct db *db, int64_t user_id, int64_t epoch, struct err *err);
 /* Gives the batch its end state when no user of it is to do anything any more. */
 int batch_settle(struct db *db, int64_t batch_id, struct err *err);

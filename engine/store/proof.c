@@ -1,6 +1,8 @@
 /* Proofs: what `target test` found out about each route of a target, and what has cast doubt on it since. */
 #include "engine/store/parts.h"
 
+#include "engine/store/rows.h"
+
 #define PROOFS ((size_t)64)
 #define SIZES_TRIED ((uint64_t)256 * 1024) /* the probe messages that are always put are smaller */
 
@@ -8,9 +10,9 @@
 	"p.target_id, p.route, p.at, p.passed, p.mailbox, p.text, p.largest, p.refused, p.date_kept, " \
 	"p.flags_kept, p.categories_kept, p.content_kept, p.suspect_at, p.suspect_text FROM proof p "
 
-static void read_row(struct query *q, struct proof *p)
+static void read_row(struct query *q, void *row)
 {
-	memset(p, 0, sizeof(*p));
+	struct proof *p = row;
 	p->target_id = get_int(q);
 	get_text(q, p->route, sizeof(p->route));
 	p->at = get_int(q);
@@ -58,39 +60,16 @@ int store_proof_save(struct store *s, const struct proof *p, struct err *err)
 	return store_do(s, save_step, &copy, err);
 }
 
-struct list_args {
-	int64_t target_id;
-	struct proof *rows;
-	size_t n, room;
-};
-
-static int list_step(struct db *db, void *arg, struct err *err)
-{
-	struct list_args *a = arg;
-	struct query q;
-	int rc;
-	query_begin(&q, db, "SELECT " PROOF_COLUMNS "WHERE p.target_id = ? ORDER BY p.route");
-	put_int(&q, a->target_id);
-	while ((rc = query_row(&q, err)) > 0) {
-		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), PROOFS, err) < 0) {
-			query_end(&q);
-			return -1;
-		}
-		read_row(&q, &a->rows[a->n++]);
-	}
-	return rc;
-}
+static const struct rows of_target = {.sql = "SELECT " PROOF_COLUMNS "WHERE p.target_id = ? ORDER BY p.route",
+	.read = read_row,
+	.size = sizeof(struct proof),
+	.cap = PROOFS};
 
 int store_proof_list(struct store *s, int64_t target_id, struct proof **out, size_t *n, struct err *err)
 {
-	struct list_args a = {.target_id = target_id};
-	int rc = store_look(s, list_step, &a, err);
-	if (rc < 0) {
-		free(a.rows);
-		a = (struct list_args){0};
-	}
-	*out = a.rows;
-	*n = a.n;
+	void *rows;
+	int rc = rows_list(s, &of_target, target_id, &rows, n, err);
+	*out = rows;
 	return rc;
 }
 

@@ -1,54 +1,106 @@
 /* Walking the state for reports and verification: by key, a page at a time, in bounded memory. */
 #include "engine/store/parts.h"
 
+#include "engine/store/rows.h"
+
 #define FOLDERS ((size_t)100000)
 
-struct folders_args {
-	int64_t user_id;
-	struct folder_row *rows;
-	size_t n, room;
-};
-
-static int folders_look(struct db *db, void *arg, struct err *err)
+static void read_folder(struct query *q, void *row)
 {
-	struct folders_args *a = arg;
-	struct query q;
-	int rc;
-	query_begin(&q, db,
-		"SELECT g.id, g.dest_folder_id, g.name, coalesce(d.path, ''), g.uidvalidity, "
-		"g.current, " COUNT_COLUMNS(
-			"g") " "
-			     "FROM generation g LEFT JOIN dest_folder d ON d.id = g.dest_folder_id WHERE "
-			     "g.user_id = ? ORDER BY g.name, g.id");
-	put_int(&q, a->user_id);
-	while ((rc = query_row(&q, err)) > 0) {
-		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), FOLDERS, err) < 0) {
-			query_end(&q);
-			return -1;
-		}
-		struct folder_row *f = &a->rows[a->n++];
-		f->generation_id = get_int(&q);
-		f->dest_folder_id = get_int(&q);
-		get_text(&q, f->name, sizeof(f->name));
-		get_text(&q, f->path, sizeof(f->path));
-		f->uidvalidity = get_unsigned(&q);
-		f->current = get_bool(&q);
-		counts_read(&q, &f->counts);
+	struct folder_row *f = row;
+	bool failed = false;
+	f->generation_id = get_int(q);
+	f->dest_folder_id = get_int(q);
+	get_text(q, f->name, sizeof(f->name));
+	f->path = get_dup(q, MODEL_FOLDER, &failed);
+	f->uidvalidity = get_unsigned(q);
+	f->current = get_bool(q);
+	counts_read(q, &f->counts);
+}
+
+static void drop_folder(void *row)
+{
+	free(((struct folder_row *)row)->path);
+}
+
+static const struct rows of_user = {
+	.sql = "SELECT g.id, g.dest_folder_id, g.name, coalesce(d.path, ''), g.uidvalidity, g.current, " COUNT_COLUMNS(
+		"g") " FROM generation g LEFT JOIN dest_folder d ON d.id = g.dest_folder_id WHERE g.user_id = ? ORDER "
+		     "BY g.name, g.id",
+	.read = read_folder,
+	.size = sizeof(struct folder_row),
+	.cap = FOLDERS,
+	.settled = true,
+	.drop = drop_folder};
+
+int store_folders(struct store *s, int64_t user_id, struct folder_row **out, size_t *n, struct err *err)
+{
+	void *rows;
+	int rc = rows_list(s, &of_user, user_id, &rows, n, err);
+	*out = rows;
+	for (size_t i = 0; i < *n && rc == 0; i++)
+		rc = (*out)[i].path ? 0 : err_set(err, ERR_MEMORY, "out of memory for the folders of a mailbox");
+	if (rc < 0) {
+		store_folders_free(out, *n);
+		*n = 0;
 	}
 	return rc;
 }
 
-int store_folders(struct store *s, int64_t user_id, struct folder_row **out, size_t *n, struct err *err)
+void store_folders_free(struct folder_row **v, size_t n)
 {
-	struct folders_args a = {.user_id = user_id};
-	int rc = store_look_settled(s, folders_look, &a, err);
+	for (size_t i = 0; i < n; i++)
+		drop_folder(&(*v)[i]);
+	free(*v);
+	*v = NULL;
+}
+
+static void read_path(struct query *q, void *row)
+{
+	struct folder_path_row *p = row;
+	bool failed = false;
+	p->raw = get_dup(q, MODEL_FOLDER, &failed);
+	p->path = get_dup(q, MODEL_FOLDER, &failed);
+}
+
+static void drop_path(void *row)
+{
+	struct folder_path_row *p = row;
+	free(p->raw);
+	free(p->path);
+}
+
+static const struct rows paths = {
+	.sql = "SELECT g.raw, d.path FROM generation g JOIN dest_folder d ON d.id = g.dest_folder_id WHERE g.user_id = "
+	       "? AND g.current = 1 ORDER BY g.raw",
+	.read = read_path,
+	.size = sizeof(struct folder_path_row),
+	.cap = FOLDERS,
+	.settled = true,
+	.drop = drop_path};
+
+int store_paths(struct store *s, int64_t user_id, struct folder_path_row **out, size_t *n, struct err *err)
+{
+	void *rows;
+	int rc = rows_list(s, &paths, user_id, &rows, n, err);
+	*out = rows;
+	for (size_t i = 0; i < *n && rc == 0; i++)
+		rc = (*out)[i].raw && (*out)[i].path
+			     ? 0
+			     : err_set(err, ERR_MEMORY, "out of memory for the folders of a mailbox");
 	if (rc < 0) {
-		free(a.rows);
-		a = (struct folders_args){0};
+		store_paths_free(out, *n);
+		*n = 0;
 	}
-	*out = a.rows;
-	*n = a.n;
 	return rc;
+}
+
+void store_paths_free(struct folder_path_row **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		drop_path(&(*v)[i]);
+	free(*v);
+	*v = NULL;
 }
 
 struct page_args {

@@ -227,6 +227,17 @@ int store_do(struct store *s, store_step *run, void *arg, struct err *err)
 	return writer_do(s->writer, &step, err);
 }
 
+int store_queue(struct store *s, store_step *run, void *arg, int64_t user_id, struct err *err)
+{
+	struct step step = {.run = run,
+		.arg = arg,
+		.drop = free,
+		.user_id = user_id,
+		.before = FAILPOINTS_END,
+		.after = FAILPOINTS_END};
+	return writer_queue(s->writer, &step, err);
+}
+
 int store_look(struct store *s, store_step *run, void *arg, struct err *err)
 {
 	struct db *db = NULL;

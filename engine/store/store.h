@@ -184,12 +184,13 @@ int store_accounted(struct store *s, int64_t dest_folder_id, const char *route, 
    NULL: all). Without header values. Yours: item_done each, free. */
 int store_twins(struct store *s, int64_t dest_folder_id, const char *route, int64_t epoch,
 	const uint8_t (*keys)[PRINT_KEY_BYTES], size_t n_keys, struct item **out, size_t *n, struct err *err);
-/* Destination folders of a user that have items in doubt; free(). */
+/* Destination folders of a user that have items in doubt. store_doubt_folders_free. */
 struct doubt_folder {
 	int64_t id;
-	char path[MODEL_PATH];
+	char *path; /* owned */
 };
 int store_doubt_folders(struct store *s, int64_t user_id, struct doubt_folder **out, size_t *n, struct err *err);
+void store_doubt_folders_free(struct doubt_folder **v, size_t n);
 struct existing {
 	char id[200];
 	char route[8]; /* that listed it */
@@ -219,14 +220,21 @@ int store_carry(struct store *s, int64_t user_id, int64_t epoch, const struct ge
 struct folder_row {
 	int64_t generation_id, dest_folder_id;
 	char name[MODEL_TEXT];
-	char path[MODEL_PATH];
+	char *path; /* owned; "" as long as it has none at the destination */
 	uint32_t uidvalidity;
 	bool current;
 	struct user_counts counts;
 };
 /* The folder's name as the source wrote it; yours to free(). */
 int store_generation_raw(struct store *s, int64_t generation_id, char **raw, struct err *err);
-int store_folders(struct store *s, int64_t user_id, struct folder_row **out, size_t *n, struct err *err); /* free() */
+int store_folders(struct store *s, int64_t user_id, struct folder_row **out, size_t *n, struct err *err);
+void store_folders_free(struct folder_row **v, size_t n);
+struct folder_path_row {
+	char *raw, *path; /* the folder's name as the source wrote it; where it went */
+};
+/* Of a user's folders that have a place at the destination, by raw as octets. store_paths_free. */
+int store_paths(struct store *s, int64_t user_id, struct folder_path_row **out, size_t *n, struct err *err);
+void store_paths_free(struct folder_path_row **v, size_t n);
 /* Items of a generation with uid > after, ascending, full rows. item_done each. */
 int store_items_full(struct store *s, int64_t generation_id, uint32_t after, struct item *out, size_t cap, size_t *n,
 	struct err *err);

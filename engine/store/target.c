@@ -3,6 +3,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/store/names.h"
+#include "engine/store/rows.h"
 
 #define TARGETS ((size_t)10000)
 
@@ -13,9 +14,9 @@
 	"test_user, tested_at, " \
 	"test_passed, test_skipped, test_text, created_at, graph_url, graph_ceiling FROM target "
 
-static void read_row(struct query *q, struct target_row *t)
+static void read_row(struct query *q, void *row)
 {
-	memset(t, 0, sizeof(*t));
+	struct target_row *t = row;
 	t->id = get_int(q);
 	get_text(q, t->name, sizeof(t->name));
 	t->kind = get_enum(q, TARGET_IMAP + 1);
@@ -44,6 +45,8 @@ static void read_row(struct query *q, struct target_row *t)
 	get_text(q, t->graph_url, sizeof(t->graph_url));
 	t->graph_ceiling = get_unsigned(q);
 }
+
+static const struct named kind = NAMED("target", "a", TARGET_COLUMNS, "name", read_row, struct target_row, TARGETS);
 
 static void put_row(struct query *q, const struct target_row *t)
 {
@@ -84,11 +87,8 @@ static int save_step(struct db *db, void *arg, struct err *err)
 {
 	struct save_args *a = arg;
 	struct query q;
-	int64_t holder;
-	if (names_holder(db, "SELECT id FROM target WHERE name = ?", a->t->name, &holder, err) < 0)
+	if (named_is_free(db, &kind, a->t->name, a->t->id, err) < 0)
 		return -1;
-	if (holder && holder != a->t->id)
-		return err_set(err, ERR_CONFLICT, "a target \"%s\" exists already", a->t->name);
 	if (a->t->id == 0) {
 		query_begin(&q, db,
 			"INSERT INTO target (name, kind, tenant, client_id, cloud, login_url, imap_host, "
@@ -117,12 +117,12 @@ static int save_step(struct db *db, void *arg, struct err *err)
 	a->id = a->t->id;
 	if (query_run(&q, err) < 0)
 		return -1;
-	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "target \"%s\" is not there any more", a->t->name);
+	return named_changed(db, &kind, err);
 }
 
 int store_target_save(struct store *s, struct target_row *t, struct err *err)
 {
-	if (names_check("a target", t->name, err) < 0)
+	if (names_check(kind.a_noun, t->name, err) < 0)
 		return -1;
 	if (t->created_at == 0)
 		t->created_at = clock_wall_s();
@@ -133,91 +133,32 @@ int store_target_save(struct store *s, struct target_row *t, struct err *err)
 	return 0;
 }
 
-struct get_args {
-	const char *name;
-	int64_t id;
-	struct target_row *out;
-};
-
-static int get_step(struct db *db, void *arg, struct err *err)
-{
-	struct get_args *a = arg;
-	struct query q;
-	query_begin(
-		&q, db, a->name ? "SELECT " TARGET_COLUMNS "WHERE name = ?" : "SELECT " TARGET_COLUMNS "WHERE id = ?");
-	if (a->name)
-		put_text(&q, a->name);
-	else
-		put_int(&q, a->id);
-	int rc = query_row(&q, err);
-	if (rc > 0)
-		read_row(&q, a->out);
-	query_end(&q);
-	if (rc != 0)
-		return rc < 0 ? -1 : 0;
-	return a->name ? names_fail(db, "target", "SELECT name FROM target ORDER BY name LIMIT 1000", a->name, err)
-		       : err_set(err, ERR_NOT_FOUND, "target %lld is not there any more", (long long)a->id);
-}
-
 int store_target_get(struct store *s, const char *name, struct target_row *out, struct err *err)
 {
-	struct get_args a = {.name = name, .out = out};
-	return store_look(s, get_step, &a, err);
+	return named_get(s, &kind, name, 0, out, err);
 }
 
 int store_target_by_id(struct store *s, int64_t id, struct target_row *out, struct err *err)
 {
-	struct get_args a = {.id = id, .out = out};
-	return store_look(s, get_step, &a, err);
-}
-
-struct list_args {
-	struct target_row *rows;
-	size_t n, room;
-};
-
-static int list_step(struct db *db, void *arg, struct err *err)
-{
-	struct list_args *a = arg;
-	struct query q;
-	int rc;
-	query_begin(&q, db, "SELECT " TARGET_COLUMNS "ORDER BY name");
-	while ((rc = query_row(&q, err)) > 0) {
-		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), TARGETS, err) < 0) {
-			query_end(&q);
-			return -1;
-		}
-		read_row(&q, &a->rows[a->n++]);
-	}
-	return rc;
+	return named_get(s, &kind, NULL, id, out, err);
 }
 
 int store_target_list(struct store *s, struct target_row **out, size_t *n, struct err *err)
 {
-	struct list_args a = {0};
-	int rc = store_look(s, list_step, &a, err);
-	if (rc < 0) {
-		free(a.rows);
-		a = (struct list_args){0};
-	}
-	*out = a.rows;
-	*n = a.n;
+	void *rows;
+	int rc = rows_list(s, &kind.all, 0, &rows, n, err);
+	*out = rows;
 	return rc;
 }
 
 static int delete_step(struct db *db, void *arg, struct err *err)
 {
 	const int64_t *id = arg;
-	struct query q;
 	if (names_in_use(db, "the target", "SELECT name FROM batch WHERE target_id = ? ORDER BY name LIMIT 20", *id,
 		    err) < 0 ||
 		secret_drop_rows(db, "target", *id, "", err) < 0)
 		return -1;
-	query_begin(&q, db, "DELETE FROM target WHERE id = ?");
-	put_int(&q, *id);
-	if (query_run(&q, err) < 0)
-		return -1;
-	return db_changes(db) ? 0 : err_set(err, ERR_NOT_FOUND, "the target is not there any more");
+	return named_remove(db, &kind, *id, err);
 }
 
 int store_target_delete(struct store *s, int64_t id, struct err *err)

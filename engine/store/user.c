@@ -3,6 +3,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/store/names.h"
+#include "engine/store/rows.h"
 #include "engine/store/verb.h"
 
 #define USERS ((size_t)200000)
@@ -35,39 +36,21 @@ void user_read(struct query *q, struct user *u)
 	get_text(q, u->dest_address, sizeof(u->dest_address));
 }
 
-struct list_args {
-	int64_t batch_id;
-	struct user *rows;
-	size_t n, room;
-};
-
-static int list_step(struct db *db, void *arg, struct err *err)
+static void read_row(struct query *q, void *row)
 {
-	struct list_args *a = arg;
-	struct query q;
-	int rc;
-	query_begin(&q, db, "SELECT " USER_COLUMNS " WHERE u.batch_id = ? ORDER BY u.line");
-	put_int(&q, a->batch_id);
-	while ((rc = query_row(&q, err)) > 0) {
-		if (rows_grow((void **)&a->rows, &a->room, a->n, sizeof(*a->rows), USERS, err) < 0) {
-			query_end(&q);
-			return -1;
-		}
-		user_read(&q, &a->rows[a->n++]);
-	}
-	return rc;
+	user_read(q, row);
 }
+
+static const struct rows of_batch = {.sql = "SELECT " USER_COLUMNS " WHERE u.batch_id = ? ORDER BY u.line",
+	.read = read_row,
+	.size = sizeof(struct user),
+	.cap = USERS};
 
 int store_user_list(struct store *s, int64_t batch_id, struct user **out, size_t *n, struct err *err)
 {
-	struct list_args a = {.batch_id = batch_id};
-	int rc = store_look(s, list_step, &a, err);
-	if (rc < 0) {
-		free(a.rows);
-		a = (struct list_args){0};
-	}
-	*out = a.rows;
-	*n = a.n;
+	void *rows;
+	int rc = rows_list(s, &of_batch, batch_id, &rows, n, err);
+	*out = rows;
 	return rc;
 }
 

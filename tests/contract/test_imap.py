@@ -1,4 +1,4 @@
-"""The contract of imap/ (imap_test.c), on every server we have: one row a server."""
+"""The contract of imap/ (imap_test.c, mailbox_test.c), on every server we have: one row a server."""
 import os
 import subprocess
 
@@ -29,7 +29,8 @@ def test_imap(request, row):
     server = ROWS[row](request)
     env = {**os.environ, "NF_IMAP_HOST": "localhost", "NF_IMAP_PORT": str(server.tls_port), "NF_IMAP_USER": "alice",
            "NF_IMAP_PASS": server.users["alice"], "NF_IMAP_CA": server.ca}
-    done = subprocess.run([os.path.join(BUILD, "contract", "imap_test")], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          stdin=subprocess.DEVNULL, timeout=180, check=False)
-    text = done.stdout.decode("utf-8", "replace")
-    assert done.returncode == 0 and "[  PASSED  ]" in text and "SKIPPED" not in text, text
+    for program in ("imap_test", "mailbox_test"):
+        done = subprocess.run([os.path.join(BUILD, "contract", program)], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              stdin=subprocess.DEVNULL, timeout=180, check=False)
+        text = done.stdout.decode("utf-8", "replace")
+        assert done.returncode == 0 and "[  PASSED  ]" in text and "SKIPPED" not in text, text

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 import results  # noqa: E402
 
 CORPUS = os.path.join(os.path.dirname(__file__), "corpus")
-REPLAY_SECONDS = 120
+REPLAY_SECONDS = 120 * float(os.environ.get("NF_SLOWER", "1"))
 
 
 def corpus(name):
@@ -35,7 +35,7 @@ def replay(programs):
                                   timeout=REPLAY_SECONDS, check=False)
             code, text = done.returncode, done.stdout.decode("utf-8", "replace")
         except subprocess.TimeoutExpired as e:
-            code, text = f"no end after {REPLAY_SECONDS} s", (e.stdout or b"").decode("utf-8", "replace")
+            code, text = f"no end after {REPLAY_SECONDS:.0f} s", (e.stdout or b"").decode("utf-8", "replace")
         if code == 0:
             passed += len(files)
         else:
@@ -53,7 +53,7 @@ def fuzz(programs, seconds, work):
         os.makedirs(found, exist_ok=True)
         os.makedirs(grown, exist_ok=True)
         print(f"== {name}, {seconds} s", flush=True)
-        command = [program, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1024", "-max_len=65536",
+        command = [program, f"-max_total_time={seconds}", "-timeout=60", "-rss_limit_mb=1024", "-max_len=65536",
                    "-print_final_stats=1", "-verbosity=0", f"-artifact_prefix={found}/", grown]
         if os.path.isdir(os.path.join(CORPUS, name)):
             command.append(os.path.join(CORPUS, name))

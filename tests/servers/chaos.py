@@ -78,7 +78,7 @@ class Chaos:
         try:
             while True:
                 for sock in select.select(pair, [], [])[0]:
-                    data = sock.recv(65536)
+                    data = sock.recv(min(65536, max(1024, (faults.rate or 1 << 20) // 8)))  # a rate in small steps
                     to = server if sock is client else client
                     if not data:
                         return

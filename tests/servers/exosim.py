@@ -55,7 +55,7 @@ class Exosim:
             [self.binary, "--config", config, "--cert", self.cert, "--key", self.key, "--backend", f"127.0.0.1:{self.backend.port}",
              "--backend-master", MASTER[0], "--backend-master-password-file", password,
              *(x for name, port in self.ports.items() for x in (f"--{name}-port", str(port))), *self.options], output)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 10 * local.SLOWER
         while True:
             ready = re.search(r"exosim ready https=(\d+) imaps=(\d+) admin=(\d+)", local.read(output)[start:])
             if ready:
@@ -71,7 +71,7 @@ class Exosim:
         """The admin port: GET, or POST of a JSON value; returns the parsed answer."""
         body = None if data is None else json.dumps(data).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.admin}{path}", body, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10 * local.SLOWER) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 

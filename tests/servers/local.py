@@ -1,5 +1,7 @@
 """What every private server needs: a folder, free ports, a certificate, and a stop that waits until the process is gone."""
 import atexit
+import fcntl
+import functools
 import os
 import pwd
 import random
@@ -37,14 +39,35 @@ def mail_owner():
     return entry.pw_uid, entry.pw_gid
 
 
+SLOWER = float(os.environ.get("NF_SLOWER", "1"))  # a sanitizer's build may take that many times as long
 _given = set()
+
+
+@functools.lru_cache(None)
+def _claims():
+    path = "/tmp/nf-test-ports"
+    if not os.path.exists(path):
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR))
+        os.chmod(path, 0o666)
+    return os.open(path, os.O_RDWR)
+
+
+def _claim(port):
+    """Between the choice of a port and the server's bind no other test run may choose it: an octet of one file is locked until we end."""
+    try:
+        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except BlockingIOError:
+        return False
+    except OSError: # not a file that we may lock: then it is luck, as it mostly is
+        pass
+    return True
 
 
 def free_port():
     """Below the range that outgoing connections take their ports from, so that nobody takes it before the server does."""
     while True:
         port = random.SystemRandom().randint(20000, 32000)
-        if port in _given:
+        if port in _given or not _claim(port):
             continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -57,7 +80,7 @@ def free_port():
 
 
 def wait_for_port(port, seconds=10.0, alive=lambda: True):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOWER
     while time.monotonic() < end:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

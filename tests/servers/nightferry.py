@@ -55,7 +55,8 @@ class Nightferry:
         self.folder = local.make_folder("nf-home-")
         self.state = os.path.join(self.folder, "state", "state.db")
         os.makedirs(os.path.dirname(self.state), mode=0o700)
-        keep = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TERM") or k.endswith("SAN_OPTIONS")}
+        keep = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TERM", "LD_PRELOAD") or k.startswith("NF_DELAY")
+                or k.endswith("SAN_OPTIONS")}  # LD_PRELOAD, NF_DELAY: make shake
         self.env = {**keep, "HOME": self.folder, "XDG_STATE_HOME": self.folder + "/xdg-state", "XDG_CONFIG_HOME": self.folder + "/xdg-config",
                     "XDG_DATA_HOME": self.folder + "/xdg-data", "XDG_RUNTIME_DIR": self.folder, "NIGHTFERRY_STATE": self.state,
                     "NO_COLOR": "1", **(env or {})}
@@ -84,12 +85,12 @@ class Nightferry:
 
     def finish(self, process, timeout=120):
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(timeout=timeout * local.SLOWER)
         except subprocess.TimeoutExpired as e:
             stacks = self.stacks(process.pid)
             os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate()
-            raise AssertionError(f"no end after {timeout} s: {process.args}\n{stacks}\n"
+            raise AssertionError(f"no end after {timeout * local.SLOWER:.0f} s: {process.args}\n{stacks}\n"
                                  f"{out.decode('utf-8', 'replace')[-3000:]}\n{err.decode('utf-8', 'replace')[-3000:]}") from e
         result = Result(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
         self.output.append(result.out + result.err)

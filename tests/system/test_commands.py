@@ -29,6 +29,11 @@ def test_an_endpoint_keeps_what_it_had_when_its_test_fails(nightferry, dovecot_s
     assert "nothing is given" in nf.run("endpoint", "set", "src", code=64).err
 
 
+def test_the_engine_too_ends_with_a_document(nightferry, dovecot_source):
+    ferry.add_endpoint(nightferry, dovecot_source, "alice")
+    assert nightferry.run("run", "--once", "--json").json() == {"stopped": False, "exit_code": 0}
+
+
 def test_new_passwords_and_a_batch_that_was_not_started(nightferry, dovecot_source, exosim, compare_mailboxes, dovecot_target):
     nf = nightferry
     for i in range(3):
@@ -50,6 +55,7 @@ def test_new_passwords_and_a_batch_that_was_not_started(nightferry, dovecot_sour
     nf.run("batch", "start", "pilot", "--wait")
     compare_mailboxes((dovecot_source, "bob"), (dovecot_target, "bob@contoso.example"))
     assert "nothing to start" in nf.run("batch", "start", "pilot").out
+    assert "for megabytes write 5MB/s" in nf.run("batch", "set", "pilot", "--rate", "5", code=64).err
 
 
 def test_lines_come_in_their_order_in_a_pipe(nightferry, dovecot_source):

@@ -288,9 +288,9 @@ def test_mailboxes_that_are_none(exosim, graph):
 @pytest.mark.parametrize("how,received", [(1, "1999-12-31T23:59:58Z"), (2, "2006-01-02T15:04:05Z"), (0, None)])
 def test_the_received_date_is_a_switch(exosim, graph, how, received):
     exosim.switch(graph_received=how, graph_created=how % 2)
-    answer = graph.put("inbox", mime(received="Sat, 01 Jan 2000 00:59:58 +0100"))
     now = time.strftime("%Y-%m-%d", time.gmtime())
-    assert answer.json["receivedDateTime"] == received if received else answer.json["receivedDateTime"][:10] >= now[:8]
+    answer = graph.put("inbox", mime(received="Sat, 01 Jan 2000 00:59:58 +0100"))
+    assert answer.json["receivedDateTime"] == received if received else answer.json["receivedDateTime"][:10] >= now
     again = graph.ask("GET", f"/messages/{answer.json['id']}").json
     assert again["receivedDateTime"] == answer.json["receivedDateTime"]
     assert (again["createdDateTime"] == again["receivedDateTime"]) == (how == 1) or how == 0

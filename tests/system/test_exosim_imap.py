@@ -404,7 +404,7 @@ def test_limits_throttle(exosim_for, dovecot_target):
 
 
 def test_byte_window_throttles(exosim_for, dovecot_target):
-    exosim = exosim_for(dovecot_target, options=["--set", "bytes_max=3000", "--set", "bytes_window=1000", "--set", "throttle_bad=1"])
+    exosim = exosim_for(dovecot_target, options=["--set", "bytes_max=3000", "--set", "bytes_window=600000", "--set", "throttle_bad=1"])
     c = connect(exosim)
     m = MAIL + b"x" * (1000 - len(MAIL))
     for _ in range(3):

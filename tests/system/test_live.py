@@ -1,5 +1,6 @@
 """What a person changes acts on a running engine; status says what binds each mailbox; what was learned is kept; the ramp steps back."""
 import os
+import re
 import sqlite3
 import time
 
@@ -227,3 +228,63 @@ def test_auto_ramp(nightferry, dovecot, exosim_for, engine):
         process.communicate(timeout=60)
     finally:
         proxies[0].stop()
+
+
+@pytest.mark.slow
+def test_the_ramp_steps_back_when_the_source_slows_down(nightferry, dovecot, exosim_for, engine):
+    """Nothing breaks and nobody refuses: the source only gives a tenth of what it gave. The mailbox that began last waits for room."""
+    proxies = []
+
+    def through(source):
+        proxies.append(Chaos(source.tls_port))
+        return proxies[0]
+    nightferry.binary = FP
+    world(nightferry, dovecot, exosim_for, ("alice", "bob"), count=400, batch=("--pilot", "--auto-ramp", "on"), through=through)
+    pace = proxies[0].faults = Faults(rate=40_000)  # of each connection; changed in place, it holds for those that are open
+
+    def stepped_back(seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and watch.status(nightferry)["max_mailboxes"] == 2:
+            time.sleep(0.3)
+        return watch.status(nightferry)["max_mailboxes"] == 1
+    try:
+        engine(env={"NIGHTFERRY_STRETCH_MS": "3000"})
+        watch.wait_for(lambda: [r["state"] for r in watch.users(nightferry).values()] == ["Syncing"] * 2, 180)
+        for fast_s in (8, 16, 30):  # how long it takes until a good stretch is known is the machine's affair
+            pace.rate = 40_000
+            assert not stepped_back(fast_s), watch.status(nightferry)
+            pace.rate = 4_000
+            if stepped_back(30):
+                break
+        state = watch.status(nightferry)
+        assert re.match(r"1 mailbox at once instead of 2: the source gives \d+ kB/s where it gave \d+ kB/s", state["ramp"]), state
+        watch.wait_for(lambda: sorted(r["state"] for r in watch.users(nightferry).values()) == ["Queued", "Syncing"], 180)
+        waits = next(r for r in watch.users(nightferry).values() if r["state"] == "Queued")
+        assert "fewer mailboxes at once (1)" in waits["error"], waits
+        nightferry.run("batch", "stop", "pilot")
+    finally:
+        proxies[0].stop()
+
+
+def test_published_limits_bind(nightferry, dovecot, exosim_for, engine):
+    """Graph's published limits, a fiftieth of them at both ends: large messages are bound by octets, small ones by requests; status says so
+    while exosim, which holds the same limits, refuses next to nothing."""
+    nightferry.binary = FP
+    names = ("alice", "bob")
+    source, behind = dovecot(list(names)), dovecot([f"{u}@contoso.example" for u in names], special_use=False)
+    exosim = exosim_for(behind)
+    for i in range(120):
+        source.maildir("alice").add(corpus.made(i, size=LARGE), date=1_000_000_000 + i)
+    for i in range(2400):
+        source.maildir("bob").add(corpus.made(i, size=500), date=1_000_000_000 + i)
+    watch.prepare(nightferry, source, exosim, names, target=("--routes", "mime", "--graph-url", exosim.graph_url), batch=("--pilot", "--uploads", "4"))
+    exosim.switch(graph_bytes=3_000_000, graph_bytes_window=6_000, graph_requests=200, graph_requests_window=12_000)
+    engine(env={"NIGHTFERRY_LIMIT_SCALE": "0.02"})
+    row = until(nightferry, lambda row: row["binds"] == "target bytes" and "published limit of bytes" in row["why"])
+    assert 0 < row["limit_bytes_per_s"] <= 500_000, row
+    row = until(nightferry, lambda row: row["binds"] == "target requests" and "published limit of requests" in row["why"], "bob")
+    assert 0 < row["limit_requests_per_min"] <= 1000, row
+    says(nightferry, "held back by target bytes: the destination's published limit", "held back by target requests: the destination's published limit")
+    for counts in exosim.ask("/state")["mailboxes"].values():
+        assert counts["graph_throttled"] <= 2 + counts["graph_requests"] // 20, counts
+    nightferry.run("batch", "stop", "pilot")

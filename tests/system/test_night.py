@@ -60,7 +60,7 @@ def test_window_closes_and_opens(nightferry, dovecot, exosim_for):
     nightferry.run("batch", "start", "pilot")
     assert watch.status(nightferry)["night"]["open"]
     assert "open until 2027-01-13 22:00 Asia/Karachi (17:00Z)" in nightferry.run("batch", "status", "pilot").out
-    watch.wait_for(lambda: watch.appended(exosim) > 10, 120)
+    watch.wait_for(lambda: watch.appended(exosim) > 10 and set(states(nightferry).values()) == {"Syncing"}, 120)
     clock.set("2027-01-13T17:00:00")
     watch.wait_for(lambda: set(states(nightferry).values()) == {"Queued"}, 120)
     before = watch.appended(exosim)
@@ -120,6 +120,36 @@ def test_start_after_in_a_run_for_all(nightferry, dovecot, exosim_for):
     assert states(nightferry) == {"alice": "Synced"}
 
 
+def test_a_copy_has_windows_too(nightferry, dovecot):
+    """They hold for the run they are given to: without them the same command moves at once."""
+    nightferry.binary = FP
+    clock = Clock(nightferry, "2027-01-13T08:00:00")
+    source, target = dovecot(["alice"]), dovecot(["a@x.example"], special_use=False)
+    box = source.maildir("alice")
+    for i in range(5):
+        box.add(corpus.made(i))
+    copy = ("copy", "--source-host", "localhost", "--source-port", source.tls_port, "--source-ca-file", source.ca, "--source-user", "alice",
+            "--source-password-file", nightferry.secret_file("pw-alice"), "--target-host", "localhost", "--target-port", target.tls_port,
+            "--target-ca-file", target.ca, "--target-password-file", nightferry.secret_file("pw-a@x.example"), "--address", "a@x.example")
+    assert "--time-zone" in nightferry.run(*copy, "--window", "daily 20:00-22:00", code=USAGE).err
+    assert "no rate is set" in nightferry.run(*copy, *NIGHTLY, "--window", "daily 25%", code=USAGE).err
+    assert nightferry.run("batch", "list", "--json").json() == [], "nothing is kept of a wrong command line"
+    waiting = nightferry.start(*copy, *NIGHTLY)
+    batch = watch.wait_for(lambda: nightferry.run("batch", "list", "--json").json(), 60)[0]["name"]
+    watch.wait_for(lambda: watch.status(nightferry, batch)["engine_runs"], 60)
+    assert watch.users(nightferry, batch)["alice"]["counts"]["copied"] == 0
+    clock.set("2027-01-13T15:00:01")
+    result = nightferry.finish(waiting)
+    assert result.code == 0 and "Its windows: now deferred until 2027-01-13 20:00 Asia/Karachi (15:00Z)" in result.out, result
+    assert watch.users(nightferry, batch)["alice"]["counts"]["copied"] == 5
+    clock.set("2027-01-14T08:00:00")
+    box.add(corpus.made(9))
+    result = nightferry.run(*copy, *NIGHTLY, "--until", "2027-01-14 12:00", code=DEFERRED)
+    assert "its deadline, 2027-01-14 12:00 Asia/Karachi (07:00Z), has passed" in result.out, result
+    assert "windows" not in nightferry.run(*copy).out
+    assert watch.users(nightferry, batch)["alice"]["counts"]["copied"] == 6
+
+
 @pytest.mark.parametrize("options, word", [
     (("--window", "Mon-Fri 20:00-06:00"), "--time-zone"), (("--window", "Mun", "--time-zone", "UTC"), "Mun"),
     (("--blackout", "2026-13-01", "--time-zone", "UTC"), "2026-13-01"), (("--until", "2026-12-01 20:00"), "time zone"),
@@ -176,9 +206,9 @@ def test_message_larger_than_a_day(nightferry, dovecot, exosim_for):
     source.maildir("bob").add(corpus.made(3, size=4000), ())
     shown = nightferry.run("endpoint", "show", "src").out
     assert "60.0 kB a day from the host (a day begins at midnight Asia/Karachi)" in shown, shown
-    engine = nightferry.start("run")
     nightferry.run("batch", "start", "pilot")
     nightferry.run("user", "stop", "pilot", "bob")
+    engine = nightferry.start("run")
     watch.wait_for(lambda: "the host at src" in watch.users(nightferry)["alice"]["error"], 120)
     assert watch.users(nightferry)["alice"]["counts"]["copied"] == 1
     clock.set("2027-01-13T19:00:01")
@@ -189,3 +219,27 @@ def test_message_larger_than_a_day(nightferry, dovecot, exosim_for):
     clock.set("2027-01-14T19:00:01")
     watch.wait_for(lambda: states(nightferry)["bob"] == "Synced", 120)
     stop(nightferry, engine)
+
+
+def test_looking_is_booked_too(nightferry, dovecot, exosim_for):
+    """Assessment and verification book the metadata that they read before they read it, and wait for tomorrow where today is spent."""
+    clock, _, _ = world(nightferry, dovecot, exosim_for, count=50, slow_ms=0, endpoint=("--daily-bytes", "20kB", "--daily-zone", "Asia/Karachi"))
+
+    def use_up_the_day():
+        with sqlite3.connect(nightferry.state) as db:
+            db.execute("UPDATE spent SET bytes = 20000")
+
+    def assessed():
+        return nightferry.run("batch", "assess", "pilot", "--json", code=None).json()["users"][0]
+    assert assessed()["error"] in (None, "") and 2_000 < spent(nightferry)["alice"] < 12_000, spent(nightferry)
+    use_up_the_day()
+    late = assessed()["error"]
+    assert "deferred until 2027-01-14 00:00 Asia/Karachi" in late and "the daily budget of 20 kB of mailbox alice at src is spent" in late, late
+    nightferry.run("endpoint", "set", "src", "--daily-bytes", "0")
+    nightferry.run("batch", "start", "pilot", "--wait")
+    nightferry.run("endpoint", "set", "src", "--daily-bytes", "20kB")
+    text = nightferry.run("batch", "verify", "pilot", code=DEFERRED).err
+    assert "deferred until 2027-01-14 00:00 Asia/Karachi" in text, text
+    clock.set("2027-01-13T19:00:01")
+    assert watch.perfect(nightferry)["same"] == 50
+    assert 2_000 < spent(nightferry)["alice"] < 12_000, spent(nightferry)

@@ -215,7 +215,7 @@ def test_nothing_unexpected_is_opened_or_contacted(nightferry, dovecot, exosim_f
     os.chmod(wrapper, 0o755)
     nightferry.run("batch", "start", "pilot", "--wait", binary=wrapper)
     text = local.read(trace)
-    ours = (os.path.dirname(nightferry.state), nightferry.env["XDG_CONFIG_HOME"], source.ca)
+    ours = (os.path.dirname(nightferry.state), nightferry.env["XDG_CONFIG_HOME"], source.ca, *nightferry.env.get("LD_PRELOAD", "").split())
     odd, hosts = set(), set()
     for line in text.splitlines():
         opened = re.search(r'(?:openat\(AT_FDCWD, |open\(|creat\(|rename\(|unlink\(|mkdir\(|symlink\()"([^"]*)"(.*)', line)

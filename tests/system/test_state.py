@@ -192,14 +192,16 @@ def test_lost_wal(nightferry, dovecot, exosim_for, compare_mailboxes):
     for i in range(450):   # more than is intended ahead
         source.maildir("alice").add(corpus.made(i, message_id=i % 4 != 0, size=40_000), date=1_000_000_000 + i)
     watch.prepare(nightferry, source, exosim)
-    exosim.ask("/fault", {"kind": "slow", "ms": 8, "nth": 10, "count": 0})
+    nearly_still = exosim.fault("slow", ms=500, nth=16, count=0)
     process = nightferry.start("batch", "start", "pilot", "--wait")
-    watch.wait_for(lambda: watch.appended(exosim) > 15)
+    watch.wait_for(lambda: exosim.fired(nearly_still))
     db = sqlite3.connect(nightferry.state)   # from here on nothing more of the log reaches the file itself
     db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     db.execute("BEGIN")
     db.execute("SELECT count(*) FROM item").fetchall()
     count = watch.appended(exosim)
+    exosim.clear_faults()
+    exosim.fault("slow", ms=8, count=0)
     watch.wait_for(lambda: watch.appended(exosim) > count + 270)
     process.kill()
     nightferry.finish(process)
@@ -212,17 +214,9 @@ def test_lost_wal(nightferry, dovecot, exosim_for, compare_mailboxes):
     assert not os.path.exists(nightferry.state + "-wal")
     known = watch.users(nightferry)["alice"]["counts"]
     assert known["copied"] + known["in_doubt"] + 50 < watch.appended(exosim), known
-    exosim.ask("/profile", {"errors_max": 10})
-    for fault in exosim.ask("/state")["faults"]:
-        drop_fault(exosim, fault["id"])
+    exosim.clear_faults()
     nightferry.run("batch", "start", "pilot", "--wait")
     compare_mailboxes((source, "alice"), (behind, "alice@contoso.example"))
-
-
-def drop_fault(exosim, number):
-    import urllib.request
-    request = urllib.request.Request(f"http://127.0.0.1:{exosim.admin}/fault", b'{"id":%d}' % number, method="DELETE")
-    urllib.request.urlopen(request, timeout=5).close()
 
 
 @pytest.fixture

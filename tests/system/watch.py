@@ -13,7 +13,7 @@ def children(pid):
 
 def worker(process, seconds=60):
     """The pid of the engine's own process below a `batch start --wait` or a `run`."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * local.SLOWER
     while time.monotonic() < end:
         try:
             for pid in children(process.pid):
@@ -38,7 +38,7 @@ def status_field(pid, name):
 
 def wait_for(what, seconds=90, pause=0.05):
     """Polls until what() is true; returns it."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * local.SLOWER
     while time.monotonic() < end:
         value = what()
         if value:

@@ -4,26 +4,17 @@
      none twice   of each content there are never more copies of ours than items
    Which of several equal copies a receipt names is nobody's concern: two routes may name the same one, as long as the count is right.
    The store, engine/enter.c, doubt.c, adopt.c, twin.c and route.c are the real ones; only the routes and the source are made up. */
+#include "engine/intent.h"
 #include "engine/job.h"
+#include "tests/unit/engine/doubt_far_side.h"
 #include "tests/unit/store/fixture.h"
 
-#include <openssl/evp.h>
 #include <sqlite3.h>
 
 #define ITEMS 7
 #define CONTENTS 3
-#define COPIES 200
 #define RUNS 6
 #define SEEDS 100 /* 400 pass too */
-
-enum kind { IMAP, MIME, KINDS };
-
-static struct copy { /* one message at the destination; its place is its number */
-	unsigned content;
-	bool ours, there, late; /* late: the far side has not committed it yet */
-} copies[COPIES];
-static unsigned n_copies;
-static bool dead[KINDS]; /* the route's rights are lost */
 
 static struct scratch f;
 static struct job *j;
@@ -44,181 +35,6 @@ static unsigned roll(unsigned n)
 		if ((call) != 0) \
 			fail_msg("seed %u: %s: %s: %s", seed, #call, err_kind_name(err.kind), err.text); \
 	} while (0)
-
-/* --- the far side ----------------------------------------------------------------------------------- */
-
-static void text_of(unsigned content, char *out, size_t size)
-{
-	char id[64] = "";
-	if (content > 0) /* the first has no Message-ID */
-		snprintf(id, sizeof id, "Message-ID: <%u@x>\r\n", content);
-	snprintf(out, size, "%sDate: 1 Jul 2002 08:00:00 GMT\r\nFrom: a@b\r\nSubject: s%u\r\n\r\nbody %u\r\n", id,
-		content, content);
-}
-
-static void print_of(unsigned content, struct fingerprint *p)
-{
-	char text[256], id[32] = "", subject[16];
-	text_of(content, text, sizeof text);
-	if (content > 0)
-		snprintf(id, sizeof id, "<%u@x>", content);
-	snprintf(subject, sizeof subject, "s%u", content);
-	*p = (struct fingerprint){.size = strlen(text),
-		.message_id = strdup(id),
-		.date = strdup("1 Jul 2002 08:00:00 GMT"),
-		.from = strdup("a@b"),
-		.subject = strdup(subject)};
-	EVP_Digest(text, strlen(text), p->sha256, NULL, EVP_sha256(), NULL);
-}
-
-static const struct target_ops fake_ops[KINDS];
-static struct target fake_targets[KINDS] = {{&fake_ops[IMAP]}, {&fake_ops[MIME]}};
-
-static enum kind kind_of(const struct target *t)
-{
-	return t->ops == &fake_ops[IMAP] ? IMAP : MIME;
-}
-
-/* In IMAP's list a copy's number is its UID; Graph's ids say nothing of an order. */
-static void id_of(enum kind k, unsigned n, char *out, size_t size)
-{
-	if (k == IMAP)
-		snprintf(out, size, "7:%u", n + 1);
-	else
-		snprintf(out, size, "g%02u-%u", (n * 37 + 11) % 100, n);
-}
-
-static unsigned copy_of(const char *id)
-{
-	return id[0] == 'g' ? (unsigned)strtoul(strchr(id, '-') + 1, NULL, 10)
-			    : (unsigned)strtoul(id + 2, NULL, 10) - 1;
-}
-
-static bool is_shown(unsigned n)
-{
-	return copies[n].there && !copies[n].late;
-}
-
-static int fake_open(
-	struct target **out, const struct target_conf *conf, struct gate *gate, struct stop *stop, struct err *err)
-{
-	(void)conf, (void)gate, (void)stop, (void)out;
-	return err_set(err, ERR_RIGHTS, "as the test wants");
-}
-
-static int open_imap(
-	struct target **out, const struct target_conf *conf, struct gate *gate, struct stop *stop, struct err *err)
-{
-	*out = &fake_targets[IMAP];
-	return dead[IMAP] ? fake_open(out, conf, gate, stop, err) : 0;
-}
-
-static int open_mime(
-	struct target **out, const struct target_conf *conf, struct gate *gate, struct stop *stop, struct err *err)
-{
-	*out = &fake_targets[MIME];
-	return dead[MIME] ? fake_open(out, conf, gate, stop, err) : 0;
-}
-
-static void fake_close(struct target **t)
-{
-	*t = NULL;
-}
-
-static int fake_folder(struct target *t, const char *path, struct folder_ref *out, struct err *err)
-{
-	char mark[16];
-	(void)err;
-	*out = (struct folder_ref){.path = strdup(path), .id = strdup(path)};
-	snprintf(mark, sizeof mark, "%u", n_copies + 1);
-	out->generation = strdup(kind_of(t) == IMAP ? "7" : "");
-	out->mark = strdup(kind_of(t) == IMAP ? mark : "");
-	for (unsigned i = 0; i < n_copies; i++)
-		out->existing += is_shown(i);
-	return 0;
-}
-
-static int fake_find(struct target *t, const char *path, struct folder_ref *out, bool *found, struct err *err)
-{
-	*found = true;
-	return fake_folder(t, path, out, err);
-}
-
-/* Pages of two. Graph's come backwards. */
-static int fake_list(struct target *t, const struct folder_ref *ref, const char *cursor, struct remote_mail *out,
-	size_t cap, size_t *n, struct err *err)
-{
-	enum kind k = kind_of(t);
-	unsigned from = 0;
-	(void)ref, (void)err;
-	*n = 0;
-	if (cursor && *cursor)
-		from = k == MIME             ? n_copies - copy_of(cursor)
-		       : strchr(cursor, ':') ? copy_of(cursor) + 1
-					     : (unsigned)strtoul(cursor, NULL, 10) - 1;
-	for (unsigned i = from; i < n_copies && *n < cap && *n < 2; i++) {
-		unsigned at = k == MIME ? n_copies - 1 - i : i;
-		if (!is_shown(at))
-			continue;
-		struct remote_mail *m = &out[(*n)++];
-		*m = (struct remote_mail){.size = 1};
-		id_of(k, at, m->id, sizeof m->id);
-		print_of(copies[at].content, &m->print);
-		memset(m->print.sha256, 0, sizeof m->print.sha256);
-	}
-	return 0;
-}
-
-static int look_up(struct target *t, const char *id, struct err *err)
-{
-	assert_int_equal(id[0] == 'g', kind_of(t) == MIME); /* a route is never given another's id */
-	unsigned n = copy_of(id);
-	assert_true(n < n_copies);
-	return is_shown(n) ? 0 : err_set(err, ERR_GONE, "gone");
-}
-
-static int fake_read(struct target *t, const struct folder_ref *ref, const char *id, struct spool **out,
-	struct fingerprint *print, struct err *err)
-{
-	char text[256];
-	(void)ref;
-	if (look_up(t, id, err))
-		return -1;
-	text_of(copies[copy_of(id)].content, text, sizeof text);
-	if (print)
-		print_of(copies[copy_of(id)].content, print);
-	return spool_new(out, f.dir, strlen(text), err) || spool_write(*out, text, strlen(text), err) ? -1 : 0;
-}
-
-static int fake_get_flags(
-	struct target *t, const struct folder_ref *ref, const char *id, unsigned *flags, struct err *err)
-{
-	(void)ref;
-	*flags = 0;
-	return look_up(t, id, err);
-}
-
-static int fake_set_flags(
-	struct target *t, const struct folder_ref *ref, const char *id, unsigned flags, struct err *err)
-{
-	(void)ref, (void)flags;
-	return look_up(t, id, err);
-}
-
-#define COMMON \
-	.folder = fake_folder, .find = fake_find, .list = fake_list, .read = fake_read, .get_flags = fake_get_flags, \
-	.set_flags = fake_set_flags, .close = fake_close
-static const struct target_ops fake_ops[KINDS] = {
-	{.name = "imap", .max_batch = 4, .open = open_imap, COMMON},
-	{.name = "mime", .max_batch = 1, .marks_by_ids = true, .open = open_mime, COMMON},
-};
-
-static unsigned deliver(unsigned content, bool ours, bool late)
-{
-	assert_true(n_copies < COPIES);
-	copies[n_copies] = (struct copy){content, ours, true, late};
-	return n_copies++;
-}
 
 /* --- a run of ours ---------------------------------------------------------------------------------- */
 
@@ -253,7 +69,7 @@ static void mail_done(struct mail *m)
 static struct item item_for(struct mail *m, enum item_state as, unsigned route)
 {
 	struct item rec;
-	putter_fill_item(folder, m, as, NULL, &rec);
+	intent_fill(folder, m, as, NULL, &rec);
 	snprintf(rec.receipt.route, sizeof rec.receipt.route, "%s", j->routes[route].ops->name);
 	rec.epoch = u.lease_epoch;
 	return rec;
@@ -421,7 +237,7 @@ static void trace(void)
 	MUST(store_folders(f.s, u.id, &rows, &n_rows, &err));
 	if (n_rows)
 		MUST(store_items_full(f.s, rows[0].generation_id, 0, v, ITEMS + 1, &n, &err));
-	free(rows);
+	store_folders_free(&rows, n_rows);
 	for (size_t i = 0; i < n; i++) {
 		fprintf(stderr, "  UID %u: content %u, %s, how %d, route %s, id %s, epoch %d\n", v[i].uid,
 			contents[v[i].uid - 1], item_state_name(v[i].state), (int)v[i].how, v[i].receipt.route,
@@ -486,7 +302,7 @@ static void check_end(void)
 	MUST(store_folders(f.s, u.id, &rows, &n_rows, &err));
 	assert_int_equal(n_rows, 1);
 	generation = rows[0].generation_id;
-	free(rows);
+	store_folders_free(&rows, n_rows);
 	MUST(store_items_full(f.s, generation, 0, v, ITEMS + 1, &n, &err));
 	if (n != ITEMS)
 		fail_msg("seed %u: %zu items of %d", seed, n, ITEMS);

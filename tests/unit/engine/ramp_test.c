@@ -103,6 +103,7 @@ static void test_back_on_trouble(void **unused)
 		trouble(true);
 	}
 	assert_int_equal(r.now, 1); /* never none */
+	assert_non_null(strstr(text, "1 mailbox at once instead of 2"));
 }
 
 static void test_back_when_the_source_slows_down(void **unused)

@@ -41,6 +41,12 @@ static void test_pairs(void **state)
 		 "b",
 			"a b", 1},
 		{"\xff", "\xef\xbf\xbd", 1},
+		{"Straße", "STRASSE", 1},
+		{"STRAẞE", "strasse", 1},
+		{"s\xc2\xads", "ß", 1}, /* a soft hyphen between */
+		{"sss", "ßs", 1},
+		{"ss\xcc\x81", "ß", 0}, /* the second is an ś */
+		{"s", "ß", 0},
 		{"ab", "abc", 0},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

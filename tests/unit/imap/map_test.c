@@ -357,6 +357,47 @@ static void test_properties(void **state)
 	}
 }
 
+/* What has a place keeps it when others come that sort before it, or that would have had its name or its role. */
+static void test_before(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *parts, *before, *path;
+		unsigned changes;
+	} in[] = {{"INBOX", "INBOX", "INBOX", 0}, {"CASE", NULL, "CASE (3)", MAP_CASE},
+		{"Case", NULL, "Case (4)", MAP_CASE}, {"Case|x", NULL, "Case (4)/x", MAP_CASE},
+		{"case", "case", "case", 0}, {"case|new", NULL, "case/new", 0},
+		{"caSe", "caSe (2)", "caSe (2)", MAP_CASE}, {"caSe|sub", NULL, "caSe (2)/sub", MAP_CASE},
+		{"Sent", NULL, "Sent", 0}, /* not the one that is Exchange's already */
+		{"Sent Messages", "Sent Items", "Sent Items", MAP_ROLE},
+		{"Sent Messages|2019", NULL, "Sent Items/2019", MAP_ROLE},
+		{"Trash", "Trash", "Trash", 0}, /* as it was, whoever is better by now */
+		{"Deleted", NULL, "Deleted Items", MAP_ROLE}, {"Only a parent", NULL, "Only a parent (2)", MAP_CASE},
+		{"Only a parent|child", "Only a parent (2)/child", "Only a parent (2)/child", MAP_CASE},
+		{"Only a parent|kid", NULL, "Only a parent (2)/kid", MAP_CASE},
+		{"only A Parent", "only A Parent", "only A Parent", 0}};
+	enum { N = sizeof(in) / sizeof(in[0]) };
+	const char *before[N];
+	struct folder_list l = {.v = calloc(N, sizeof(*l.v))};
+	struct map_rules rules = {.exchange = true, .before = before};
+	struct mapping *m;
+	struct err e = ERR_INIT;
+	for (size_t i = 0; i < N; i++) {
+		add_folder(&l, in[i].parts, strcmp(in[i].parts, "Only a parent") ? PLAIN : NO_SELECT, ROLE_NONE);
+		before[i] = in[i].before;
+	}
+	assert_int_equal(map_folders(&l, &rules, &m, &e), 0);
+	for (size_t i = 0; i < N; i++) {
+		assert_string_equal(m[i].path, in[i].path);
+		if (in[i].before)
+			continue;
+		if (m[i].changes != in[i].changes && strcmp(in[i].parts, "Only a parent"))
+			fail_msg("%s: changes %x, expected %x", in[i].parts, m[i].changes, in[i].changes);
+	}
+	map_done(&m, l.n);
+	drop_folders(&l);
+}
+
 /* As many folders as a hostile server may list, all with one name. */
 static void test_many(void **state)
 {
@@ -383,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_generic),
 		cmocka_unit_test(test_names_of_hosts),
 		cmocka_unit_test(test_properties),
+		cmocka_unit_test(test_before),
 		cmocka_unit_test(test_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,7 +152,7 @@ static void read_everything(struct store *s)
 			size_t got;
 			store_folders(s, users[k].id, &folders, &got, &err);
 			int64_t generation = got ? folders[0].generation_id : 1;
-			free(folders);
+			store_folders_free(&folders, got);
 			store_items_full(s, generation, 0, items, 8, &got, &err);
 			while (got > 0)
 				item_done(&items[--got]);

@@ -1,0 +1,82 @@
+"""Folders whose names meet others: at the destination beforehand, or at the source later."""
+import ferry
+import pytest
+from servers import corpus
+from servers.rawimap import RawImap, decoded
+from test_routes import ALICE
+
+
+def subjects(server, user):
+    """{folder's path: the subjects in it, sorted} of the folders that hold mail."""
+    c = RawImap(server.tls_port, tls=True, ca=server.ca)
+    c.login(user, server.users[user])
+    found = {}
+    for raw, separator, _ in c.folders():
+        c.examine(raw)
+        messages = c.fetch()
+        if messages:
+            found["/".join(decoded(raw, separator))] = sorted(m["body"].split(b"Subject: ", 1)[1].split(b"\r\n", 1)[0].decode() for m in messages)
+    c.close()
+    return found
+
+
+def note(text):
+    return f"From: a@example.org\r\nSubject: {text}\r\nMessage-ID: <{text}@folders.example>\r\n\r\n{text}\r\n".encode()
+
+
+@pytest.mark.parametrize("routes", ["imap", "mime"])
+def test_a_folder_that_is_there_in_another_case(nightferry, dovecot, exosim_for, routes):
+    """Exchange compares names without case, beyond ASCII too: CREATE of "ärger" says that it exists, as "Ärger"."""
+    source, behind = dovecot(["alice"], special_use=False), dovecot([ALICE], special_use=False)
+    exosim = exosim_for(behind)
+    for i, name in enumerate((("ärger",), ("Strasse",), ("ПРИВЕТ", "x"))):
+        source.maildir("alice").add(note(f"new{i}"), name)
+    for i, name in enumerate((("Ärger",), ("Straße",), ("привет",))):
+        behind.maildir(ALICE).add(note(f"old{i}"), name)
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, ALICE, extra=("--settle-after", "300ms", "--routes", routes, "--graph-url", exosim.graph_url))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", ALICE)])
+    nightferry.run("batch", "start", "pilot", "--wait")
+    assert subjects(behind, ALICE) == {"Ärger": ["new0", "old0"], "Straße": ["new1", "old1"], "привет": ["old2"], "привет/x": ["new2"]}
+    nightferry.run("batch", "sync", "pilot", "--wait")
+    assert sum(len(v) for v in subjects(behind, ALICE).values()) == 6
+
+
+@pytest.mark.parametrize("routes", ["imap", "mime"])
+def test_a_folder_keeps_its_place_when_others_come(nightferry, dovecot, exosim_for, routes):
+    """What comes to the source later takes neither the name nor the role of a folder that went there."""
+    source, behind = dovecot(["alice"], special_use=False), dovecot([ALICE], special_use=False)
+    exosim = exosim_for(behind)
+    box = source.maildir("alice")
+    for i, name in enumerate((("work",), ("work", "Sub"), ("Sent Messages",))):
+        box.add(note(f"a{i}"), name)
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, ALICE, extra=("--settle-after", "300ms", "--routes", routes, "--graph-url", exosim.graph_url))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", ALICE)])
+    nightferry.run("batch", "start", "pilot", "--wait")
+    for i, name in enumerate((("WORK",), ("WORK", "Sub"), ("Sent",), ("work",), ("work", "Sub"), ("Sent Messages",))):
+        box.add(note(f"b{i}"), name)
+    for _ in range(2):
+        nightferry.run("batch", "sync", "pilot", "--wait")
+        assert subjects(behind, ALICE) == {"work": ["a0", "b3"], "work/Sub": ["a1", "b4"], "Sent Items": ["a2", "b5"],
+                                           "WORK (2)": ["b0"], "WORK (2)/Sub": ["b1"], "Sent": ["b2"]}
+    assert ferry.verify(nightferry)[0] == "Perfect"
+
+
+@pytest.mark.parametrize("routes", ["imap", "mime"])
+def test_long_names_in_long_names(nightferry, dovecot, exosim_for, routes):
+    """A whole path may be longer than any one name."""
+    source, behind = dovecot(["alice"], special_use=False, layout="fs"), dovecot([ALICE], special_use=False, layout="fs")
+    exosim = exosim_for(behind)
+    longest = tuple("ж" * 89 + str(i) for i in range(8)) # 1,447 octets, and 1,943 as IMAP has it
+    wanted = {}
+    for n in (1, 5, 6, 8):
+        source.maildir("alice").add(note(f"deep{n}"), longest[:n])
+        wanted["/".join(longest[:n])] = [f"deep{n}"]
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, ALICE, extra=("--settle-after", "300ms", "--routes", routes, "--graph-url", exosim.graph_url))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", ALICE)])
+    for verb in ("start", "sync"):
+        nightferry.run("batch", verb, "pilot", "--wait")
+        assert subjects(behind, ALICE) == wanted
+    assert ferry.verify(nightferry)[0] == "Perfect"
