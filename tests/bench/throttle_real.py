@@ -2,7 +2,8 @@
 """`make bench-throttle-real`: the real nightferry moves mail from a Dovecot through exosim's Graph, by the route mime, in real time, and what it
 gets through is compared with what the simulation (throttle_real.c) says for the same limits, the same sizes and the same order. Windows and
 volumes are a tenth of the published ones, at both ends: exosim by its switches, nightferry by NIGHTFERRY_LIMIT_SCALE (build with failpoints).
-All scenarios run at once, a mailbox each, since limits hold for a mailbox. About six minutes. Exit 1: further apart than --within."""
+All scenarios run at once, a mailbox each, since limits hold for a mailbox. About six minutes. Exit 1: further apart than --within.
+Exit 3: apart, but the machine was too busy to tell."""
 import argparse
 import collections
 import json
@@ -24,6 +25,8 @@ PROBE = "probe@contoso.example"
 PAUSE = 0.1      # between two looks at exosim
 STATUS_S = 20   # between two questions to nightferry
 BEGIN_S = 60     # for the first message
+IDLE = 0.2      # of the time the machine must have had nothing to do,
+STALL_S = 3     # and no look at exosim may have been so late, for a difference to be ours
 FIELDS = ("graph_requests", "graph_throttled", "graph_bytes", "graph_bytes_refused", "graph_imported")
 
 
@@ -90,10 +93,11 @@ def idle_s():
 
 
 def run(nf, exosim, boxes):
-    """Until each mailbox has had its seconds. What part of the time the machine had nothing to do."""
+    """Until each mailbox has had its seconds. What part of the time the machine had nothing to do, and the longest time between two looks."""
     process = nf.start("batch", "start", "pilot", "--wait")
     try:
         start, idle, shown = time.monotonic(), idle_s(), 0
+        last, stall = start, 0
         while not all(b.is_over() for b in boxes):
             state, now = exosim.ask("/state")["mailboxes"], time.monotonic()
             for box in boxes:
@@ -109,6 +113,7 @@ def run(nf, exosim, boxes):
                     next(b for b in boxes if b.user == user["source_user"]).binds[f"{live.get('binds')} at {live.get('limit_in_flight')}"] += 1
                 print(f"{shown:4} s: {sum(state[b.address]['graph_imported'] for b in boxes)} messages", flush=True)
             time.sleep(PAUSE)
+            stall, last = max(stall, time.monotonic() - last), time.monotonic()
         idle = (idle_s() - idle) / (time.monotonic() - start) / os.cpu_count()
         users = nf.run("batch", "status", "pilot", "--json").json()["users"]
         nf.run("batch", "stop", "pilot", code=None)
@@ -118,12 +123,12 @@ def run(nf, exosim, boxes):
     for user in users:
         if user["counts"]["refused"]:
             raise SystemExit(f"throttle_real: messages of {user['source_user']} were refused: {user['counts']}")
-    return idle
+    return idle, stall
 
 
-def report(boxes, within, idle):
-    """True: as the simulation says."""
-    good = True
+def report(boxes, within, idle, stall):
+    """The exit status."""
+    good, busy = True, idle < IDLE or stall > STALL_S
     print(f"\nTaken after the first {boxes[0].scenario['warm']} s, in % of what an oracle gets taken in the simulation, and refused, in % of all requests.\n\n"
           f"{'scenario':36} {'binding':9} {'real':>6} {'sim':>6} {'apart':>7}   {'refused: real':>13} {'sim':>6}")
     for box in boxes:
@@ -133,13 +138,15 @@ def report(boxes, within, idle):
         apart = taken / ours[s["binding"]] - 1
         good = good and abs(apart) <= within
         print(f"{s['name']:36} {s['binding']:9} {100 * taken / oracle:6.1f} {100 * ours[s['binding']] / oracle:6.1f} {100 * apart:+6.1f} %"
-              f"   {100 * refused:13.2f} {100 * ours['refused'] / ours['sent']:6.2f}  {'ok' if abs(apart) <= within else 'APART'}")
+              f"   {100 * refused:13.2f} {100 * ours['refused'] / ours['sent']:6.2f}  {'ok' if abs(apart) <= within else 'apart: too busy?' if busy else 'APART'}")
         if abs(apart) > within: # a machine that is too busy, or a fault of ours?
             print(f"    {'MB' if s['binding'] == 'bytes' else 'requests'} taken in each minute: {', '.join(map(str, box.minutes()))}; by status, held back by: "
                   + ", ".join(f"{n} times {what} at once" for what, n in box.binds.most_common()))
-    print(f"\nAim: the simulation is confirmed within {100 * within:g} %: {'yes' if good else 'NO'}. The machine was idle for {100 * idle:.0f} % of the time"
-          + ("; too little for a fair run: what is held back by source, network or target concurrency may be for that." if idle < 0.2 else "."))
-    return good
+    print(f"\nAim: the simulation is confirmed within {100 * within:g} %: {'yes' if good else 'NO VERDICT' if busy else 'NO'}. "
+          f"The machine was idle for {100 * idle:.0f} % of the time, the longest time between two looks was {stall:.1f} s"
+          + (f". A difference is held against us only from {100 * IDLE:g} % and up to {STALL_S:g} s: run it again when the machine is quiet."
+             if busy and not good else "."))
+    return 0 if good else 3 if busy else 1
 
 
 def main():
@@ -169,12 +176,12 @@ def main():
             print(f"{len(boxes)} mailboxes, {sum(len(b.scenario['sizes']) for b in boxes)} messages; "
                   f"{max(b.scenario['seconds'] for b in boxes)} s in real time", flush=True)
             exosim.fault("graph_slow", command="*", count=0, ms=model["latency_ms"])
-            idle = run(nf, exosim, boxes)
-        good = report(boxes, opt.within, idle)
+            idle, stall = run(nf, exosim, boxes)
+        status = report(boxes, opt.within, idle, stall)
     finally:
         nf.close()
         local.remove_folder(work)
-    sys.exit(0 if good else 1)
+    sys.exit(status)
 
 
 main()
