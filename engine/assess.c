@@ -168,7 +168,8 @@ static int look_at_source(struct crew *c, const struct user *u, struct survey *s
 
 /* --- the destination ---------------------------------------------------------------------------- */
 
-static void look_at_destination(struct crew *c, const struct user *u, struct map_rules *rules, struct assessment *out)
+static void look_at_destination(
+	struct crew *c, const struct user *u, struct destination_names *names, struct assessment *out)
 {
 	struct err err = ERR_INIT;
 	pthread_mutex_lock(&c->lock);
@@ -181,7 +182,7 @@ static void look_at_destination(struct crew *c, const struct user *u, struct map
 			"the destination could not be reached for others, and was not asked for this mailbox");
 		return;
 	}
-	int rc = destination_look(&c->destination, c->conf->work, c->conf->stop, u, rules, out, &err);
+	int rc = destination_look(&c->destination, c->conf->work, c->conf->stop, u, names, out, &err);
 	pthread_mutex_lock(&c->lock);
 	c->destination_failed = rc && is_of_network(err.kind) ? c->destination_failed + 1 : 0;
 	pthread_mutex_unlock(&c->lock);
@@ -192,19 +193,22 @@ static void look_at_destination(struct crew *c, const struct user *u, struct map
 /* false: it was not looked at, and nothing is to be stored. */
 static bool look(struct crew *c, const struct user *u, struct assessment *out)
 {
+	struct destination_names names;
+	destination_names_init(&names, &c->destination);
 	struct survey_conf conf = {.work = c->conf->work,
 		.stop = c->conf->stop,
 		.batch = c->conf->batch,
 		.endpoint = c->conf->endpoint,
-		.destination = &c->destination,
-		.rules = {.exchange = c->destination.conf.kind == TARGET_EXCHANGE, .separator = '/'}};
+		.destination = &c->destination};
 	struct err err = ERR_INIT;
 	*out = (struct assessment){.user_id = u->id};
-	look_at_destination(c, u, &conf.rules, out);
-	struct survey *survey = survey_new(&conf, u->user_root);
+	look_at_destination(c, u, &names, out);
+	conf.rules = names.rules;
+	struct survey *survey = survey_new(&conf, u);
 	int rc = survey ? look_at_source(c, u, survey, &err) : err_set(&err, ERR_MEMORY, "no memory for a mailbox");
 	if (rc && err.kind == ERR_STOPPED) {
 		survey_free(&survey);
+		destination_names_done(&names);
 		assessment_done(out);
 		*out = (struct assessment){.user_id = u->id};
 		return false;
@@ -218,6 +222,7 @@ static bool look(struct crew *c, const struct user *u, struct assessment *out)
 		survey_finish(survey, out);
 	}
 	survey_free(&survey);
+	destination_names_done(&names);
 	return true;
 }
 

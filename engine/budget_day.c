@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define LINE_BYTES 128 /* of a message's metadata on the wire, about */
+
 int budget_day_rule(struct store *s, const struct endpoint *e, struct day_rule *out, struct err *err)
 {
 	bool known;
@@ -38,7 +40,7 @@ static int fail_spent(const struct endpoint *e, const struct day_booking *b, con
 	err_set(err, ERR_DEFERRED, "deferred until %.10s %.5s %s (%s): the daily budget of %s of %s%s at %s is spent",
 		local, local + 11, b->zone, utc, amount(e->bytes_per_day, size, sizeof size),
 		b->mailbox[0] ? "mailbox " : "the host", b->mailbox, e->name);
-	err_hint(err, "it goes on by itself; a larger budget: nightferry endpoint set %s --daily-bytes", e->name);
+	err_hint(err, "a new day brings a new budget; a larger one: nightferry endpoint set %s --daily-bytes", e->name);
 	err->retry_after_ms = (until - now) * 1000;
 	return -1;
 }
@@ -53,7 +55,7 @@ int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_use
 	*out = (struct day_booking){.endpoint_id = endpoint_id};
 	if (store_endpoint_by_id(s, endpoint_id, &e, err))
 		return -1;
-	if (!e.bytes_per_day || !bytes)
+	if (!e.bytes_per_day)
 		return 0;
 	if (!alone && bytes > e.bytes_per_day)
 		return err_set(err, ERR_DEFERRED, "more than a day's budget at once");
@@ -63,8 +65,9 @@ int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_use
 	snprintf(out->mailbox, sizeof out->mailbox, "%s", rule.of_host ? "" : source_user);
 	if (zone_load(&z, out->zone, err))
 		return -1;
+	out->limited = true;
 	int64_t want = bytes < INT64_MAX ? (int64_t)bytes : INT64_MAX;
-	int rc = store_spent_take(s, e.id, out->mailbox, z, e.bytes_per_day, want, now, &until, err);
+	int rc = want ? store_spent_take(s, e.id, out->mailbox, z, e.bytes_per_day, want, now, &until, err) : 0;
 	if (!rc && until)
 		rc = fail_spent(&e, out, z, now, until, err);
 	else if (!rc)
@@ -73,16 +76,61 @@ int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_use
 	return rc;
 }
 
+/* How many of v are booked together. */
+static size_t chunk(const struct pull_meta *v, size_t n, uint64_t *bytes)
+{
+	size_t k = 0;
+	for (*bytes = 0; k < n && (k == 0 || *bytes + v[k].size <= BUDGET_DAY_CHUNK); k++)
+		*bytes += v[k].size;
+	return k;
+}
+
+int budget_day_take_some(struct store *s, int64_t endpoint_id, const char *source_user, const struct pull_meta *v,
+	size_t n, size_t *k, struct day_booking *out, struct err *err)
+{
+	uint64_t bytes;
+	*k = chunk(v, n, &bytes);
+	/* What is left of a day is used up message by message. */
+	while (budget_day_take(s, endpoint_id, source_user, bytes, *k == 1, out, err)) {
+		if (err->kind != ERR_DEFERRED || *k == 1)
+			return -1;
+		err_clear(err);
+		*k = chunk(v, *k / 2, &bytes);
+	}
+	if (!out->limited)
+		*k = n;
+	return 0;
+}
+
 int budget_day_settle(struct store *s, const struct day_booking *b, uint64_t real, struct err *err)
 {
 	struct zone *z = NULL;
 	int64_t until, more = (int64_t)real - (int64_t)b->bytes;
-	if (!b->bytes || more == 0)
+	if (!b->limited || more == 0)
 		return 0;
 	if (zone_load(&z, b->zone, err))
 		return -1;
 	/* What was fetched beyond the booking is spent, whether it fits or not. */
 	int rc = store_spent_take(s, b->endpoint_id, b->mailbox, z, 0, more, clock_wall_s(), &until, err);
 	zone_free(&z);
+	return rc;
+}
+
+int budget_day_list(struct store *s, int64_t endpoint_id, const char *source_user, struct conn *source, struct pull *p,
+	uint64_t listed, struct pull_meta *out, size_t cap, size_t *n, struct err *err)
+{
+	struct day_booking booking;
+	struct err late = ERR_INIT;
+	uint64_t before, after, sent, exists = pull_exists(p), left = exists > listed ? exists - listed : 0;
+	*n = 0;
+	if (budget_day_take(s, endpoint_id, source_user, (left < cap ? left : cap) * LINE_BYTES, true, &booking, err))
+		return -1;
+	conn_counts(source, &before, &sent);
+	int rc = pull_list(p, out, cap, n, err);
+	conn_counts(source, &after, &sent);
+	if (budget_day_settle(s, &booking, after - before, &late) && !rc) {
+		*err = late;
+		rc = -1;
+	}
 	return rc;
 }

@@ -2,6 +2,7 @@
 
 #include "engine/login.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -49,6 +50,39 @@ bool destination_refuses(const struct destination *d, uint32_t uid, uint64_t siz
 	return true;
 }
 
+void destination_names_init(struct destination_names *n, const struct destination *d)
+{
+	*n = (struct destination_names){.rules = {.exchange = d->conf.kind == TARGET_EXCHANGE, .separator = '/'}};
+}
+
+void destination_names_done(struct destination_names *n)
+{
+	for (size_t i = 0; i <= ROLE_ARCHIVE; i++)
+		free(n->own[i]);
+	*n = (struct destination_names){0};
+}
+
+/* Asks an open target, and keeps what else would end with it. */
+static int ask_names(struct target *t, struct destination_names *n, struct err *err)
+{
+	struct map_rules theirs = n->rules;
+	if (t->ops->rules(t, &theirs, err))
+		return -1;
+	const char *const *well_known = theirs.well_known;
+	theirs.well_known = n->rules.well_known;
+	n->rules = theirs;
+	if (!well_known || well_known == n->rules.well_known)
+		return 0;
+	for (size_t i = 0; i <= ROLE_ARCHIVE; i++) {
+		free(n->own[i]);
+		n->own[i] = well_known[i] ? strdup(well_known[i]) : NULL;
+		if (well_known[i] && !n->own[i])
+			return err_set(err, ERR_MEMORY, "no memory for a folder's name");
+	}
+	n->rules.well_known = (const char *const *)n->own;
+	return 0;
+}
+
 /* Another name than the mailbox's own is well, but should be known. */
 static void look_at_name(struct target *t, const struct user *u, struct assessment *out)
 {
@@ -61,23 +95,19 @@ static void look_at_name(struct target *t, const struct user *u, struct assessme
 }
 
 static int look_by(const struct destination *d, const struct target_ops *ops, struct target_login *login,
-	struct work *w, struct stop *stop, const struct user *u, struct map_rules *rules, struct assessment *out,
-	struct err *err)
+	struct work *w, struct stop *stop, const struct user *u, struct destination_names *names,
+	struct assessment *out, struct err *err)
 {
 	struct scope_limits none = {0};
 	struct target *target = NULL;
-	struct map_rules theirs = *rules;
 	struct scope *scope = scope_open(w->throttle, NULL, "assess", &none);
 	struct gate *gate = scope ? gate_new(scope, stop) : NULL;
 	int rc = gate ? ops->open(&target, &login->conf, gate, stop, err)
 		      : err_set(err, ERR_MEMORY, "no memory for the throttle");
 	if (!rc)
-		rc = ops->rules(target, &theirs, err);
-	if (!rc) { /* what well_known points to ends with the target */
-		rules->exchange = theirs.exchange;
-		rules->separator = theirs.separator;
+		rc = ask_names(target, names, err);
+	if (!rc)
 		look_at_name(target, u, out);
-	}
 	if (target)
 		target->ops->close(&target);
 	gate_free(&gate);
@@ -95,34 +125,31 @@ static void tell(const struct err *why, enum finding_weight weight, struct asses
 }
 
 int destination_look(const struct destination *d, struct work *w, struct stop *stop, const struct user *u,
-	struct map_rules *rules, struct assessment *out, struct err *err)
+	struct destination_names *names, struct assessment *out, struct err *err)
 {
 	struct target_login login;
 	struct err failed[DESTINATION_ROUTES];
 	size_t n_failed = 0;
 	bool reached = false;
 	int rc = target_login_init(&login, w, d->row, u->address, u->id, err);
-	for (size_t i = 0; i < d->n && !rc && !stop_is_asked(stop); i++) {
-		struct map_rules theirs = *rules;
+	/* As the run asks its routes (engine/plan.c): the first has the last word. */
+	for (size_t i = d->n; i-- > 0 && !rc && !stop_is_asked(stop);) {
 		struct err why = ERR_INIT;
-		if (look_by(d, d->ops[i], &login, w, stop, u, &theirs, out, &why)) {
+		if (look_by(d, d->ops[i], &login, w, stop, u, names, out, &why))
 			failed[n_failed++] = why;
-			continue;
-		}
-		if (!reached)
-			*rules = theirs;
-		reached = true;
+		else
+			reached = true;
 	}
 	target_login_done(&login);
 	if (rc)
 		tell(err, FINDING_PROBLEM, out);
 	/* One that works is enough; what goes by the others only, is told by their size. */
-	for (size_t i = 0; i < n_failed; i++)
+	for (size_t i = n_failed; i-- > 0;)
 		if (failed[i].kind != ERR_STOPPED)
 			tell(&failed[i], reached ? FINDING_NOTE : FINDING_PROBLEM, out);
 	if (!rc && !reached) {
 		if (n_failed)
-			*err = failed[0];
+			*err = failed[n_failed - 1];
 		else
 			err_set(err, ERR_STOPPED, "stopped");
 		return -1;

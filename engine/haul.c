@@ -198,16 +198,6 @@ static int fetch(struct haul *h, const struct pull_meta *v, size_t n, struct err
 	return fetch_wanted(h, err);
 }
 
-/* How many of v are booked together. */
-static size_t chunk(const struct pull_meta *v, size_t n, uint64_t *bytes)
-{
-	size_t k = 0;
-	for (*bytes = 0; k < n && (k == 0 || *bytes + v[k].size <= BUDGET_DAY_CHUNK); k++)
-		*bytes += v[k].size;
-	return k;
-}
-
-/* Fetches v as far as the day's budget goes. What is left of a day is used up message by message. */
 int haul_fetch(struct haul *h, struct pull *pull, const struct pull_meta *v, size_t n, struct err *err)
 {
 	struct job *j = h->j;
@@ -215,19 +205,12 @@ int haul_fetch(struct haul *h, struct pull *pull, const struct pull_meta *v, siz
 	h->pull = pull;
 	while (n) {
 		struct day_booking booking;
-		uint64_t bytes;
-		size_t k = chunk(v, n, &bytes);
-		while (budget_day_take(s, j->batch.endpoint_id, j->user.source_user, bytes, k == 1, &booking, err)) {
-			if (err->kind != ERR_DEFERRED)
-				return -1;
-			if (k == 1) {
+		size_t k;
+		if (budget_day_take_some(s, j->batch.endpoint_id, j->user.source_user, v, n, &k, &booking, err)) {
+			if (err->kind == ERR_DEFERRED)
 				live_part(j->live, BIND_BUDGET, err);
-				return -1;
-			}
-			k = chunk(v, k / 2, &bytes);
+			return -1;
 		}
-		if (!booking.bytes)
-			k = n; /* no budget: all at once */
 		uint64_t before = h->fetched;
 		int rc = fetch(h, v, k, err);
 		struct err late = ERR_INIT;

@@ -101,8 +101,8 @@ int parcel_queue_put(struct parcel_queue *q, struct parcel **list, struct err *e
 	q->queued += n;
 	q->bytes += bytes;
 	*list = NULL;
-	pthread_cond_broadcast(&q->changed);
 	pthread_mutex_unlock(&q->lock);
+	pthread_cond_broadcast(&q->changed); /* who wakes finds it free */
 	return 0;
 }
 
@@ -165,9 +165,10 @@ struct parcel *parcel_queue_take(
 		q->queued -= n;
 		q->taken += n;
 		q->bytes -= bytes;
-		pthread_cond_broadcast(&q->changed);
 	}
 	pthread_mutex_unlock(&q->lock);
+	if (run)
+		pthread_cond_broadcast(&q->changed);
 	return run;
 }
 
@@ -214,16 +215,16 @@ void parcel_queue_return(struct parcel_queue *q, struct parcel **list)
 		q->last = last;
 	q->first = *list;
 	*list = NULL;
-	pthread_cond_broadcast(&q->changed);
 	pthread_mutex_unlock(&q->lock);
+	pthread_cond_broadcast(&q->changed); /* who wakes finds it free */
 }
 
 void parcel_queue_done_with(struct parcel_queue *q, size_t n)
 {
 	pthread_mutex_lock(&q->lock);
 	q->taken -= n;
-	pthread_cond_broadcast(&q->changed);
 	pthread_mutex_unlock(&q->lock);
+	pthread_cond_broadcast(&q->changed); /* who wakes finds it free */
 }
 
 int parcel_queue_drain(struct parcel_queue *q, struct err *err)

@@ -1,6 +1,7 @@
 /* Folders are counted one by one, and a folder's figures count only when it was read to its end. */
 #include "engine/survey.h"
 
+#include "engine/budget_day.h"
 #include "engine/provider.h"
 #include "engine/survey_parts.h"
 #include "engine/wanted.h"
@@ -12,13 +13,14 @@
 #define RANGE 1000
 #define FOLDER_TRIES 3 /* connections lost at one folder */
 
-struct survey *survey_new(const struct survey_conf *conf, const char *user_root)
+struct survey *survey_new(const struct survey_conf *conf, const struct user *u)
 {
 	struct survey *s = calloc(1, sizeof *s);
 	if (!s)
 		return NULL;
 	s->conf = *conf;
-	snprintf(s->root, sizeof s->root, "%s", user_root);
+	snprintf(s->user, sizeof s->user, "%s", u->source_user);
+	snprintf(s->root, sizeof s->root, "%s", u->user_root);
 	return s;
 }
 
@@ -94,13 +96,15 @@ static void count_message(struct survey *s, struct survey_folder *f, const struc
 	count_too_big(s, f, m);
 }
 
-static int count_messages(
-	struct survey *s, struct survey_folder *f, struct pull *pull, struct pull_meta *page, struct err *err)
+static int count_messages(struct survey *s, struct survey_folder *f, struct conn *source, struct pull *pull,
+	struct pull_meta *page, struct err *err)
 {
 	uint32_t last = 0;
 	size_t n = 0;
 	int rc;
-	while (!(rc = pull_list(pull, page, RANGE, &n, err)) && n) {
+	while (!(rc = budget_day_list(s->conf.work->store, s->conf.endpoint->id, s->user, source, pull, f->listed, page,
+			 RANGE, &n, err)) &&
+		n) {
 		for (size_t i = 0; i < n; i++) /* after an expunge messages may come twice */
 			if (page[i].uid > last)
 				count_message(s, f, &page[i]);
@@ -125,7 +129,7 @@ static int count_folder(struct survey *s, size_t at, struct conn *source, struct
 	if (!rc) {
 		f->uidvalidity = state.uidvalidity;
 		f->uidnext = state.uidnext;
-		rc = count_messages(s, f, pull, page, err);
+		rc = count_messages(s, f, source, pull, page, err);
 	}
 	pull_close(&pull);
 	if (!rc) {

@@ -18,9 +18,10 @@ struct survey_conf { /* all borrowed; outlives the survey */
 };
 
 /* NULL: no memory. */
-struct survey *survey_new(const struct survey_conf *conf, const char *user_root);
+struct survey *survey_new(const struct survey_conf *conf, const struct user *u);
 void survey_free(struct survey **s);
-/* Goes on with what is not counted yet. 0: all is. -1: this connection is of no use any more, or the mailbox is none. */
+/* Goes on with what is not counted yet. 0: all is. -1: this connection is of no use any more, the mailbox is none, or its daily budget is spent
+   (ERR_DEFERRED): what is read is booked. */
 int survey_go_on(struct survey *s, struct conn *source, struct err *err);
 /* Counts and findings; out's user_id, at and what was found before stay. */
 void survey_finish(struct survey *s, struct assessment *out);

@@ -126,6 +126,24 @@ static void find_roles(const struct survey *s, struct assessment *out)
 	}
 }
 
+/* The destination mailbox is in another language, or a host has names of its own: where sent mail and the like will be. */
+static void find_own_names(const struct survey *s, struct assessment *out)
+{
+	const char *const *own = s->conf.rules.well_known;
+	struct names names = {0};
+	for (size_t i = 0; own && i < s->list.n; i++) {
+		const struct mapping *m = &s->mappings[i];
+		for (int role = ROLE_SENT; role <= ROLE_ARCHIVE && !m->skip && m->changes & MAP_ROLE; role++)
+			if (own[role] && !strcmp(own[role], m->path) &&
+				strcmp(own[role], map_role_name((enum folder_role)role)) != 0)
+				add_name(&names, s->list.v[i].name, "as", m->path);
+	}
+	if (names.n)
+		assessment_add(out, FINDING_NOTE, "own-names", "",
+			"%zu %s into the destination mailbox's own folders: %s", names.n,
+			names.n == 1 ? "folder goes" : "folders go", end_names(&names));
+}
+
 /* The same UIDVALIDITY, UIDNEXT, count and octets: one folder listed under two names, whose mail would arrive twice. */
 static bool is_same(const struct survey_folder *a, const struct survey_folder *b)
 {
@@ -310,5 +328,6 @@ void survey_finish(struct survey *s, struct assessment *out)
 		find_in_folder(s, i, out);
 	find_in_all(s, out, sizeless, dateless);
 	find_roles(s, out);
+	find_own_names(s, out);
 	find_renamed(s, out);
 }

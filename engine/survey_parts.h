@@ -23,7 +23,7 @@ struct survey_folder {
 
 struct survey {
 	struct survey_conf conf;
-	char root[MODEL_TEXT];
+	char user[MODEL_TEXT], root[MODEL_TEXT];
 	struct folder_list list;
 	struct mapping *mappings;      /* owned; list.n */
 	struct survey_folder *folders; /* owned; list.n; NULL: not listed yet */

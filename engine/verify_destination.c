@@ -4,18 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int add_suspect(struct check *c, uint32_t uid, const struct spool *body, struct err *err)
+static int add_suspect(struct check *c, const struct source_ref *source, const struct spool *body, struct err *err)
 {
 	uint8_t canon[CANON_BYTES] = {0};
 	struct err unreadable = ERR_INIT;
 	if (canon_digest(body, canon, &unreadable)) {
 		c->f->altered++;
-		verify_trouble(c, "its octets at the destination differ and cannot be read as a message", uid, "");
+		verify_trouble(
+			c, "its octets at the destination differ and cannot be read as a message", source->uid, "");
 		return 0;
 	}
 	if (c->n_suspects == c->suspects_room) {
 		size_t room = c->suspects_room ? c->suspects_room * 2 : 64;
-		uint32_t *s = realloc(c->suspects, room * sizeof *s);
+		struct source_ref *s = realloc(c->suspects, room * sizeof *s);
 		if (s)
 			c->suspects = s;
 		uint8_t(*k)[CANON_BYTES] = realloc(c->suspect_canons, room * sizeof *k);
@@ -25,7 +26,7 @@ static int add_suspect(struct check *c, uint32_t uid, const struct spool *body, 
 			return err_set(err, ERR_MEMORY, "no memory to verify");
 		c->suspects_room = room;
 	}
-	c->suspects[c->n_suspects] = uid;
+	c->suspects[c->n_suspects] = *source;
 	memcpy(c->suspect_canons[c->n_suspects++], canon, CANON_BYTES);
 	return 0;
 }
@@ -49,7 +50,7 @@ static int compare_content(
 		return -1;
 	int rc = 0;
 	if (memcmp(print.sha256, m->sha256, sizeof m->sha256))
-		rc = add_suspect(c, m->uid, body, err);
+		rc = add_suspect(c, &m->source, body, err);
 	else
 		c->f->same++;
 	fingerprint_done(&print);

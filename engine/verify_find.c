@@ -31,7 +31,7 @@ struct slice { /* marks that are looked for at once */
 	struct pending *p;
 	struct fingerprint *prints;
 	uint8_t (*canons)[CANON_BYTES];
-	uint32_t *uids;
+	struct source_ref *refs;
 	bool *has;
 	struct mark *marks;
 	size_t n;
@@ -42,7 +42,7 @@ static void slice_done(struct slice *s)
 	free(s->p);
 	free(s->prints);
 	free(s->canons);
-	free(s->uids);
+	free(s->refs);
 	free(s->has);
 	free(s->marks);
 }
@@ -52,11 +52,11 @@ static int slice_make(struct slice *s, const struct mark *v, size_t n, struct er
 	*s = (struct slice){.p = calloc(n, sizeof *s->p),
 		.prints = calloc(n, sizeof *s->prints),
 		.canons = calloc(n, sizeof *s->canons),
-		.uids = calloc(n, sizeof *s->uids),
+		.refs = calloc(n, sizeof *s->refs),
 		.has = calloc(n, sizeof *s->has),
 		.marks = calloc(n, sizeof *s->marks),
 		.n = n};
-	if (!s->p || !s->prints || !s->canons || !s->uids || !s->has || !s->marks) {
+	if (!s->p || !s->prints || !s->canons || !s->refs || !s->has || !s->marks) {
 		slice_done(s);
 		return err_set(err, ERR_MEMORY, "no memory to verify");
 	}
@@ -77,10 +77,10 @@ static int slice_canons(struct check *c, struct slice *s, const char *raw, bool 
 	for (size_t i = 0; i < s->n; i++)
 		if (s->p[i].outcome == SETTLE_NEEDS_CANON) {
 			at[n] = i;
-			s->uids[n++] = s->marks[i].uid;
+			s->refs[n++] = s->marks[i].source;
 		}
 	*any = n > 0;
-	int rc = verify_source_canons(c, raw, s->uids, n, s->canons, s->has, err);
+	int rc = verify_source_canons(c, raw, s->refs, n, s->canons, s->has, err);
 	for (size_t i = 0; i < n && !rc; i++)
 		if (s->has[i])
 			s->p[at[i]].canon = s->canons[i];

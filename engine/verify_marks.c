@@ -45,7 +45,7 @@ static int add_mark(struct check *c, const struct item *it, struct err *err)
 		r->n++;
 		break;
 	}
-	m->uid = it->uid;
+	m->source = (struct source_ref){it->uid, it->size};
 	memcpy(m->sha256, it->print.sha256, sizeof m->sha256);
 	memcpy(m->key, it->key, sizeof m->key);
 	return 0;

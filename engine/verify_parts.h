@@ -6,9 +6,14 @@
 #include "engine/login.h"
 #include "engine/verify.h"
 
+struct source_ref { /* a message at the source */
+	uint32_t uid;
+	uint64_t size;
+};
+
 struct mark {        /* one message that has a receipt in the folder */
 	char id[48]; /* as the route that looks names it, cut: Graph's ids are longer, but their ends differ, so the end is kept; "" not known */
-	uint32_t uid;
+	struct source_ref source;
 	uint8_t sha256[32];
 	uint8_t key[PRINT_KEY_BYTES];
 	bool other_route; /* its receipt is of another route: it is found by content */
@@ -32,7 +37,7 @@ struct check {
 	struct verify_folder *f;
 	struct mark *marks; /* owned; sorted by id */
 	size_t n_marks, room;
-	uint32_t *suspects;                     /* owned: source UIDs whose octets differ at the destination */
+	struct source_ref *suspects;            /* owned: whose octets differ at the destination */
 	uint8_t (*suspect_canons)[CANON_BYTES]; /* owned: the destination's */
 	size_t n_suspects, suspects_room;
 	struct lost { /* owned: arrived, and is not in its folder now */
@@ -63,8 +68,8 @@ int verify_walk_source(struct check *c, const struct folder_row *row, const char
 int verify_compare_suspects(struct check *c, const char *raw, struct err *err);
 /* A folder that somebody removed holds nothing: it is not made again. */
 int verify_walk_destination(struct check *c, const struct folder_row *row, const char *raw, struct err *err);
-/* Canonical digests of messages at the source: canons[i] of uids[i], has[i] where it could be read. */
-int verify_source_canons(struct check *c, const char *raw, const uint32_t *uids, size_t n,
+/* Canonical digests of messages at the source: canons[i] of refs[i], has[i] where it could be read. Booked before they are fetched. */
+int verify_source_canons(struct check *c, const char *raw, const struct source_ref *refs, size_t n,
 	uint8_t (*canons)[CANON_BYTES], bool *has, struct err *err);
 
 #endif

@@ -56,16 +56,21 @@ int verify_walk_source(struct check *c, const struct folder_row *row, const char
 	uint32_t *have = calloc(c->n_marks ? c->n_marks : 1, sizeof *have);
 	size_t n = 0;
 	uint32_t last = 0;
+	uint64_t listed = 0;
 	if (!v || !have)
 		rc = err_set(err, ERR_MEMORY, "no memory to verify");
 	for (size_t i = 0; have && i < c->n_marks; i++)
-		have[i] = c->marks[i].uid;
+		have[i] = c->marks[i].source.uid;
 	if (have)
 		qsort(have, c->n_marks, sizeof *have, by_uid);
 	if (!rc && state.uidvalidity != row->uidvalidity)
 		rc = err_set(err, ERR_CHANGED,
 			"UIDVALIDITY of %s changed since the last pass: run nightferry batch sync first", row->name);
-	while (!rc && !(rc = pull_list(pull, v, VERIFY_PAGE, &n, err)) && n) {
+	while (!rc &&
+		!(rc = budget_day_list(c->w->store, c->b->endpoint_id, c->u->source_user, c->source, pull, listed, v,
+			  VERIFY_PAGE, &n, err)) &&
+		n) {
+		listed += n;
 		size_t from = 0; /* a pass that began anew repeats messages */
 		while (from < n && v[from].uid <= last)
 			from++;
@@ -79,42 +84,53 @@ int verify_walk_source(struct check *c, const struct folder_row *row, const char
 	return rc;
 }
 
-int verify_source_canons(struct check *c, const char *raw, const uint32_t *uids, size_t n,
-	uint8_t (*canons)[CANON_BYTES], bool *has, struct err *err)
+/* What was booked is fetched: the digests of those of refs that come. */
+static int read_canons(struct check *c, struct pull *pull, const struct pull_meta *v, const struct source_ref *refs,
+	size_t n, uint8_t (*canons)[CANON_BYTES], bool *has, uint64_t *fetched, struct err *err)
 {
-	struct pull_conf conf = {.spool_dir = c->w->spool_dir, .memory = c->w->memory, .stop = c->w->stop};
-	struct pull *pull = NULL;
-	struct folder_state state;
-	struct day_booking booking;
-	struct err late = ERR_INIT;
-	uint64_t fetched = 0;
-	if (!n)
-		return 0;
-	/* Their sizes are not known yet: something must be left of the day, and what they were is booked afterwards. */
-	if (budget_day_take(c->w->store, c->b->endpoint_id, c->u->source_user, 1, true, &booking, err) ||
-		pull_open(&pull, c->source, raw, &conf, &state, err))
-		return -1;
-	struct pull_meta *v = calloc(n, sizeof *v);
-	int rc = v ? 0 : err_set(err, ERR_MEMORY, "no memory to verify");
-	for (size_t i = 0; v && i < n; i++)
-		v[i].uid = uids[i];
-	if (!rc)
-		rc = pull_want(pull, v, n, err);
+	int rc = pull_want(pull, v, n, err);
 	while (!rc) {
 		struct mail *m = NULL;
 		struct err item = ERR_INIT, unreadable = ERR_INIT;
 		if ((rc = pull_next(pull, &m, &item, err)) || !m)
 			break;
-		fetched += m->print.size;
+		*fetched += m->print.size;
 		for (size_t i = 0; i < n; i++)
-			if (uids[i] == m->uid && m->body && !has[i])
+			if (refs[i].uid == m->uid && m->body && !has[i])
 				has[i] = !canon_digest(m->body, canons[i], &unreadable);
 		pull_release(c->w->memory, &m);
 	}
+	return rc;
+}
+
+int verify_source_canons(struct check *c, const char *raw, const struct source_ref *refs, size_t n,
+	uint8_t (*canons)[CANON_BYTES], bool *has, struct err *err)
+{
+	struct pull_conf conf = {.spool_dir = c->w->spool_dir, .memory = c->w->memory, .stop = c->w->stop};
+	struct pull *pull = NULL;
+	struct folder_state state;
+	if (!n)
+		return 0;
+	if (pull_open(&pull, c->source, raw, &conf, &state, err))
+		return -1;
+	struct pull_meta *v = calloc(VERIFY_PAGE, sizeof *v);
+	int rc = v ? 0 : err_set(err, ERR_MEMORY, "no memory to verify");
+	for (size_t at = 0, k = 0; at < n && !rc; at += k) {
+		struct day_booking booking;
+		struct err late = ERR_INIT;
+		uint64_t fetched = 0;
+		size_t page = n - at < VERIFY_PAGE ? n - at : VERIFY_PAGE;
+		for (size_t i = 0; i < page; i++)
+			v[i] = (struct pull_meta){.uid = refs[at + i].uid, .size = refs[at + i].size};
+		if ((rc = budget_day_take_some(
+			     c->w->store, c->b->endpoint_id, c->u->source_user, v, page, &k, &booking, err)))
+			break;
+		rc = read_canons(c, pull, v, refs + at, k, canons + at, has + at, &fetched, err);
+		if (budget_day_settle(c->w->store, &booking, fetched, &late))
+			log_err(LOG_WARN, &late, "what verification fetched of mailbox %s", c->u->source_user);
+	}
 	free(v);
 	pull_close(&pull);
-	if (budget_day_settle(c->w->store, &booking, fetched, &late))
-		log_err(LOG_WARN, &late, "what verification fetched of mailbox %s", c->u->source_user);
 	return rc;
 }
 
@@ -133,7 +149,7 @@ int verify_compare_suspects(struct check *c, const char *raw, struct err *err)
 			c->f->rewritten++;
 		} else {
 			c->f->altered++;
-			verify_trouble(c, "its content at the destination differs", c->suspects[i], "");
+			verify_trouble(c, "its content at the destination differs", c->suspects[i].uid, "");
 		}
 	}
 	free(canons);

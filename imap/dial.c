@@ -258,21 +258,24 @@ static int poll_attempts(struct race *r, struct stop *stop, int64_t until)
 
 static int explain_no_connection(const struct lookup *l, const struct race *r, struct err *err)
 {
-	err_set(err, ERR_FIREWALL, "no TCP connection to %s port %s: %s", l->host, l->service,
+	const char *what = "no answer: a firewall drops the packets, or the host is down: ",
+		   *todo = "check host and port; allow outgoing TCP to this port here, and have this machine's address "
+			   "allowed at the host";
+	if (r->last_errno == ECONNREFUSED) {
+		what = "nothing listens there, or a firewall refuses it: ";
+		todo = "check host and port, and that its IMAP service runs; if both are right, have this machine's "
+		       "address allowed there (many hosts refuse an address after failed sign-ins)";
+	} else if (r->last_errno == ENETUNREACH || r->last_errno == EHOSTUNREACH || r->last_errno == EADDRNOTAVAIL) {
+		what = "no way leads there from this machine: ";
+		todo = "check this machine's network, or use a name with an IPv4 address";
+	} else if (r->last_errno == ECONNRESET) {
+		what = "something there, or on the way, breaks the connection at once: ";
+		todo = "a firewall, or the host's limit of connections an address: have this machine's address "
+		       "allowed there, and outgoing TCP to this port here";
+	}
+	err_set(err, ERR_FIREWALL, "no TCP connection to %s port %s: %s%s", l->host, l->service, what,
 		r->causes[0] ? r->causes : "timed out");
-	if (r->last_errno == ECONNREFUSED)
-		err_hint(err, "the host refuses this port: check host and port, that its IMAP service runs, "
-			      "and that it does not block "
-			      "this machine's address (many hosts do after failed sign-ins)");
-	else if (r->last_errno == ENETUNREACH || r->last_errno == EHOSTUNREACH || r->last_errno == EADDRNOTAVAIL)
-		err_hint(err, "this machine has no route to that address: check its network, or use a name "
-			      "with an IPv4 address");
-	else
-		err_hint(err,
-			"a firewall drops the packets, here or at the host: allow outgoing TCP to port %s, "
-			"and have this machine's "
-			"address allowed at the host",
-			l->service);
+	err_hint(err, "%s", todo);
 	return -1;
 }
 

@@ -15,9 +15,8 @@
 #define PARTING_MS 2000
 
 /* A server sends its answers one by one, and each would wake us: the wake-ups cost more than the answers. While much is known to come the kernel
-   wakes us for many octets at once, or after a moment. */
-#define EXPECTED_LEAST 512
-#define EXPECTED_MOST 16384
+   wakes us for many octets at once, or after a moment. Few levels, because each change costs a call. */
+static const int expected_levels[] = {48 * 1024, 16384, 4096, 1536, 512, 192};
 #define PATIENCE_MS 10
 
 struct net {
@@ -27,9 +26,10 @@ struct net {
 	struct stop *stop;     /* borrowed */
 	int silence_ms;
 	int low_water;           /* SO_RCVLOWAT, as far as we set it */
-	size_t expected;         /* octets that are worth a wait */
+	int expected;            /* octets that are worth a wait; 0: the first one is */
 	int64_t deadline;        /* 0: none */
 	uint64_t received, sent; /* in the clear */
+	struct err scratch; /* of the call under way: an err is too large to be made anew for each */
 	struct err read_failure, write_failure;
 	struct err failure; /* the first of them */
 };
@@ -147,31 +147,31 @@ static void set_low_water(struct net *n, int octets)
 		n->low_water = octets;
 }
 
-/* Until many octets are there or a moment has passed. 0, or -1: stopped. */
-static int wait_patiently(struct net *n, int64_t until, struct err *err)
+/* Until many octets are there or a moment has passed (*patient is false then). 0, or -1: stopped. */
+static int wait_patiently(struct net *n, int64_t until, bool *patient, struct err *err)
 {
 	int64_t soon = clock_mono_ms() + PATIENCE_MS;
-	struct err late = ERR_INIT;
 
-	set_low_water(n, (int)n->expected);
-	if (!dial_wait(n->fd, POLLIN, NULL, n->stop, soon < until ? soon : until, &late))
+	set_low_water(n, n->expected);
+	if (!dial_wait(n->fd, POLLIN, NULL, n->stop, soon < until ? soon : until, err))
 		return 0;
-	set_low_water(n, 1);
-	if (late.kind != ERR_STOPPED)
-		return 0;
-	*err = late;
-	return -1;
+	*patient = false;
+	return err->kind == ERR_STOPPED ? -1 : 0;
 }
 
 void net_expect(struct net *n, uint64_t octets)
 {
-	n->expected = octets < EXPECTED_LEAST ? 0 : octets > EXPECTED_MOST ? EXPECTED_MOST : (size_t)octets;
+	size_t i = 0, levels = sizeof expected_levels / sizeof *expected_levels;
+
+	while (i < levels && octets < (uint64_t)expected_levels[i])
+		i++;
+	n->expected = i < levels ? expected_levels[i] : 0;
 }
 
 static long read_waiting(struct net *n, void *data, size_t size)
 {
-	struct err err = ERR_INIT;
-	int64_t until = read_limit(n);
+	struct err *err = &n->scratch;
+	int64_t until = 0; /* not known yet: mostly something is there */
 	short want = POLLIN;
 	bool patient = n->expected > 0;
 
@@ -179,20 +179,21 @@ static long read_waiting(struct net *n, void *data, size_t size)
 		return -1;
 	for (;;) {
 		if (stop_is_now(n->stop)) {
-			err_set(&err, ERR_STOPPED, "stopped on request");
-			return fail(n, &n->read_failure, &err);
+			err_set(err, ERR_STOPPED, "stopped on request");
+			return fail(n, &n->read_failure, err);
 		}
-		long r = wire_read(n, data, size, &want, &err);
+		long r = wire_read(n, data, size, &want, err);
 		if (r > 0)
 			return r;
 		if (r < 0)
-			return fail(n, &n->read_failure, &err);
+			return fail(n, &n->read_failure, err);
+		if (!until)
+			until = read_limit(n);
 		bool patiently = patient && want == POLLIN;
 		if (!patiently)
 			set_low_water(n, 1);
-		patient = false;
-		if (patiently ? wait_patiently(n, until, &err) : wait_for(n, want, NULL, until, &err))
-			return fail(n, &n->read_failure, &err);
+		if (patiently ? wait_patiently(n, until, &patient, err) : wait_for(n, want, NULL, until, err))
+			return fail(n, &n->read_failure, err);
 	}
 }
 
@@ -310,7 +311,7 @@ static int wait_to_write(struct net *n, short want, struct err *err)
 static ssize_t driver_write(mailstream_low *low, const void *data, size_t size)
 {
 	struct net *n = low->data;
-	struct err err = ERR_INIT;
+	struct err *err = &n->scratch;
 	const char *p = data;
 	size_t left = size;
 	short want = POLLOUT;
@@ -319,14 +320,14 @@ static ssize_t driver_write(mailstream_low *low, const void *data, size_t size)
 		return -1;
 	while (left) {
 		if (stop_is_now(n->stop)) {
-			err_set(&err, ERR_STOPPED, "stopped on request");
-			return fail(n, &n->write_failure, &err);
+			err_set(err, ERR_STOPPED, "stopped on request");
+			return fail(n, &n->write_failure, err);
 		}
-		long r = wire_write(n, p, left, &want, &err);
+		long r = wire_write(n, p, left, &want, err);
 		if (r < 0)
 			absorb(n); /* its parting words */
-		if (r < 0 || (r == 0 && wait_to_write(n, want, &err)))
-			return fail(n, &n->write_failure, &err);
+		if (r < 0 || (r == 0 && wait_to_write(n, want, err)))
+			return fail(n, &n->write_failure, err);
 		p += r;
 		left -= (size_t)r;
 	}

@@ -60,7 +60,8 @@ static const char *blame(enum err_kind kind)
 	switch (kind) {
 	case ERR_DNS:
 		return "DNS";
-	case ERR_FIREWALL:
+	case ERR_FIREWALL: /* the text says which */
+		return "firewall or port";
 	case ERR_BANNED: /* of this machine's address, mostly: it must be allowed there */
 		return "firewall";
 	case ERR_CERTIFICATE:

@@ -111,7 +111,7 @@ bool repair_parse_status(const char *line, size_t n, struct repair_status *out)
 
 	memset(out, 0, sizeof *out);
 	p = skip_blanks(p, end);
-	while (end > p && is_blank(end[-1]))
+	while (end > p && (is_blank(end[-1]) || end[-1] == '\r' || end[-1] == '\n'))
 		end--;
 	const char *tag = p;
 	while (p < end && !is_blank(*p))

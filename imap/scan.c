@@ -11,11 +11,18 @@
 
 enum field { MESSAGE_ID, DATE, FROM, SUBJECT, FIELDS, RECEIPT_REQUEST = FIELDS, NO_FIELD };
 
-static const char *const field_names[] = {[MESSAGE_ID] = "message-id",
-	[DATE] = "date",
-	[FROM] = "from",
-	[SUBJECT] = "subject",
-	[RECEIPT_REQUEST] = "disposition-notification-to"};
+static const struct {
+	const char *text;
+	size_t len;
+} field_names[] = {
+#define NAME(s) {s, sizeof(s) - 1}
+	[MESSAGE_ID] = NAME("message-id"),
+	[DATE] = NAME("date"),
+	[FROM] = NAME("from"),
+	[SUBJECT] = NAME("subject"),
+	[RECEIPT_REQUEST] = NAME("disposition-notification-to"),
+#undef NAME
+};
 
 struct value {
 	size_t len;
@@ -94,7 +101,7 @@ static void name_ended(struct scan *s)
 	while (s->name_len > 0 && is_blank(s->name[s->name_len - 1]))
 		s->name_len--;
 	for (int f = 0; f < NO_FIELD; f++) {
-		if (strlen(field_names[f]) == s->name_len && strncasecmp(field_names[f], s->name, s->name_len) == 0)
+		if (field_names[f].len == s->name_len && strncasecmp(field_names[f].text, s->name, s->name_len) == 0)
 			s->field = (enum field)f;
 	}
 	if (s->field == RECEIPT_REQUEST) {
@@ -126,6 +133,18 @@ static void add_to_value(struct value *v, bool *is_folding, const char *p, size_
 	}
 }
 
+static bool has_eight_bit(const char *p, size_t n)
+{
+	uint64_t all = 0, eight;
+	for (; n >= sizeof(eight); p += sizeof(eight), n -= sizeof(eight)) {
+		memcpy(&eight, p, sizeof(eight));
+		all |= eight;
+	}
+	for (; n > 0; p++, n--)
+		all |= (unsigned char)*p;
+	return (all & 0x8080808080808080u) != 0;
+}
+
 /* A piece of a header line, without its line end. */
 static void header_piece(struct scan *s, const char *p, size_t n)
 {
@@ -133,10 +152,7 @@ static void header_piece(struct scan *s, const char *p, size_t n)
 		return;
 	if (memchr(p, '\0', n))
 		s->defects.nul_header = true;
-	unsigned char all = 0;
-	for (size_t i = 0; i < n; i++)
-		all |= (unsigned char)p[i];
-	if (all & 0x80)
+	if (has_eight_bit(p, n))
 		s->defects.eight_bit_header = true;
 	if (s->line == 0) { /* the first octet of the line says whether it continues the one before */
 		s->in_name = !is_blank(*p);

@@ -440,17 +440,23 @@ static long settle(struct tls *t, int r, short *want, const char *doing, struct 
 	}
 }
 
+/* Hardly ever are there any, and to clear none takes OpenSSL as long as to open a short record. */
+static void forget_errors(void)
+{
+	if (ERR_peek_error())
+		ERR_clear_error();
+	errno = 0;
+}
+
 long tls_read(struct tls *t, void *data, size_t n, short *want, struct err *err)
 {
-	ERR_clear_error();
-	errno = 0;
+	forget_errors();
 	return settle(t, SSL_read(t->ssl, data, n > 1 << 30 ? 1 << 30 : (int)n), want, "reading", err);
 }
 
 long tls_write(struct tls *t, const void *data, size_t n, short *want, struct err *err)
 {
-	ERR_clear_error();
-	errno = 0;
+	forget_errors();
 	return settle(t, SSL_write(t->ssl, data, n > 1 << 30 ? 1 << 30 : (int)n), want, "writing", err);
 }
 

@@ -6,14 +6,11 @@
 #define FLIGHT_LONG_MS 900000
 #define FLIGHT_CREDIT 0.002
 #define FLIGHT_WINS 8
-#define FLIGHT_STEER_MS 500      /* how often latency decides */
-#define FLIGHT_SLOW 1.7          /* so many times the best is too slow */
-#define FLIGHT_EASY 1.4          /* below it there is room for one more */
-#define FLIGHT_FORGET 0.05 / 6e4 /* of the best, each millisecond */
 
 void flight_init(struct flight *f, unsigned ceiling)
 {
 	*f = (struct flight){.ceiling = ceiling, .credit = 1};
+	steer_init(&f->steer);
 }
 
 void flight_set_ceiling(struct flight *f, unsigned ceiling)
@@ -34,53 +31,9 @@ unsigned flight_limit(const struct flight *f, int64_t now_ms)
 	unsigned limit = f->ceiling ? f->ceiling : UINT32_MAX;
 	if (f->level && f->level < limit)
 		limit = f->level + (flight_may_try(f, now_ms) ? 1 : 0);
-	if (f->steer > 0 && f->steer < limit)
-		limit = (unsigned)f->steer;
+	if (steer_limit(&f->steer) < limit)
+		limit = steer_limit(&f->steer);
 	return limit ? limit : 1;
-}
-
-static unsigned flight_class(uint64_t bytes)
-{
-	unsigned c = 0;
-	for (; bytes >= 4096 && c < FLIGHT_CLASSES - 1; bytes /= 4)
-		c++;
-	return c;
-}
-
-/* Latency against the best of its size, smoothed over about as many requests as are in flight. */
-static void flight_measure(struct flight *f, int64_t now_ms, unsigned in_flight, uint64_t bytes, double latency_ms)
-{
-	unsigned c = flight_class(bytes);
-	double *best = &f->best_ms[c];
-	if (*best <= 0)
-		*best = latency_ms;
-	else if (now_ms > f->best_at_ms[c])
-		*best *= 1 + FLIGHT_FORGET * (double)(now_ms - f->best_at_ms[c]);
-	f->best_at_ms[c] = now_ms;
-	if (latency_ms < *best)
-		*best += 0.3 * (latency_ms - *best);
-	double weight = 1.0 / (in_flight > 8 ? in_flight : 8);
-	double ratio = latency_ms / (*best > 1 ? *best : 1);
-	f->ratio = f->ratio > 0 ? f->ratio + weight * (ratio - f->ratio) : 1;
-}
-
-static void flight_steer(struct flight *f, int64_t now_ms, unsigned in_flight)
-{
-	if (now_ms - f->steered_ms < FLIGHT_STEER_MS)
-		return;
-	f->steered_ms = now_ms;
-	if (f->ratio > FLIGHT_SLOW && in_flight > 1) {
-		double from = f->steer > 0 && f->steer < in_flight ? f->steer : in_flight;
-		double by = FLIGHT_SLOW / f->ratio;
-		f->steer = from * (by < 0.7 ? 0.7 : by);
-		if (f->steer < 1)
-			f->steer = 1;
-		f->ratio = 1 + (f->ratio - 1) / 2; /* give it time to show */
-	} else if (f->steer > 0 && f->ratio < FLIGHT_EASY && in_flight + 1 >= f->steer) {
-		f->steer += f->steer > 16 ? f->steer / 16 : 1;
-		if (f->ceiling && f->steer >= f->ceiling)
-			f->steer = 0;
-	}
 }
 
 void flight_taken(struct flight *f, int64_t now_ms, unsigned n, unsigned in_flight, uint64_t bytes, unsigned latency_ms)
@@ -88,10 +41,8 @@ void flight_taken(struct flight *f, int64_t now_ms, unsigned n, unsigned in_flig
 	f->credit += FLIGHT_CREDIT;
 	if (f->credit > 1)
 		f->credit = 1;
-	if (latency_ms) {
-		flight_measure(f, now_ms, in_flight, bytes, latency_ms);
-		flight_steer(f, now_ms, in_flight);
-	}
+	if (latency_ms)
+		steer_taken(&f->steer, now_ms, f->ceiling, in_flight, bytes, latency_ms);
 	if (!f->level || n <= f->level || !flight_may_try(f, now_ms))
 		return;
 	if (++f->wins >= FLIGHT_WINS) {

@@ -1,26 +1,20 @@
-/* How many requests may be in flight at once: whole numbers, by what was refused and by latency. Pure; its owner's thread or lock.
-   Latency rises before a server refuses: when a request takes much longer than one of its size takes at best, fewer are let in. The
-   best is learned and slowly forgotten, so that a server that is always slow is not held against itself: the gradient counts, not
-   the level. */
+/* How many requests may be in flight at once: whole numbers, by what was refused and by latency. Pure; its owner's thread or lock. */
 #ifndef NF_THROTTLE_FLIGHT_H
 #define NF_THROTTLE_FLIGHT_H
+
+#include "throttle/steer.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FLIGHT_CLASSES 12
 struct flight {
 	unsigned ceiling; /* 0: none */
 	unsigned level;   /* known good; 0: not refused */
 	int64_t lowered_ms;
 	int64_t hold_ms; /* no other try before, where a refusal is dear */
 	double credit;
-	unsigned wins; /* taken at one above the level */
-	double steer;  /* what latency allows; 0: all */
-	int64_t steered_ms;
-	double ratio; /* latency to the best of its size, smoothed; 0: unknown */
-	double best_ms[FLIGHT_CLASSES];
-	int64_t best_at_ms[FLIGHT_CLASSES];
+	unsigned wins;      /* taken at one above the level */
+	struct steer steer; /* by latency */
 };
 
 void flight_init(struct flight *f, unsigned ceiling);

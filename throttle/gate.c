@@ -291,7 +291,7 @@ static void view_binding(struct scope *s, int64_t now_ms, struct scope_view *out
 		out->binding_learned = m->window[k].adapt.level > 0 && !out->binding_own_rate;
 	}
 	if (leaf->why == DIM_IN_FLIGHT)
-		out->binding_learned = m->flight.level > 0 || m->flight.steer > 0;
+		out->binding_learned = m->flight.level > 0 || m->flight.steer.limit > 0;
 	snprintf(out->binding_scope, sizeof out->binding_scope, "%s", leaf->blocked_on->name);
 }
 

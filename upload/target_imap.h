@@ -39,7 +39,7 @@ struct target_imap {
 	char prefix[32]; /* "INBOX." where the host wants all folders below it; "" else */
 	bool prefix_known;
 	char *names[ROLE_ARCHIVE +
-		    1]; /* owned: what Exchange calls its own folders, in the mailbox's language; NULL: not known */
+		    1]; /* owned: paths of the mailbox's own folders: of Exchange in its language, else by special-use; NULL: not known */
 	const char *well_known[ROLE_ARCHIVE + 1]; /* the same, as rules hands them out */
 	bool names_known;
 

@@ -119,38 +119,63 @@ static void learn_prefix(struct target_imap *t, const struct folder *f)
 		snprintf(t->prefix, sizeof(t->prefix), "%.6s", f->raw);
 }
 
-/* Adds a listed folder under its path. A name that holds the path's own separator cannot be meant by any path. */
+/* '/'-separated; empty for a name that holds the path's own separator: no path can mean it. */
+static int path_of(const struct folder *f, struct buf *path, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < f->n_parts && rc == 0; i++) {
+		if (strchr(f->parts[i], '/')) {
+			buf_clear(path);
+			return 0;
+		}
+		rc = (i > 0 && buf_add_char(path, '/', err)) || buf_add_str(path, f->parts[i], err) ? -1 : 0;
+	}
+	return rc;
+}
+
 static int known_add_folder(struct target_imap *t, const struct folder *f, struct err *err)
 {
 	struct buf path;
-	int rc = 0;
 	buf_init(&path, 64 * 1024);
-	for (size_t i = 0; i < f->n_parts && rc == 0; i++) {
-		if (strchr(f->parts[i], '/'))
-			goto out;
-		rc = (i > 0 && buf_add_char(&path, '/', err)) || buf_add_str(&path, f->parts[i], err) ? -1 : 0;
-	}
+	int rc = path_of(f, &path, err);
 	if (rc == 0 && path.len > 0)
 		rc = known_add(t, buf_str(&path), f->raw, err);
-out:
 	buf_done(&path);
 	return rc;
 }
 
-/* Once a session: by the list that came first. */
+/* The folder is the mailbox's own of that role. */
+static int learn_name(struct target_imap *t, const struct folder *f, size_t role, struct err *err)
+{
+	struct buf path;
+	if (t->names[role])
+		return 0;
+	buf_init(&path, 64 * 1024);
+	int rc = path_of(f, &path, err);
+	if (rc == 0 && path.len > 0 && !(t->names[role] = buf_take(&path)))
+		rc = err_set(err, ERR_MEMORY, "no memory for a folder's name");
+	t->well_known[role] = t->names[role];
+	buf_done(&path);
+	return rc;
+}
+
+/* Once a session: by the list that came first. Exchange shows no special-use, and its names are guessed; of any other host special-use alone counts
+   (RFC 6154), as a name there may be a person's. */
 static int learn_names(struct target_imap *t, const struct folder_list *list, struct err *err)
 {
 	long at[ROLE_ARCHIVE + 1];
-	if (t->names_known || t->conf->kind != TARGET_EXCHANGE)
+	if (t->names_known)
 		return 0;
-	map_exchange_find(list, at);
-	for (size_t r = 0; r <= ROLE_ARCHIVE; r++) {
-		if (at[r] < 0 || t->names[r])
-			continue;
-		t->names[r] = strdup(list->v[at[r]].parts[0]);
-		if (!t->names[r])
-			return err_set(err, ERR_MEMORY, "no memory for a folder's name");
-		t->well_known[r] = t->names[r];
+	if (t->conf->kind == TARGET_EXCHANGE)
+		map_exchange_find(list, at);
+	for (size_t r = ROLE_SENT; t->conf->kind == TARGET_EXCHANGE && r <= ROLE_ARCHIVE; r++)
+		if (at[r] >= 0 && learn_name(t, &list->v[at[r]], r, err))
+			return -1;
+	for (size_t i = 0; t->conf->kind == TARGET_IMAP && i < list->n; i++) {
+		const struct folder *f = &list->v[i];
+		bool is_own = f->role_by_attribute && f->can_select && !f->is_shared;
+		if (is_own && f->role >= ROLE_SENT && f->role <= ROLE_ARCHIVE && learn_name(t, f, f->role, err))
+			return -1;
 	}
 	t->names_known = true;
 	return 0;

@@ -2,6 +2,8 @@
    err. */
 #include "engine/base/option.h"
 
+#include "engine/base/similar.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
@@ -30,6 +32,19 @@ static void record(struct options *o, size_t spec, const char *value)
 	o->given[o->n_given++] = (struct option_given){.spec = spec, .value = value};
 }
 
+/* What may have been meant; the hint stays as it is when nothing may. */
+static void suggest(const struct option_spec *specs, const char *name, struct err *err)
+{
+	char list[200] = "";
+	for (size_t i = 0; specs[i].name; i++) {
+		size_t len = strlen(list);
+		if (similar_words(name, specs[i].name) && len + strlen(specs[i].name) + 8 < sizeof(list))
+			snprintf(list + len, sizeof(list) - len, "%s--%s", len ? ", " : "", specs[i].name);
+	}
+	if (list[0])
+		err_hint(err, "did you mean %s? --help lists all", list);
+}
+
 /* Index of the long option of that name or unique beginning, or -1 with *err. */
 static int find_long(const struct option_spec *specs, const char *name, size_t n, struct err *err)
 {
@@ -49,8 +64,10 @@ static int find_long(const struct option_spec *specs, const char *name, size_t n
 		}
 		found = i;
 	}
-	if (found == -1)
+	if (found == -1) {
 		usage_error(err, "there is no such option", shown);
+		suggest(specs, shown + 2, err);
+	}
 	return found < 0 ? -1 : found;
 }
 

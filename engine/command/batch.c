@@ -172,7 +172,7 @@ static json_t *batch_json(struct cli *c, const struct batch *b)
 	store_night_get(c->store, b->id, &n, &ignored);
 	json_t *out = json_pack("{s:s,s:s,s:s,s:s,s:b,s:i,s:i,s:I,s:s,s:s,s:s,s:b,s:b,s:b,s:s,s:I,s:I,s:I}", "name",
 		b->name, "endpoint", e.name, "target", t.name, "state", batch_state_name(b->state), "pilot",
-		(int)b->pilot, "max_concurrent", (int)b->max_mailboxes, "uploads", (int)b->uploads, "bytes_per_s",
+		(int)b->pilot, "max_mailboxes", (int)b->max_mailboxes, "uploads", (int)b->uploads, "bytes_per_s",
 		(json_int_t)b->bytes_per_s, "existing", existing[b->existing], "include", b->include, "exclude",
 		b->exclude, "copy_deleted", (int)b->copy_deleted, "date_from_header", (int)b->date_from_header,
 		"skips_acknowledged", (int)b->skips_acknowledged, "verdict", b->verdict, "created_at",
@@ -239,7 +239,7 @@ static void print_settings(const json_t *batch)
 {
 	static const char *const labels[][2] = {{"name", "Batch"}, {"endpoint", "Endpoint"}, {"target", "Target"},
 		{"state", "State"}, {"verdict", "Verification"}, {"pilot", "Pilot"},
-		{"max_concurrent", "Mailboxes at once"}, {"uploads", "Uploads at once"}, {"bytes_per_s", "Rate"},
+		{"max_mailboxes", "Mailboxes at once"}, {"uploads", "Uploads at once"}, {"bytes_per_s", "Rate"},
 		{"existing", "Mail there before"}, {"include", "Only folders"}, {"exclude", "Without folders"},
 		{"copy_deleted", "Copies \\Deleted"}, {"date_from_header", "Dates by headers"},
 		{"skips_acknowledged", "Skips acknowledged"}, {"created_at", "Created"}, {"started_at", "Started"},

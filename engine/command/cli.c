@@ -3,6 +3,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/base/similar.h"
 #include "imap/conn.h"
 #include "imap/name.h"
 #include "upload/target.h"
@@ -325,9 +326,20 @@ static void print_usage(FILE *f, const char *noun)
 	fputs("\n", f);
 }
 
+/* "did you mean ...? ", or "". */
+static const char *did_you_mean(const char *noun, char *out, size_t size)
+{
+	out[0] = '\0';
+	for (size_t i = 0; i < NOUNS && !out[0]; i++)
+		if (similar_words(noun, nouns[i]))
+			snprintf(out, size, "did you mean %s? ", nouns[i]);
+	return out;
+}
+
 static int no_command(const char *noun, const char *verb, int argc, char **argv)
 {
 	struct cli c = {0};
+	char meant[64];
 	struct err err = ERR_INIT;
 	for (int i = 1; i < argc && !c.json; i++)
 		c.json = strcmp(argv[i], "--json") == 0;
@@ -340,8 +352,10 @@ static int no_command(const char *noun, const char *verb, int argc, char **argv)
 		err_set(&err, ERR_USAGE, "%s what?", noun);
 	else
 		err_set(&err, ERR_USAGE, "there is no command \"%s\"", noun);
-	if (!is_noun)
-		err_hint(&err, "'nightferry --help' lists them");
+	if (noun[0] == '-')
+		err_hint(&err, "the command comes first, its options behind it: nightferry endpoint list %s", noun);
+	else if (!is_noun)
+		err_hint(&err, "%s'nightferry --help' lists them", did_you_mean(noun, meant, sizeof meant));
 	cli_print_error(&c, &err);
 	if (is_noun && !c.json)
 		print_usage(stderr, noun);

@@ -14,7 +14,7 @@
 
 #define FILE_BYTES ((size_t)10 * 1024 * 1024)
 #define ROWS 50000
-#define FAULTS 20
+#define FAULTS 20 /* told, the first by line; the others are counted */
 
 enum column { COL_ADDRESS, COL_USER, COL_PASSWORD, COL_ROOT, COLS };
 static const char *const column_names[COLS] = {"EmailAddress", "UserName", "Password", "UserRoot"};
@@ -25,8 +25,11 @@ struct reader {
 	size_t n_columns;
 	bool need_password;
 	unsigned faults;
-	struct buf text; /* the faults */
-	unsigned *lines; /* of each user */
+	struct fault {
+		unsigned line;
+		char text[400]; /* without the line */
+	} told[FAULTS];         /* by line; as many as there are, FAULTS at most */
+	unsigned *lines;        /* of each user */
 	size_t room;
 };
 
@@ -36,18 +39,22 @@ static void fault(struct reader *r, unsigned line, const char *column, const cha
 	__attribute__((format(printf, 4, 5)));
 static void fault(struct reader *r, unsigned line, const char *column, const char *fmt, ...)
 {
-	char what[300];
-	struct err ignored = ERR_INIT; /* the list is cut where its room ends */
+	struct fault f = {.line = line};
 	va_list ap;
-	if (r->faults++ >= FAULTS)
-		return;
+	size_t n = column ? (size_t)snprintf(f.text, sizeof(f.text), ", %s: ", column)
+			  : (size_t)snprintf(f.text, sizeof(f.text), ": ");
 	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
+	vsnprintf(f.text + n, sizeof(f.text) - n, fmt, ap);
 	va_end(ap);
-	if (column)
-		buf_printf(&r->text, &ignored, "%sline %u, %s: %s", r->text.len ? "; " : "", line, column, what);
-	else
-		buf_printf(&r->text, &ignored, "%sline %u: %s", r->text.len ? "; " : "", line, what);
+	size_t at = r->faults < FAULTS ? r->faults : FAULTS;
+	while (at > 0 && r->told[at - 1].line > line)
+		at--;
+	if (at < FAULTS) {
+		size_t after = (r->faults < FAULTS ? r->faults : FAULTS - 1) - at;
+		memmove(&r->told[at + 1], &r->told[at], after * sizeof(f));
+		r->told[at] = f;
+	}
+	r->faults++;
 }
 
 /* The fields of one row; false: the end, or a fault that makes the rest unreadable. *n counts also those that are not kept. */
@@ -197,7 +204,7 @@ static int take_users(struct reader *r, struct csv_users *out, struct err *err)
 	char *fields[CSV_FIELDS], empty[1] = "";
 	size_t n;
 	unsigned line;
-	while (r->faults < FAULTS && take_row(r, fields, &n, &line)) {
+	while (take_row(r, fields, &n, &line)) {
 		char *values[COLS] = {empty, empty, empty, empty};
 		if (n > r->n_columns && !(n == r->n_columns + 1 && n <= CSV_FIELDS && !fields[n - 1][0])) {
 			fault(r, line, NULL,
@@ -246,7 +253,7 @@ static int find_duplicates(struct reader *r, const struct csv_users *u, struct e
 		v[i] = (struct place){u->users[i].address, r->lines[i]};
 	qsort(v, u->n, sizeof(*v), by_address);
 	for (size_t i = 1; i < u->n; i++) {
-		if (v[i].address[0] && strcasecmp(v[i].address, v[i - 1].address) == 0)
+		if (strcasecmp(v[i].address, v[i - 1].address) == 0 && !address_fault(v[i].address))
 			fault(r, v[i].line, column_names[COL_ADDRESS],
 				"\"%.60s\" is the destination of line %u already", v[i].address, v[i - 1].line);
 	}
@@ -256,21 +263,35 @@ static int find_duplicates(struct reader *r, const struct csv_users *u, struct e
 
 /* --- the whole --- */
 
+/* One fault after the other, while there is room, from *i on. */
+static void add_faults(const struct reader *r, unsigned *i, char *out, size_t size)
+{
+	unsigned n = r->faults < FAULTS ? r->faults : FAULTS;
+	for (size_t len = strlen(out); *i < n; ++*i) {
+		const struct fault *f = &r->told[*i];
+		char one[sizeof(f->text) + 32];
+		size_t need = (size_t)snprintf(one, sizeof(one), "; line %u%s", f->line, f->text);
+		if (len + need >= size)
+			return;
+		snprintf(out + len, size - len, "%s", one + (out[0] ? 0 : 2));
+		len = strlen(out);
+	}
+}
+
 /* What does not fit into the text goes on in the hint. */
 static int report_faults(struct reader *r, struct err *err)
 {
+	char text[sizeof(err->text) - 120] = "", more[sizeof(err->hint) - 40] = "";
+	unsigned told = 0;
 	if (r->faults == 0)
 		return 0;
-	const char *all = buf_str(&r->text);
-	size_t cut = strlen(all), most = sizeof(err->text) - 120;
-	if (cut > most) {
-		for (cut = most; cut > 0 && strncmp(all + cut, "; line ", 7) != 0; cut--)
-			;
-	}
-	err_set(err, ERR_USAGE, "the CSV has %u fault%s%s: %.*s", r->faults > FAULTS ? FAULTS : r->faults,
-		r->faults == 1 ? "" : "s", r->faults >= FAULTS ? " or more" : "", (int)cut, all);
-	if (all[cut])
-		err_hint(err, "also %s", all + cut + 2);
+	add_faults(r, &told, text, sizeof(text));
+	add_faults(r, &told, more, sizeof(more));
+	err_set(err, ERR_USAGE, "the CSV has %u fault%s: %s", r->faults, r->faults == 1 ? "" : "s", text);
+	if (told < r->faults)
+		err_hint(err, "%s%s%sand %u more", more[0] ? "also " : "", more, more[0] ? "; " : "", r->faults - told);
+	else if (more[0])
+		err_hint(err, "also %s", more);
 	else
 		err_hint(err, "correct %s; nothing was saved", r->faults == 1 ? "it" : "these lines");
 	return -1;
@@ -302,7 +323,6 @@ int csv_parse(const char *text, size_t n, bool need_password, struct csv_users *
 	char *copy = csv_to_utf8(text, n, &len, &out->encoding);
 	if (!copy)
 		return err_set(err, ERR_MEMORY, "out of memory for the CSV");
-	buf_init(&r.text, FAULTS * 400);
 	csv_rows_begin(&r.rows, copy, len);
 	out->separator = r.rows.separator;
 	take_header(&r);
@@ -314,7 +334,6 @@ int csv_parse(const char *text, size_t n, bool need_password, struct csv_users *
 	secret_wipe(copy, len + 1);
 	free(copy);
 	free(r.lines);
-	buf_done(&r.text);
 	if (rc < 0)
 		csv_done(out);
 	return rc;

@@ -12,7 +12,8 @@ struct csv_users {
 	char separator;       /* ',' or ';' */
 	const char *encoding; /* "UTF-8", "UTF-8 with BOM", "Windows-1252" (said to the person) */
 };
-/* At most 50,000 rows and 10 MB (Microsoft's own limits). Every fault names line and column; all faults (up to 20) are in one err text / hint. need_password: a
+/* At most 50,000 rows and 10 MB (Microsoft's own limits). Every fault names line and column; the first
+   by line are in one err text and hint, as many as there is room for, and how many there are. need_password: a
    row without a password is a fault. Duplicate destinations (without case) name both lines. */
 int csv_load(const char *path, bool need_password, struct csv_users *out, struct err *err);
 int csv_parse(const char *text, size_t n, bool need_password, struct csv_users *out, struct err *err);

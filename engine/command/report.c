@@ -281,7 +281,7 @@ struct verification {
 	bool quick;
 	json_t *users;
 	struct verify_folder total;
-	unsigned failed;
+	unsigned failed, deferred; /* users that could not be compared; of them: whose day's budget is spent */
 };
 
 static int verify_one(struct verification *x, const struct user *u, struct err *err)
@@ -292,8 +292,11 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 		if (err->kind == ERR_STORE || err->kind == ERR_VAULT || err->kind == ERR_DISK)
 			return -1;
 		x->failed++;
+		x->deferred += err->kind == ERR_DEFERRED;
 		cli_print_error(&(struct cli){0}, err);
-		json_array_append_new(x->users, json_pack("{s:s,s:s}", "user", u->source_user, "error", err->text));
+		json_array_append_new(
+			x->users, json_pack("{s:s,s:s,s:s,s:s}", "source_user", u->source_user, "address", u->address,
+					  "error_kind", err_kind_name(err->kind), "error", err->text));
 		err_clear(err);
 		return 0;
 	}
@@ -310,9 +313,10 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 		print_folder(&r.total, "= together");
 	if (!x->c->json && r.first_trouble[0])
 		printf("  first trouble: %s\n", r.first_trouble);
-	json_array_append_new(x->users, json_pack("{s:s,s:s,s:o,s:s}", "user", u->source_user, "verdict",
-						verify_verdict(&r.total, x->b->skips_acknowledged), "folders", folders,
-						"first_trouble", r.first_trouble));
+	json_array_append_new(
+		x->users, json_pack("{s:s,s:s,s:s,s:o,s:s}", "source_user", u->source_user, "address", u->address,
+				  "verdict", verify_verdict(&r.total, x->b->skips_acknowledged), "folders", folders,
+				  "first_trouble", r.first_trouble));
 	x->total.source += r.total.source;
 	x->total.same += r.total.same;
 	x->total.missing += r.total.missing;
@@ -367,13 +371,19 @@ static int run_verify(struct cli *c, struct err *err)
 			b.name, verdict, (unsigned long long)x.total.source, (unsigned long long)x.total.same,
 			(unsigned long long)x.total.missing, (unsigned long long)x.total.duplicate,
 			(unsigned long long)x.total.altered);
+	if (!c->json && x.failed)
+		printf("%u mailbox%s could not be compared: mend what is told above, then verify again.\n", x.failed,
+			x.failed == 1 ? "" : "es");
 	if (!c->json && !b.skips_acknowledged && x.total.refused && !strcmp(verdict, "Investigate"))
 		printf("%llu were left out and nobody acknowledged that: nightferry batch report %s, nightferry batch "
 		       "set %s --acknowledge-skips, "
 		       "then verify again.\n",
 			(unsigned long long)(x.total.refused + x.total.skipped), cli_word(b.name, word, sizeof word),
 			word);
-	return strcmp(verdict, "Perfect") && strcmp(verdict, "Good") ? EXIT_NOT_GOOD : EXIT_DONE;
+	const char *of_looked = x.failed == x.deferred ? verify_verdict(&x.total, b.skips_acknowledged) : verdict;
+	if (strcmp(of_looked, "Perfect") && strcmp(of_looked, "Good"))
+		return EXIT_NOT_GOOD;
+	return x.deferred ? EXIT_DEFERRED : EXIT_DONE;
 }
 
 const struct command commands_report[] = {
@@ -382,6 +392,8 @@ const struct command commands_report[] = {
 	{"batch", "verify", "NAME", 1, 1, "compare both sides message by message",
 		"Lists both sides and reads every message back from the destination: never arrived, moved or deleted "
 		"there since, altered, twice. "
-		"Changes nothing. Exit code 4 when the verdict is worse than Good.",
+		"Changes nothing. Exit code 4 when the verdict is worse than Good, 75 when a daily budget left "
+		"mailboxes for "
+		"later.",
 		verify_specs, CLI_STORE, run_verify},
 	{0}};

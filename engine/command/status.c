@@ -99,7 +99,7 @@ static int tell_night(struct cli *c, const struct batch *b, struct night_now *no
 		c->out, "max_mailboxes", json_integer(n.auto_ramp && p.mailboxes ? p.mailboxes : b->max_mailboxes));
 	json_object_set_new(c->out, "advice", p.advice ? json_integer(p.advice) : json_null());
 	json_object_set_new(c->out, "ramp", json_string(p.text));
-	if (c->json)
+	if (c->json || b->state == BATCH_COMPLETED) /* nothing is to come: when it might is of no use */
 		return 0;
 	if (window_state(&n, at, state, sizeof state)[0])
 		printf("  window: %s\n", state);

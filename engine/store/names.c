@@ -1,9 +1,7 @@
 #include "engine/store/names.h"
 
+#include "engine/base/similar.h"
 #include "engine/base/utf8.h"
-
-#include <ctype.h>
-#include <strings.h>
 
 int names_check(const char *noun, const char *name, struct err *err)
 {
@@ -20,41 +18,6 @@ int names_check(const char *noun, const char *name, struct err *err)
 	return -1;
 }
 
-/* Levenshtein without case, of the first MODEL_NAME octets. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[MODEL_NAME + 1], n = strnlen(b, MODEL_NAME), m = strnlen(a, MODEL_NAME);
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= m; i++) {
-		size_t corner = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= n; j++) {
-			size_t change = corner + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
-			corner = row[j];
-			size_t step = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-			row[j] = change < step ? change : step;
-		}
-	}
-	return row[n];
-}
-
-static bool holds(const char *whole, const char *part)
-{
-	size_t n = strlen(part);
-	for (; *whole; whole++) {
-		if (strncasecmp(whole, part, n) == 0)
-			return true;
-	}
-	return false;
-}
-
-bool names_are_similar(const char *wanted, const char *name)
-{
-	size_t n = strlen(wanted);
-	return n > 0 && (distance(wanted, name) <= (n > 4 ? 2 : 1) || holds(name, wanted) || holds(wanted, name));
-}
-
 int names_fail(struct db *db, const char *noun, const char *sql, const char *name, struct err *err)
 {
 	struct query q;
@@ -64,7 +27,7 @@ int names_fail(struct db *db, const char *noun, const char *sql, const char *nam
 	query_begin(&q, db, sql);
 	while (query_row(&q, &ignored) > 0) {
 		get_text(&q, one, sizeof(one));
-		bool is_similar = names_are_similar(name, one);
+		bool is_similar = similar_words(name, one);
 		char *list = is_similar ? similar : all;
 		size_t *n = is_similar ? &n_similar : &n_all;
 		if ((*n)++ < 5 && strlen(list) + strlen(one) + 3 < sizeof(similar))

@@ -10,7 +10,5 @@ int names_check(const char *noun, const char *name, struct err *err);
 int names_fail(struct db *db, const char *noun, const char *sql, const char *name, struct err *err);
 /* ERR_CONFLICT that names the batches that sql gives for the id; 0 when there are none. */
 int names_in_use(struct db *db, const char *noun, const char *sql, int64_t id, struct err *err);
-/* Pure: may wanted have been typed for name? (at most two letters apart without case, or one holds the other) */
-bool names_are_similar(const char *wanted, const char *name);
 
 #endif

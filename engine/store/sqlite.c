@@ -124,8 +124,16 @@ static int harden(struct db *db, struct err *err)
 	return db_exec(db, "PRAGMA cell_size_check = ON", err);
 }
 
+/* SQLite counts its memory under one lock for all connections, which each of its allocations takes; nobody asks for the counts. */
+static void set_up(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int db_open(struct db **out, const char *path, enum db_use use, struct err *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, set_up);
 	*out = NULL;
 	struct db *db = calloc(1, sizeof(*db));
 	if (!db)

@@ -202,7 +202,6 @@ static void end_group_locked(struct writer *w)
 	}
 	w->running = NULL;
 	w->groups++;
-	pthread_cond_broadcast(&w->done);
 }
 
 static void *writer_main(void *arg)
@@ -219,6 +218,9 @@ static void *writer_main(void *arg)
 		run_group(w, w->running);
 		pthread_mutex_lock(&w->lock);
 		end_group_locked(w);
+		pthread_mutex_unlock(&w->lock);
+		pthread_cond_broadcast(&w->done); /* who wakes finds the lock free */
+		pthread_mutex_lock(&w->lock);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
@@ -278,7 +280,8 @@ void writer_stop(struct writer **writer)
 
 /* --- what other threads call --- */
 
-static void append_locked(struct writer *w, struct op *op)
+/* true: the writer is to be woken, best when the lock is free again. */
+static bool append_locked(struct writer *w, struct op *op)
 {
 	assert(!w->stop);
 	*w->tail = op;
@@ -291,16 +294,24 @@ static void append_locked(struct writer *w, struct op *op)
 	bool first = w->lazy_items == 0;
 	if (!op->waits)
 		w->lazy_items += op->step.weight;
-	if (op->waits || first || (!was && w->lazy_items >= LAZY_ITEMS))
+	return op->waits || first || (!was && w->lazy_items >= LAZY_ITEMS);
+}
+
+static void append_and_wait_locked(struct writer *w, struct op *op)
+{
+	if (append_locked(w, op)) {
+		pthread_mutex_unlock(&w->lock);
 		pthread_cond_signal(&w->work);
+		pthread_mutex_lock(&w->lock);
+	}
+	while (!op->done)
+		pthread_cond_wait(&w->done, &w->lock);
 }
 
 static int wait_for(struct writer *w, struct op *op)
 {
 	pthread_mutex_lock(&w->lock);
-	append_locked(w, op);
-	while (!op->done)
-		pthread_cond_wait(&w->done, &w->lock);
+	append_and_wait_locked(w, op);
 	pthread_mutex_unlock(&w->lock);
 	return op->rc;
 }
@@ -334,8 +345,10 @@ int writer_queue(struct writer *w, const struct step *step, struct err *err)
 	pthread_mutex_lock(&w->lock);
 	while (w->lazy_items >= QUEUE_ITEMS)
 		pthread_cond_wait(&w->done, &w->lock);
-	append_locked(w, op);
+	bool wakes = append_locked(w, op);
 	pthread_mutex_unlock(&w->lock);
+	if (wakes)
+		pthread_cond_signal(&w->work);
 	return 0;
 }
 
@@ -345,9 +358,7 @@ int writer_flush(struct writer *w, struct err *err)
 	int rc = 0;
 	pthread_mutex_lock(&w->lock);
 	if (w->queue || w->running) {
-		append_locked(w, &op);
-		while (!op.done)
-			pthread_cond_wait(&w->done, &w->lock);
+		append_and_wait_locked(w, &op);
 		rc = op.rc;
 	}
 	for (struct trouble *t = w->troubles; t && rc == 0; t = t->next) {

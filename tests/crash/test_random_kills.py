@@ -32,7 +32,7 @@ FAULTS = ({"kind": "graph_drop_after"}, {"kind": "drop_after_commit"}, {"kind": 
 def change(nightferry, exosim, r):
     """Another order of routes, and answers that will be lost."""
     exosim.ask("/fault", {}, method="DELETE")
-    nightferry.run("target", "set", "contoso", "--routes", r.choice(ORDERS))
+    nightferry.run("target", "set", "contoso", "--routes", r.choice(ORDERS), "--probe-size", 0)
     for _ in range(r.randint(0, 3)):
         exosim.ask("/fault", {**r.choice(FAULTS), "nth": r.randint(1, 40)})
 

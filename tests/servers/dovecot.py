@@ -108,7 +108,7 @@ class Dovecot:
     def __init__(self, users, *, authority=None, separator="/", prefix="", layout="++", special_use=True, quota_kb=None,
                  connections=100, mechanisms="plain login scram-sha-256 xoauth2", fsync="never", certificate=None, tls=True,
                  extra="", plugin=""):
-        """users: {name: password} or names (the password is then "pw-" + name)."""
+        """users: {name: password} or names (the password is then "pw-" + name). special_use: the usual, none, or pairs of name and attribute."""
         if shutil.which("dovecot", path=local.PATH) is None:
             raise local.NotAvailable("dovecot is not installed")
         self.users = users if isinstance(users, dict) else {u: "pw-" + u for u in users}
@@ -133,8 +133,8 @@ class Dovecot:
         self._write("oauth2.conf", f"introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix={self.folder}/keys/\n"
                     "username_attribute = sub\n")
         self._write("keys/default/HS256/default", base64.b64encode(TOKEN_KEY).decode() + "\n")
-        mailboxes = "".join(f'  mailbox {name} {{\n    auto = subscribe\n    special_use = {use}\n  }}\n'
-                            for name, use in SPECIAL_USE) if special_use else ""
+        mailboxes = "".join(f'  mailbox "{name}" {{\n    auto = subscribe\n    special_use = {use}\n  }}\n'
+                            for name, use in (SPECIAL_USE if special_use is True else special_use or ()))
         quota = quota_kb is not None
         plugins = plugin + (f"\n  quota = count:User quota\n  quota_vsizes = yes\n  quota_rule = *:storage={quota_kb}K" if quota else "")
         self._write("dovecot.conf", CONFIG.format(

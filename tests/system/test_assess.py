@@ -358,3 +358,47 @@ def test_what_one_route_refuses_another_takes(nightferry, dovecot, exosim_for):
     exosim.stop()
     out = assess(nightferry, code=4)
     assert kinds(out, "alice")["destination"]["weight"] == "problem" and "route mime" in kinds(out, "alice")["destination"]["text"]
+
+
+GERMAN = {"Sent": "Gesendete Elemente", "Drafts": "Entwürfe", "Trash": "Gelöschte Elemente", "Junk": "Junk-E-Mail", "Archive": "Archiv"}
+
+
+@pytest.mark.parametrize("routes", ["imap", "mime", "imap,mime"])
+def test_it_maps_as_the_run_does(nightferry, dovecot, exosim_for, routes):
+    """A destination in German: the assessment names the folders that the run then fills."""
+    source = dovecot(["alice"])
+    exosim = exosim_for(dovecot(["alice@contoso.example"], special_use=False), options=("--language", "de"))
+    for i, name in enumerate(GERMAN):
+        source.maildir("alice").add(corpus.made(i), (name,))
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, "alice@contoso.example", extra=("--routes", routes, "--graph-url", exosim.graph_url))
+    ferry.add_batch(nightferry, [("alice", source.users["alice"], "alice@contoso.example")], name="wave", extra=("--pilot",))
+    told = kinds(assess(nightferry), "alice")["own-names"]["text"]
+    nightferry.run("batch", "start", "wave", "--wait")
+    verified = nightferry.run("batch", "verify", "wave", "--json").json()
+    arrived = {f["source_folder"]: f["destination_folder"] for f in verified["users"][0]["folders"] if f["source_folder"] in GERMAN}
+    assert arrived == GERMAN, verified
+    for name, there in GERMAN.items():
+        assert f"{name} as {there}" in told.replace('"', ""), told
+
+
+@pytest.mark.parametrize("prefix, separator", [("", "/"), ("INBOX.", ".")])
+def test_another_host_names_its_own_folders(nightferry, dovecot, prefix, separator):
+    """A destination that shows special-use gets the mail into those folders, as the assessment says; a name alone means nothing there."""
+    own = {"Sent Items": "Gesendete Objekte", "Trash": "Papierkorb", "Junk": "Spam"}
+    source = dovecot(["alice"], special_use=(("Sent Items", "\\Sent"), ("Trash", "\\Trash"), ("Junk", "\\Junk"), ("Drafts", "\\Drafts")))
+    target = dovecot(["a@x.example"], prefix=prefix, separator=separator,
+                     special_use=(("Gesendete Objekte", "\\Sent"), ("Papierkorb", "\\Trash"), ("Spam", "\\Junk")))
+    for i, name in enumerate((*own, "Drafts")):
+        source.maildir("alice").add(corpus.made(i), (name,))
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_imap_target(nightferry, target, "a@x.example")
+    ferry.add_batch(nightferry, [("alice", source.users["alice"], "a@x.example")], target="other")
+    told = kinds(assess(nightferry, batch="pilot"), "alice")["own-names"]["text"]
+    assert all(f'"{name}" as "{there}"' in told for name, there in own.items()) and "Drafts" not in told, told
+    nightferry.run("batch", "start", "pilot", "--wait")
+    verified = nightferry.run("batch", "verify", "pilot", "--json").json()
+    arrived = {f["source_folder"]: f["destination_folder"] for f in verified["users"][0]["folders"]}
+    assert arrived == {"INBOX": "INBOX", "Drafts": "Drafts", **own}, arrived
+    nightferry.run("batch", "sync", "pilot", "--wait")
+    assert ferry.verify(nightferry)[0] == "Perfect"

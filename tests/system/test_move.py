@@ -65,7 +65,10 @@ def test_pilot_into_exchange_and_everything_after(nightferry, dovecot, exosim_fo
     verdict, total = ferry.verify(nightferry)
     assert verdict == "Good" and total["gone"] == 1 and total["missing"] == 0
 
+    nightferry.run("batch", "set", "pilot", "--window", "daily", "--time-zone", "UTC")
+    assert "window: " in nightferry.run("batch", "status", "pilot").out
     nightferry.run("batch", "complete", "pilot", "--wait")
+    assert "window: " not in nightferry.run("batch", "status", "pilot").out  # nothing is to come
     shown = nightferry.run("batch", "status", "pilot", "--json").json()
     assert shown["state"] == "Completed"
     # completed: the password is forgotten, the endpoint cannot go while batches refer to it
@@ -180,11 +183,23 @@ def test_wrong_password_is_said_in_one_line(nightferry, dovecot):
 
 @pytest.mark.parametrize("args, words", [
     (("--host", "no-such-host.invalid"), "DNS"),
-    (("--host", "127.0.0.1", "--port", "1"), "firewall"),
+    (("--host", "127.0.0.1", "--port", "1"), "firewall or port: .*nothing listens there, or a firewall refuses it"),
 ])
 def test_endpoint_blames_the_right_thing(nightferry, args, words):
     result = nightferry.run("endpoint", "create", "src", *args, "--test-user", "alice", "--password-file", nightferry.secret_file("x"), code=69)
     assert re.search(words, result.out), result
+
+
+def test_what_a_test_shows_is_clean(nightferry, dovecot):
+    """The server's words come without its line end."""
+    shown = ferry.add_endpoint(nightferry, dovecot(["alice"]), "alice").out
+    assert "ready." in shown and "?" not in shown, shown
+
+
+def test_typing_errors_are_met_with_a_guess(nightferry):
+    for args, guess in ((("endpont", "list"), "did you mean endpoint?"), (("endpoint", "create", "x", "--hots", "h"), "did you mean --host?"),
+                        (("--state", "x", "endpoint", "list"), "the command comes first")):
+        assert guess in nightferry.run(*args, code=64).err, args
 
 
 def test_certificate_is_blamed(nightferry, dovecot):

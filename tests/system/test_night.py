@@ -219,3 +219,27 @@ def test_message_larger_than_a_day(nightferry, dovecot, exosim_for):
     clock.set("2027-01-14T19:00:01")
     watch.wait_for(lambda: states(nightferry)["bob"] == "Synced", 120)
     stop(nightferry, engine)
+
+
+def test_looking_is_booked_too(nightferry, dovecot, exosim_for):
+    """Assessment and verification book the metadata that they read before they read it, and wait for tomorrow where today is spent."""
+    clock, _, _ = world(nightferry, dovecot, exosim_for, count=50, slow_ms=0, endpoint=("--daily-bytes", "20kB", "--daily-zone", "Asia/Karachi"))
+
+    def use_up_the_day():
+        with sqlite3.connect(nightferry.state) as db:
+            db.execute("UPDATE spent SET bytes = 20000")
+
+    def assessed():
+        return nightferry.run("batch", "assess", "pilot", "--json", code=None).json()["users"][0]
+    assert assessed()["error"] in (None, "") and 2_000 < spent(nightferry)["alice"] < 12_000, spent(nightferry)
+    use_up_the_day()
+    late = assessed()["error"]
+    assert "deferred until 2027-01-14 00:00 Asia/Karachi" in late and "the daily budget of 20 kB of mailbox alice at src is spent" in late, late
+    nightferry.run("endpoint", "set", "src", "--daily-bytes", "0")
+    nightferry.run("batch", "start", "pilot", "--wait")
+    nightferry.run("endpoint", "set", "src", "--daily-bytes", "20kB")
+    text = nightferry.run("batch", "verify", "pilot", code=DEFERRED).err
+    assert "deferred until 2027-01-14 00:00 Asia/Karachi" in text, text
+    clock.set("2027-01-13T19:00:01")
+    assert watch.perfect(nightferry)["same"] == 50
+    assert 2_000 < spent(nightferry)["alice"] < 12_000, spent(nightferry)

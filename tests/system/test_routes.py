@@ -45,7 +45,7 @@ def start(nf, point=None, code=(0,), verb="start"):
 def set_routes(nf, exosim, routes):
     """The target is tested anew, and must not run into faults that are set."""
     exosim.ask("/fault", {}, method="DELETE")
-    nf.run("target", "set", "contoso", "--routes", routes)
+    nf.run("target", "set", "contoso", "--routes", routes, "--probe-size", 0)
 
 
 def carried(nf):
@@ -101,7 +101,7 @@ def test_a_mailbox_in_german(nightferry, dovecot, exosim_for, first, then):
         box.add(corpus.made(number + 50, size=4_500_000), ("Sent",))  # more than mime takes
     source, behind, _ = world(nightferry, dovecot, exosim_for, fill, first, language="de")
     start(nightferry)
-    nightferry.run("target", "set", "contoso", "--routes", then)
+    nightferry.run("target", "set", "contoso", "--routes", then, "--probe-size", 0)
     fill(source.maildir("alice"), 100)
     start(nightferry, verb="sync", code=(2,) if then == "mime" else (0,))
     c = RawImap(behind.tls_port, tls=True, ca=behind.ca)

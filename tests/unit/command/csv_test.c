@@ -106,8 +106,21 @@ static void test_faults(void **state)
 				fail_msg("row %zu: \"%s\" is not in: %s", i, rows[i].says[k], line);
 		}
 	}
+	/* in the order of the lines, whatever kind they are of and whenever they were found */
 	struct csv_users u;
 	struct err err;
+	const char *mixed =
+		"EmailAddress,UserName,Password\na@x.pk,a,p\nA@x.pk,b,p\nc@x.pk,,p\nC@x.pk,d,p\nbad,e,p\nbad,f,p\n";
+	const char *order[] = {"5 faults: line 3, EmailAddress: \"A@x.pk\" is the destination of line 2",
+		"; line 4, UserName", "; line 5, EmailAddress", "; line 6, EmailAddress",
+		"; line 7, EmailAddress: \"bad\" is not an address"};
+	assert_int_equal(parse(mixed, strlen(mixed), true, &u, &err), -1);
+	const char *at = err.text;
+	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
+		at = strstr(at, order[k]);
+		if (!at)
+			fail_msg("\"%s\" is not in its place: %s", order[k], err.text);
+	}
 	assert_int_equal(parse("EmailAddress\0,UserName\n", 23, false, &u, &err), -1);
 	assert_non_null(strstr(err.text, "NUL"));
 	assert_int_equal(parse("\xff\xfe"
@@ -144,14 +157,23 @@ static void test_limits(void **state)
 	assert_int_equal(parse(text, n, true, &u, &err), -1);
 	assert_non_null(strstr(err.text, "50000"));
 	free(text);
-	/* forty faults: twenty are told, and that there are more */
+	/* forty faults: those of the first lines are told, and how many more there are */
 	struct buf b;
 	buf_init(&b, 10000);
 	buf_add_str(&b, "EmailAddress,UserName,Password\n", &err);
 	for (int i = 0; i < 40; i++)
 		buf_add_str(&b, "x,y,z\n", &err);
 	assert_int_equal(parse(b.data, b.len, true, &u, &err), -1);
-	assert_non_null(strstr(err.text, "20 faults or more"));
+	assert_non_null(strstr(err.text, "the CSV has 40 faults: line 2, "));
+	unsigned told = 0;
+	for (const char *at = strstr(err.text, "line "); at; at = strstr(at + 1, "line "))
+		told++;
+	for (const char *at = strstr(err.hint, "line "); at; at = strstr(at + 1, "line "))
+		told++;
+	char more[32];
+	snprintf(more, sizeof(more), "and %u more", 40 - told);
+	assert_true(told >= 10 && told <= 20);
+	assert_non_null(strstr(err.hint, more));
 	buf_done(&b);
 }
 
