@@ -445,6 +445,8 @@ int adopt_mail(struct job *j, struct route_folder *f, const struct mail *m, bool
 		rec.how = HOW_CARRIED;
 		if (store_carry(j->work->store, j->user.id, j->user.lease_epoch, &f->generation, &rec, taken, err))
 			return -1;
+		if (*taken) /* another walk over the folder writes the flags that changed meanwhile */
+			atomic_store(&f->unfinished, true);
 	}
 	if (*taken || !f->dest.has_existing || j->batch.existing != EXISTING_ADOPT)
 		return 0;

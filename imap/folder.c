@@ -12,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FOLDERS_MOST = 10000, PARTS_MOST = 1000 };
+enum { FOLDERS_MOST = 50000, PARTS_MOST = 1000 };
 
 static const struct {
 	const char *flag;

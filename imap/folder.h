@@ -37,7 +37,7 @@ struct folder_list {
 };
 
 /* NAMESPACE, LIST with special-use where offered. root (may be NULL): UserRoot, only what is below it. Sorted: INBOX first,
-   parents before children. Duplicate and empty names are dropped and counted in *odd (may be NULL). At most 10,000 folders
+   parents before children. Duplicate and empty names are dropped and counted in *odd (may be NULL). At most 50,000 folders
    (ERR_MEMORY beyond: a hostile server). */
 int folder_list(struct conn *c, const char *root, struct folder_list *out, unsigned *odd, struct err *err);
 void folder_list_done(struct folder_list *l);

@@ -253,6 +253,12 @@ static int read_item(struct db *db, int64_t generation_id, uint32_t uid, struct 
 	return rc < 0 ? -1 : 0;
 }
 
+/* What was taken over is still somebody else's: its flags are people's. */
+static enum item_how how_carried(const struct item *old)
+{
+	return old->how == HOW_ADOPTED ? HOW_ADOPTED : HOW_CARRIED;
+}
+
 static int insert_carried(struct db *db, const struct carry_args *a, const struct item *old, struct err *err)
 {
 	struct query q;
@@ -264,7 +270,7 @@ static int insert_carried(struct db *db, const struct carry_args *a, const struc
 	put_int(&q, a->g->id);
 	put_uint(&q, a->item->uid);
 	put_uint(&q, old->state);
-	put_uint(&q, HOW_CARRIED);
+	put_uint(&q, how_carried(old));
 	put_int(&q, old->dest_folder_id);
 	put_uint(&q, old->flags_source); /* what differs now is then a change of flags like any other */
 	put_uint(&q, old->flags_written);
@@ -315,7 +321,7 @@ static int carry_step(struct db *db, void *arg, struct err *err)
 		if (delete_item(db, a->g->id, a->item->uid, err) < 0)
 			return -1;
 	}
-	tally_add(&t, old.state, HOW_CARRIED, old.size, 1);
+	tally_add(&t, old.state, how_carried(&old), old.size, 1);
 	if (insert_carried(db, a, &old, err) < 0)
 		return -1;
 	a->carried = true;

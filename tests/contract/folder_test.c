@@ -153,7 +153,7 @@ static void test_odd_namespaces(void **state)
 static void test_too_many_folders(void **state)
 {
 	(void)state;
-	static const int floods[] = {10001, 2000000};
+	static const int floods[] = {50001, 2000000};
 	for (size_t i = 0; i < 2; i++) {
 		struct scene *s = begin(NULL, NULL);
 		list_flood = floods[i];

@@ -93,3 +93,35 @@ def test_more_keywords_than_can_be_taken_are_told(nightferry, dovecot, exosim_fo
     c.close()
     notes = [n["text"] for n in nightferry.run("batch", "report", "pilot", "--json").json()["users"][0]["notes"] if n["kind"] == "keywords-cut"]
     assert len(notes) == 1 and '"Many"' in notes[0], notes
+
+
+def test_flags_through_another_uidvalidity(nightferry, dovecot, exosim_for):
+    """What changed at the source meanwhile is written in the same pass; what people flagged in mail that was taken over stays theirs."""
+    def fill(box):
+        box.add(corpus.made(1))
+        box.add(corpus.made(2))
+    source, behind = dovecot(["alice"], special_use=False), dovecot([ALICE], special_use=False)
+    exosim = exosim_for(behind)
+    fill(source.maildir("alice"))
+    behind.maildir(ALICE).add(corpus.made(2), flags=("\\Seen",))
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, ALICE, extra=("--settle-after", "300ms"))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", ALICE)])
+    start(nightferry)
+    counts = ferry.user_counts(nightferry)["alice"]
+    assert (counts["copied"], counts["adopted"]) == (1, 1)
+    c = RawImap(source.tls_port, tls=True, ca=source.ca)
+    c.login("alice", "pw-alice")
+    c.command("SELECT INBOX")
+    first = next(m["uid"] for m in c.fetch() if m["body"] == corpus.made(1))
+    c.command(f"UID STORE {first} +FLAGS (\\Flagged)")
+    c.close()
+    source.doveadm("mailbox", "update", "--uid-validity", "777777", "-u", "alice", "INBOX")
+    for _ in range(2):
+        start(nightferry, verb="sync")
+        d = RawImap(behind.tls_port, tls=True, ca=behind.ca)
+        d.login(ALICE, behind.users[ALICE])
+        d.examine(b"INBOX")
+        assert {m["body"]: m["flags"] for m in d.fetch()} == {corpus.made(1): {"\\Flagged"}, corpus.made(2): {"\\Seen"}}
+        d.close()
+    assert ferry.user_counts(nightferry)["alice"] == counts

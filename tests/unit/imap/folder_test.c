@@ -230,20 +230,20 @@ static void test_root(void **state)
 static void test_caps(void **state)
 {
 	(void)state;
-	struct line *v = calloc(10001, sizeof(*v));
-	char(*names)[16] = calloc(10001, sizeof(*names));
+	struct line *v = calloc(50001, sizeof(*v));
+	char(*names)[16] = calloc(50001, sizeof(*names));
 	struct folder_list l;
 	struct err err = ERR_INIT;
 	struct namespaces none = {0};
 	unsigned odd;
-	for (size_t i = 0; i < 10001; i++) {
+	for (size_t i = 0; i < 50001; i++) {
 		snprintf(names[i], sizeof(names[i]), "f%zu", i);
 		v[i] = (struct line){"", '/', names[i]};
 	}
-	assert_int_equal(build(v, 10000, NULL, &none, &l, &odd, &err), 0);
-	assert_int_equal(l.n, 10000);
+	assert_int_equal(build(v, 50000, NULL, &none, &l, &odd, &err), 0);
+	assert_int_equal(l.n, 50000);
 	folder_list_done(&l);
-	assert_int_equal(build(v, 10001, NULL, &none, &l, &odd, &err), -1);
+	assert_int_equal(build(v, 50001, NULL, &none, &l, &odd, &err), -1);
 	assert_int_equal(err.kind, ERR_MEMORY);
 	char deep[5000];
 	memset(deep, '/', sizeof(deep) - 1);
