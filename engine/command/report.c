@@ -91,7 +91,7 @@ static int report_items(struct report *r, const struct user *u, json_t *list, st
 			item_done(&page[i]);
 		}
 	}
-	free(folders);
+	store_folders_free(&folders, n_folders);
 	free(page);
 	return rc;
 }
