@@ -287,7 +287,7 @@ void adapt_refused(struct adapt *a, const struct adapt_refusal *r)
 	a->weighing = true;
 	a->refused_at = r->used;
 	a->window_ms = r->window_ms;
-	adapt_cost(a, r->idle, tried);
+	adapt_cost(a, r->idle, tried || (r->blind && r->idle > ADAPT_EMPTIED));
 	if (a->refused_with <= adapt_proven(a) || r->used + r->n < a->refused_with)
 		a->refused_with = r->used + r->n;
 	a->proven = 0;

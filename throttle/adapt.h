@@ -63,6 +63,7 @@ struct adapt_refusal {
 	double idle;    /* what part of that the fence lets leave the window unused */
 	double reach; /* what a full window would hold at the pace of late; more than used while a window is being filled */
 	bool trial;
+	bool blind; /* it names no limit, but a time that is usual: that says nothing about how far this one has fallen */
 };
 void adapt_refused(struct adapt *a, const struct adapt_refusal *r);
 /* Starts with a level that was learned before, as if it had just been found. */

@@ -368,7 +368,8 @@ static void window_refused(struct meter *m, int64_t now_ms, enum meter_kind kind
 		.n = n,
 		.idle = idle > 0 ? idle : 0,
 		.reach = doubtful ? used * (double)window_ms / (double)(span_ms > 100 ? span_ms : 100) : used,
-		.trial = b->trial[kind]};
+		.trial = b->trial[kind],
+		.blind = end->hint->dimension == DIM_NONE && fence_ms <= window_ms};
 	adapt_refused(&w->adapt, &r);
 }
 

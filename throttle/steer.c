@@ -2,14 +2,15 @@
 
 #include <math.h>
 
-#define STEER_EVERY_MS 500  /* how often it decides */
-#define STEER_SLOW 1.7      /* so many times the best is too slow */
-#define STEER_EASY 1.4      /* below it there is room for one more */
-#define STEER_STEP 0.7      /* as far down at once */
-#define STEER_PART 0.5      /* so much of what was to be expected tells that it was the cause */
-#define STEER_SEEN 16       /* requests that tell whether it was, */
-#define STEER_SEEN_EACH 2   /* and so many for each in flight */
-#define STEER_WAIT_MS 30000 /* from one trial to the next, doubled each time it was in vain, */
+#define STEER_EVERY_MS 500    /* how often it decides */
+#define STEER_SLOW 1.7        /* so many times the best is too slow */
+#define STEER_EASY 1.4        /* below it there is room for one more */
+#define STEER_STEP 0.7        /* as far down at once, */
+#define STEER_STEP_LEAST 0.94 /* and at least, or chance decides the trial */
+#define STEER_PART 0.5        /* so much of what was to be expected tells that it was the cause */
+#define STEER_SEEN 16         /* requests that tell whether it was, */
+#define STEER_SEEN_EACH 2     /* and so many for each in flight */
+#define STEER_WAIT_MS 30000   /* from one trial to the next, doubled each time it was in vain, */
 #define STEER_WAIT_MOST_MS 240000
 #define STEER_FORGET 0.05 / 6e4 /* of the best, each millisecond */
 
@@ -109,7 +110,8 @@ static void steer_decide(struct steer *s, int64_t now_ms, unsigned most, unsigne
 	bool full = s->limit > 0 && in_flight + 1 >= s->limit;
 	if (s->ratio > STEER_SLOW && in_flight > 1 && (!s->down_wait_ms || since >= s->down_wait_ms)) {
 		double now = s->limit > 0 && s->limit < in_flight ? s->limit : in_flight, by = STEER_SLOW / s->ratio;
-		steer_try(s, false, most, in_flight, now, now * (by < STEER_STEP ? STEER_STEP : by));
+		by = by < STEER_STEP ? STEER_STEP : by > STEER_STEP_LEAST ? STEER_STEP_LEAST : by;
+		steer_try(s, false, most, in_flight, now, now * by);
 	} else if (full && s->ratio < STEER_EASY) {
 		steer_set(s, most, steer_more(s->limit));
 		s->up_wait_ms = STEER_WAIT_MS;

@@ -14,7 +14,8 @@
 
 static void refuse(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, double n, int64_t fence_end_ms)
 {
-	adapt_refused(a, &(struct adapt_refusal){now_ms, started_ms, fence_end_ms, WINDOW, used, n, 0, used, false});
+	adapt_refused(
+		a, &(struct adapt_refusal){now_ms, started_ms, fence_end_ms, WINDOW, used, n, 0, used, false, false});
 }
 
 static void test_nothing_known_is_the_ceiling(void **state)
@@ -85,7 +86,7 @@ static void test_window_being_filled(void **state)
 	(void)state;
 	struct adapt a;
 	adapt_init(&a, 150);
-	struct adapt_refusal r = {1000, 900, 2000, WINDOW, 12, 1, 0, 140, false};
+	struct adapt_refusal r = {1000, 900, 2000, WINDOW, 12, 1, 0, 140, false, false};
 	adapt_refused(&a, &r);
 	assert_true(a.level > 70 && a.level < 80);
 	r.started_ms = 3000;
@@ -134,6 +135,25 @@ static void test_a_pause_teaches_nothing(void **state)
 	assert_true(a.past_ms > 0);
 	adapt_pause(&a, 2000 + 2 * MIN_MS, 2000 + 60 * MIN_MS);
 	assert_true(adapt_limit(&a, 2000 + 60 * MIN_MS) < 50);
+}
+
+/* A server that names no limit and closes for its usual five minutes: what a trial costs is known from the first refusal on. A pause
+   that the server measured may be long because the limit has fallen: that is tried sooner. */
+static void test_a_usual_pause_tells_what_trials_cost(void **state)
+{
+	(void)state;
+	for (int blind = 0; blind < 2; blind++) {
+		struct adapt a;
+		adapt_init(&a, 150e6);
+		adapt_refused(
+			&a, &(struct adapt_refusal){1000, 900, 301000, WINDOW, 90e6, 1e5, 0.98, 90e6, false, blind});
+		for (int i = 0; i < 1000; i++)
+			adapt_taken(&a, 302000, 89e6, 1, 1, false);
+		adapt_advance(&a, 301000 + 30 * MIN_MS);
+		assert_int_equal(a.past_ms != 0, !blind);
+		adapt_advance(&a, 301000 + 6 * 60 * MIN_MS);
+		assert_true(a.past_ms != 0);
+	}
 }
 
 static void test_never_zero(void **state)
@@ -192,6 +212,7 @@ int main(void)
 		cmocka_unit_test(test_window_being_filled),
 		cmocka_unit_test(test_on_from_what_is_left),
 		cmocka_unit_test(test_a_pause_teaches_nothing),
+		cmocka_unit_test(test_a_usual_pause_tells_what_trials_cost),
 		cmocka_unit_test(test_never_zero),
 		cmocka_unit_test(test_flight_by_refusal),
 		cmocka_unit_test(test_flight_by_latency),

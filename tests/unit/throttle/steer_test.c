@@ -126,6 +126,19 @@ static void test_latency_of_our_load(void **state)
 	}
 }
 
+/* A little too slow, which is when it begins: so many fewer that it can be told from chance. */
+static void test_a_step_down_can_be_seen(void **state)
+{
+	(void)state;
+	struct steer s;
+	steer_init(&s);
+	for (int i = 0; i < 100; i++)
+		steer_taken(&s, i * 10, 200, 100, 1000, 100);
+	for (int i = 100; i < 2000 && steer_limit(&s) == UINT32_MAX; i++)
+		steer_taken(&s, i * 10, 200, 100, 1000, 173);
+	assert_in_range(steer_limit(&s), 70, 94);
+}
+
 static void test_one_is_let_in_always(void **state)
 {
 	(void)state;
@@ -146,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_latency_of_other_causes),
 		cmocka_unit_test(test_latency_of_our_load),
+		cmocka_unit_test(test_a_step_down_can_be_seen),
 		cmocka_unit_test(test_one_is_let_in_always),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
