@@ -218,16 +218,18 @@ static int forget_listed(const struct group *g, const struct item *it, struct er
 		j->routes[g->r].ops->name, key, g->whole ? INT64_MIN : g->mark.epoch, err);
 }
 
-/* What was found is durable before the next route looks. */
+/* What was found is durable before the next route looks. Where keywords are written after the message, nobody knows whether they were: another
+   walk over the folder has them at hand. */
 static int record_found(struct group *g, size_t *found, struct err *err)
 {
 	struct doubt *d = g->d;
 	struct job *j = d->j;
+	bool finished = !j->routes[g->r].ops->set_keywords;
 	for (size_t i = 0; i < g->n; i++) {
 		if (g->v[i].outcome != SETTLE_FOUND)
 			continue;
 		struct item rec = d->items[g->at[i]];
-		rec.state = ITEM_DONE;
+		rec.state = finished ? ITEM_DONE : ITEM_PLACED;
 		rec.how = HOW_COPIED;
 		rec.receipt = g->v[i].receipt;
 		rec.flags_written = rec.flags_source & j->routes[g->r].ops->flags_kept;
@@ -236,6 +238,8 @@ static int record_found(struct group *g, size_t *found, struct err *err)
 			store_placed(j->work->store, j->user.id, j->user.lease_epoch, &rec, 1, err))
 			return -1;
 		failpoint_hit(FP_FINISH_AFTER_COMMIT);
+		if (!finished)
+			atomic_store(&d->f->unfinished, true);
 		++*found;
 	}
 	return store_flush(j->work->store, err);

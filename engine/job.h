@@ -54,7 +54,7 @@ struct route_folder {
 	struct folder_ref refs[JOB_ROUTES]; /* path NULL: not asked for by that route */
 	_Atomic unsigned marked;            /* bit r: route r has its mark here and may carry mail into it */
 	_Atomic bool dead;                  /* cannot be written: its messages are set aside */
-	_Atomic bool unfinished;            /* messages were placed, and their flags were not stored */
+	_Atomic bool unfinished;            /* messages were placed, and their flags or keywords may not be stored */
 	_Atomic unsigned doubts;            /* items left in doubt in this run */
 	_Atomic int64_t doubt_at_ms;        /* mono clock of the last one */
 	_Atomic int64_t put_at_ms;          /* mono clock of the last put by any route */
@@ -115,9 +115,8 @@ void job_fail_folder(struct job *j, struct route_folder *f, const struct err *wh
 
 /* pass.c: 0: walked (or set aside with a note); -1: the mailbox cannot go on. */
 int pass_folder(struct job *j, struct route_folder *f, struct err *err);
-/* Fetches these messages (withdrawn by doubt.c) and hands them to the putters. */
-int pass_again(struct job *j, struct route_folder *f, const struct pull_meta *v, size_t n, struct err *err);
-
+/* Fetches these messages (withdrawn by doubt.c), with their flags and keywords anew, and hands them to the putters. */
+int pass_again(struct job *j, struct route_folder *f, struct pull_meta *v, size_t n, struct err *err);
 /* enter.c: the part of enter_folder that follows when the source's folder is open. */
 int enter_generation(struct job *j, struct route_folder *f, uint32_t uidvalidity, struct err *err);
 /* enter.c: opens the source folder, compares its UIDVALIDITY and sees to its destination; ERR_CHANGED, ERR_FOLDER, LOST... */

@@ -84,7 +84,7 @@ int pass_folder(struct job *j, struct route_folder *f, struct err *err)
 	}
 }
 
-int pass_again(struct job *j, struct route_folder *f, const struct pull_meta *v, size_t n, struct err *err)
+int pass_again(struct job *j, struct route_folder *f, struct pull_meta *v, size_t n, struct err *err)
 {
 	struct folder_state state = {0};
 	struct pull *pull = NULL;
@@ -100,6 +100,8 @@ int pass_again(struct job *j, struct route_folder *f, const struct pull_meta *v,
 		pull_close(&pull);
 		return 0;
 	}
+	if (!rc)
+		rc = pull_list_again(pull, v, n, err);
 	if (!rc)
 		rc = haul_fetch(haul, pull, v, n, err);
 	bool got_on = haul_end(&haul);

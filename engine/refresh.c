@@ -48,7 +48,9 @@ static int refresh_one(struct job *j, struct target *t, const struct folder_ref 
 		return save(j, m, it, wanted, err);
 	}
 	failpoint_hit(FP_FINISH_BEFORE_FLAGS);
-	if (t->ops->set_flags(t, ref, it->receipt.id, wanted & mask, err)) {
+	bool keywords = it->state == ITEM_PLACED && t->ops->set_keywords && m->keywords[0];
+	if (t->ops->set_flags(t, ref, it->receipt.id, wanted & mask, err) ||
+		(keywords && t->ops->set_keywords(t, ref, it->receipt.id, m->keywords, err))) {
 		if (err->kind != ERR_MESSAGE && err->kind != ERR_GONE)
 			return -1;
 		err_clear(err); /* the destination does not keep them: asking again would not help */

@@ -44,6 +44,10 @@ struct pull_meta {
    date rather than vanish. */
 int pull_list(struct pull *p, struct pull_meta *out, size_t cap, size_t *n, struct err *err);
 
+/* Flags and keywords anew of messages whose UIDs are known; sorts them by UID. What the server does not tell stays as it was given.
+   Before anything is wanted. */
+int pull_list_again(struct pull *p, struct pull_meta *v, size_t n, struct err *err);
+
 /* Queues messages (from pull_list) to be fetched; the array is copied. */
 int pull_want(struct pull *p, const struct pull_meta *v, size_t n, struct err *err);
 /* The next message that was wanted, in no promised order; *out NULL at the end of what was wanted.

@@ -6,13 +6,15 @@
 
 #include "engine/base/log.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ITEMS "(UID FLAGS INTERNALDATE RFC822.SIZE)"
 enum {
-	RANGE = 5000, /* most messages of one command: the parser keeps its text */
+	RANGE = 5000,     /* most messages of one command: the parser keeps its text */
+	AGAIN_SET = 4096, /* octets of a set of UIDs */
 	BACKS_MOST = 20,
 	TOPS_MOST = 10,
 	REFUSED_MOST = 10,
@@ -32,17 +34,22 @@ struct gather {
 	size_t filled; /* by sequence number: slots that have a UID */
 };
 
+static void take_flags(const struct fetch_line *line, struct pull_meta *m)
+{
+	if (!line->has_flags)
+		return;
+	m->flags = line->flags;
+	memcpy(m->keywords, line->keywords, strlen(line->keywords) + 1);
+	m->keywords_cut = line->keywords_cut;
+}
+
 static void take_line(const struct fetch_line *line, struct pull_meta *m)
 {
 	if (line->has_size)
 		m->size = line->size;
 	if (line->date.known)
 		m->received = line->date;
-	if (line->has_flags) {
-		m->flags = line->flags;
-		memcpy(m->keywords, line->keywords, strlen(line->keywords) + 1);
-		m->keywords_cut = line->keywords_cut;
-	}
+	take_flags(line, m);
 }
 
 static void on_line_by_seq(void *ctx, const struct fetch_line *line)
@@ -390,4 +397,30 @@ int pull_list(struct pull *p, struct pull_meta *out, size_t cap, size_t *n, stru
 		rc = list_by_uid(p, out, cap, n, err);
 	l->returned += *n;
 	return rc < 0 ? err_wrap(err, "folder %s", p->name) : 0;
+}
+
+/* --- again --- */
+
+static void on_line_known(void *ctx, const struct fetch_line *line)
+{
+	struct gather *g = ctx;
+	struct pull_meta key = {.uid = line->uid}, *m = bsearch(&key, g->v, g->n, sizeof key, compare_uid);
+	if (m)
+		take_flags(line, m);
+}
+
+int pull_list_again(struct pull *p, struct pull_meta *v, size_t n, struct err *err)
+{
+	struct gather g = {.p = p, .v = v, .n = n};
+	const struct fetch_sink sink = {.line = on_line_known, .ctx = &g};
+	qsort(v, n, sizeof *v, compare_uid);
+	for (size_t i = 0; i < n;) {
+		char set[AGAIN_SET];
+		size_t len = 0;
+		for (; i < n && len + 12 < sizeof set; i++)
+			len += (size_t)snprintf(set + len, sizeof set - len, "%s%" PRIu32, len ? "," : "", v[i].uid);
+		if (ask(p, &sink, "UID FETCH", set, "(UID FLAGS)", err) < 0)
+			return -1;
+	}
+	return 0;
 }

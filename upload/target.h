@@ -112,6 +112,10 @@ struct target_ops {
 	int (*get_flags)(struct target *, const struct folder_ref *, const char *id, unsigned *flags, struct err *);
 	/* Writes flags (Seen, Answered, Flagged) so that they equal `flags`, and verifies. ERR_MESSAGE: they did not stay. */
 	int (*set_flags)(struct target *, const struct folder_ref *, const char *id, unsigned flags, struct err *);
+	/* Makes up for the keywords (separated by blanks, as at the source) of a message that was placed without them. NULL: they travel
+	   with the message, so that none is ever without. ERR_MESSAGE: they cannot be kept. */
+	int (*set_keywords)(
+		struct target *, const struct folder_ref *, const char *id, const char *keywords, struct err *);
 	/* Keywords or categories, separated by blanks, cut to size. NULL: the route cannot read them. ERR_GONE. */
 	int (*get_keywords)(
 		struct target *, const struct folder_ref *, const char *id, char *out, size_t size, struct err *);

@@ -346,6 +346,7 @@ const struct target_ops target_graph_mime_ops = {
 	.read = target_graph_mime_read,
 	.get_flags = mime_get_flags,
 	.set_flags = mime_set_flags,
+	.set_keywords = target_graph_mime_set_keywords,
 	.get_keywords = mime_get_keywords,
 	.remove_probe = mime_remove_probe,
 	.close = mime_close,

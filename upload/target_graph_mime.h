@@ -53,6 +53,9 @@ int target_graph_mime_look(struct target_graph_mime *t, const char *id, struct g
 /* Writes read and flagged where they are not TRI_UNKNOWN, and categories; ERR_MESSAGE: they did not stay. */
 int target_graph_mime_patch(struct target_graph_mime *t, const char *id, enum graph_tri read, enum graph_tri flagged,
 	const char *categories, struct err *err);
+/* Keywords as categories. */
+int target_graph_mime_set_keywords(
+	struct target *t, const struct folder_ref *f, const char *id, const char *keywords, struct err *err);
 /* The message's octets as the service gives them. */
 int target_graph_mime_read(struct target *t, const struct folder_ref *f, const char *id, struct spool **out,
 	struct fingerprint *print, struct err *err);

@@ -25,24 +25,38 @@ struct state {
 };
 
 /* People's own keywords, the same as the route imap writes; Exchange shows each as a category. */
-static void categories_of(const struct mail *m, char out[KEYWORDS_TEXT])
+static int categories_of(const char *keywords, char out[KEYWORDS_TEXT], struct err *err)
 {
-	struct err err = ERR_INIT;
 	char text[KEYWORDS_TEXT];
 	out[0] = '\0';
-	if (!m->keywords || !m->keywords[0])
-		return;
-	if (flags_format(0, m->keywords, FLAGS_EXCHANGE, text, sizeof(text), NULL, &err)) {
-		log_line(LOG_WARN, "UID %" PRIu32 ": its keywords are too long to be taken along", m->uid);
-		return;
-	}
+	if (!keywords || !keywords[0])
+		return 0;
+	if (flags_format(0, keywords, FLAGS_EXCHANGE, text, sizeof(text), NULL, err))
+		return -1;
 	snprintf(out, KEYWORDS_TEXT, "%.*s", (int)(strlen(text) - 2), text + 1); /* without the parentheses */
+	return 0;
+}
+
+int target_graph_mime_set_keywords(
+	struct target *base, const struct folder_ref *f, const char *id, const char *keywords, struct err *err)
+{
+	char categories[KEYWORDS_TEXT];
+	(void)f;
+	if (categories_of(keywords, categories, err)) {
+		err->kind = ERR_MESSAGE;
+		return -1;
+	}
+	return categories[0] ? target_graph_mime_patch(
+				       target_graph_mime_of(base), id, TRI_UNKNOWN, TRI_UNKNOWN, categories, err)
+			     : 0;
 }
 
 static struct state state_wanted(const struct mail *m)
 {
 	struct state s = {m->flags & MAIL_SEEN ? TRI_YES : TRI_NO, m->flags & MAIL_FLAGGED ? TRI_YES : TRI_NO, ""};
-	categories_of(m, s.categories);
+	struct err err = ERR_INIT;
+	if (categories_of(m->keywords, s.categories, &err))
+		log_line(LOG_WARN, "UID %" PRIu32 ": its keywords are too long to be taken along", m->uid);
 	return s;
 }
 

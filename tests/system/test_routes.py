@@ -160,6 +160,32 @@ def test_killed_then_other_routes(nightferry, dovecot, exosim_for, compare_mailb
     ends_well(nightferry, 9, compare_mailboxes, source, behind)
 
 
+def flags_at(server, user):
+    c = RawImap(server.tls_port, tls=True, ca=server.ca)
+    c.login(user, server.users[user])
+    c.examine(b"INBOX")
+    seen = sorted(sorted(m["flags"] - {"\\Recent"}) for m in c.fetch())
+    c.close()
+    return seen
+
+
+@pytest.mark.parametrize("routes, kind", [("imap", "drop_before_commit"), ("imap", "drop_after_commit"), ("mime", "graph_drop"),
+                                          ("mime", "graph_drop_after"), ("mime", "killed")])
+def test_keywords_survive_a_doubt(nightferry, dovecot, exosim_for, compare_mailboxes, routes, kind):
+    """Whether what was in doubt had arrived or is sent again."""
+    def fill(box):
+        for i in range(8):
+            box.add(corpus.made(i), flags=("\\Seen",) if i % 2 else (), keywords=("Kunde", f"Nr{i}"))
+    source, behind, exosim = world(nightferry, dovecot, exosim_for, fill, routes, fp=True)
+    if kind == "killed": # between the message and what is written after it
+        start(nightferry, "finish-before-flags:3", (-9, 137))
+    else:
+        exosim.ask("/fault", {"kind": kind, "nth": 3, "count": 2})
+    start(nightferry)
+    ends_well(nightferry, 8, compare_mailboxes, source, behind)
+    assert flags_at(behind, ALICE) == flags_at(source, "alice")
+
+
 @pytest.mark.san
 def test_a_dead_route_is_left_in_mid_run(nightferry, dovecot, exosim_for, compare_mailboxes):
     source, behind, exosim = world(nightferry, dovecot, exosim_for, mixed, "mime,imap")
