@@ -422,5 +422,6 @@ int pull_list_again(struct pull *p, struct pull_meta *v, size_t n, struct err *e
 		if (ask(p, &sink, "UID FETCH", set, "(UID FLAGS)", err) < 0)
 			return -1;
 	}
+	err_clear(err); /* a refusal: what is known must do */
 	return 0;
 }
