@@ -192,9 +192,9 @@ static void test_stop(void **state)
 		assert_int_equal(e.kind, ERR_STOPPED);
 	}
 	assert_int_equal(atomic_load(&s.requests), 1);
-	stop_free(&stop);
 	token_free(&t);
 	tls_server_stop(&s);
+	stop_free(&stop); /* the server's thread was the one that asked */
 }
 
 static void test_conf(void **state)
