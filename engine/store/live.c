@@ -13,17 +13,6 @@ struct live_args {
 	struct live_row row;
 };
 
-static int queue(struct store *s, store_step *run, void *arg, int64_t user_id, struct err *err)
-{
-	struct step step = {.run = run,
-		.arg = arg,
-		.drop = free,
-		.user_id = user_id,
-		.before = FAILPOINTS_END,
-		.after = FAILPOINTS_END};
-	return writer_queue(s->writer, &step, err);
-}
-
 static int live_step(struct db *db, void *arg, struct err *err)
 {
 	const struct live_args *a = arg;
@@ -59,7 +48,7 @@ int store_live_save(struct store *s, int64_t user_id, const struct live_row *row
 		return err_set(err, ERR_MEMORY, "out of memory");
 	a->user_id = user_id;
 	a->row = *row;
-	return queue(s, live_step, a, 0, err);
+	return store_queue(s, live_step, a, 0, err);
 }
 
 static int live_look(struct db *db, void *arg, struct err *err)
@@ -140,7 +129,7 @@ int store_learned_save(struct store *s, const char *scope, const struct scope_le
 	snprintf(a->scope, sizeof(a->scope), "%s", scope);
 	a->learned = *l;
 	a->at = at;
-	return queue(s, learned_step, a, 0, err);
+	return store_queue(s, learned_step, a, 0, err);
 }
 
 static int learned_look(struct db *db, void *arg, struct err *err)
