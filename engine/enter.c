@@ -350,7 +350,7 @@ int enter_folder(struct job *j, struct route_folder *f, struct pull **out, struc
 	if (job_source(j, err))
 		return -1;
 	struct pull_conf conf = {.spool_dir = j->work->spool_dir,
-		.memory = j->work->memory,
+		.memory = j->memory,
 		.gate = j->limits.source_gate,
 		.stop = j->stop};
 	if (pull_open(out, j->source, f->source->raw, &conf, state, err))
