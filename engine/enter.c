@@ -349,10 +349,8 @@ int enter_folder(struct job *j, struct route_folder *f, struct pull **out, struc
 {
 	if (job_source(j, err))
 		return -1;
-	struct pull_conf conf = {.spool_dir = j->work->spool_dir,
-		.memory = j->work->memory,
-		.gate = j->limits.source_gate,
-		.stop = j->stop};
+	struct pull_conf conf = {
+		.spool_dir = j->work->spool_dir, .memory = j->memory, .gate = j->limits.source_gate, .stop = j->stop};
 	if (pull_open(out, j->source, f->source->raw, &conf, state, err))
 		return -1;
 	if (f->opened && state->uidvalidity == f->generation.uidvalidity)
