@@ -238,7 +238,7 @@ void store_paths_free(struct folder_path_row **v, size_t n);
 /* Items of a generation with uid > after, ascending, full rows. item_done each. */
 int store_items_full(struct store *s, int64_t generation_id, uint32_t after, struct item *out, size_t cap, size_t *n,
 	struct err *err);
-/* Set-aside items (SKIPPED, REFUSED, GONE) of a user after (generation, uid). */
+/* Set-aside items (SKIPPED, REFUSED, GONE) of a user after (generation, uid), of the generations that folders have now. */
 int store_set_aside_list(struct store *s, int64_t user_id, int64_t after_generation, uint32_t after_uid,
 	struct item *out, size_t cap, size_t *n, struct err *err);
 struct note {
