@@ -249,6 +249,10 @@ struct note {
 int store_note(struct store *s, int64_t user_id, const char *kind, const char *text,
 	struct err *err); /* queued; the same (kind, text) once */
 int store_notes(struct store *s, int64_t user_id, struct note **out, size_t *n, struct err *err); /* free() */
+int store_notes_forget(struct store *s, int64_t user_id, const char *kind, struct err *err);      /* queued */
+/* The kind of a note on a folder that stays behind although it holds messages; how many a user (0: all of the batch) has. */
+#define NOTE_LEFT "folder-left"
+int store_folders_left(struct store *s, int64_t batch_id, int64_t user_id, uint64_t *n, struct err *err);
 int store_verdict(struct store *s, int64_t batch_id, const char *verdict, struct err *err);
 
 /* --- windows, budgets, what was learned, what goes on --- */
