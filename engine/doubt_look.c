@@ -132,7 +132,7 @@ static int compute_canons(struct doubt *d, struct pull *pull, struct err *err)
 		size_t i = index_of(d, m->uid);
 		if (i < d->n && m->body && !canon_digest(m->body, d->canons[i], &unreadable))
 			d->pending[i].canon = d->canons[i];
-		pull_release(d->j->work->memory, &m);
+		pull_release(d->j->memory, &m);
 	}
 }
 

@@ -51,7 +51,7 @@ static int hand_over(struct haul *h, struct err *err)
 	while (h->group) { /* not intended: the next walk finds them again */
 		struct parcel *p = h->group;
 		h->group = p->next;
-		parcel_release(j->work->memory, &p);
+		parcel_release(j->memory, &p);
 	}
 	h->group_end = &h->group;
 	h->n_group = 0;
@@ -158,7 +158,7 @@ static int fetch_wanted(struct haul *h, struct err *err)
 		}
 		int rc = take_mail(h, &m, &item, err);
 		if (m)
-			pull_release(h->j->work->memory, &m);
+			pull_release(h->j->memory, &m);
 		if (rc)
 			return -1;
 	}
@@ -235,7 +235,7 @@ bool haul_end(struct haul **haul)
 	while (h->group) {
 		struct parcel *p = h->group;
 		h->group = p->next;
-		parcel_release(h->j->work->memory, &p);
+		parcel_release(h->j->memory, &p);
 	}
 	bool got_on = h->got_on;
 	free(h);

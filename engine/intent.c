@@ -38,7 +38,7 @@ void intent_withdraw(struct job *j, struct parcel **list)
 			struct parcel *p = *list;
 			uids[n++] = p->mail->uid;
 			*list = p->next;
-			parcel_release(j->work->memory, &p);
+			parcel_release(j->memory, &p);
 		}
 		struct err err = ERR_INIT;
 		if (store_withdraw(j->work->store, j->user.id, j->user.lease_epoch, f->generation.id, uids, n, &err))

@@ -235,7 +235,8 @@ static int prepare(struct job *j, struct err *err)
 	if (limit_open(j, err) || route_plan(j, err))
 		return -1;
 	j->queue = parcel_queue_new(QUEUE_BYTES, j->stop);
-	if (!j->queue)
+	j->memory = work_share_take(j->work);
+	if (!j->queue || !j->memory)
 		return err_set(err, ERR_MEMORY, "no memory for the queue");
 	live_attach(j->live, &j->limits, j->queue);
 	return 0;
@@ -261,12 +262,17 @@ static int resolve(struct job *j, struct err *err)
 		const struct job_route *route = &j->routes[r];
 		if (!route_carries(j, r) || !route->ops->identify || !route->target)
 			continue;
-		if (!route->ops->identify(route->target, id, sizeof id, own, sizeof own, err))
+		unsigned tries = 1;
+		int rc = 0;
+		while ((rc = route_target(j, r, err) ? -2
+						     : route->ops->identify(route->target, id, sizeof id, own,
+							       sizeof own, err)) == -1 &&
+			!route_again(j, r, &tries, err))
+			;
+		if (!rc)
 			continue;
-		struct err why = *err;
-		if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
+		if (route_leave(j, r, err))
 			return -1;
-		err_clear(err);
 		id[0] = 0;
 	}
 	if (!id[0] && j->user.dest_id[0])
@@ -390,6 +396,7 @@ static void job_done(struct job *j)
 	map_done(&j->mappings, j->list.n);
 	folder_list_done(&j->list);
 	parcel_queue_free(&j->queue);
+	work_share_give(j->work, &j->memory);
 	source_login_done(&j->source_login);
 	target_login_done(&j->target_login);
 	stop_free(&j->stop);

@@ -88,13 +88,16 @@ static int note_mappings(struct job *j, struct err *err)
 static int ask_rules(struct job *j, struct map_rules *rules, struct err *err)
 {
 	for (unsigned r = j->n_routes; r-- > 0;) {
-		struct target *t = j->routes[r].target;
-		if (!route_carries(j, r) || !t || !t->ops->rules(t, rules, err))
+		const struct job_route *route = &j->routes[r];
+		unsigned tries = 1;
+		int rc = 0;
+		if (!route_carries(j, r) || !route->target)
 			continue;
-		struct err why = *err;
-		if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
+		while ((rc = route_target(j, r, err) ? -2 : route->ops->rules(route->target, rules, err)) == -1 &&
+			!route_again(j, r, &tries, err))
+			;
+		if (rc && route_leave(j, r, err))
 			return -1;
-		err_clear(err);
 	}
 	return 0;
 }

@@ -23,7 +23,7 @@ static struct parcel *keep_unsettled(
 		enum fate fate = fates[i++];
 		run->next = NULL;
 		if (fate == FATE_SETTLED) {
-			parcel_release(p->j->work->memory, &run);
+			parcel_release(p->j->memory, &run);
 			done++;
 		} else if (fate == FATE_NEXT_ROUTE) {
 			*next_route = run;

@@ -327,8 +327,11 @@ int append_mails(struct conn *c, const char *mailbox, struct append_item *v, siz
 	session_mute_counts(c, true);
 	if (rc == 0)
 		rc = send_all(&s, err);
-	if (rc < 0 && (err->kind == ERR_LOST || err->kind == ERR_THROTTLED || err->kind == ERR_BUSY))
+	if (rc < 0 && (err->kind == ERR_LOST || err->kind == ERR_THROTTLED || err->kind == ERR_BUSY)) {
 		read_last_answers(&s);
+		if (s.halted) /* it had said why before it hung up: the words it left with say less */
+			*err = s.why_halted;
+	}
 	session_mute_counts(c, false);
 	const struct err *why = rc < 0 ? err : s.halted ? &s.why_halted : NULL;
 	for (size_t i = 0; why && i < n; i++)

@@ -2,12 +2,14 @@
 
 #include "tests/bench/throttle_world.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #define SCALE 0.1
 #define LATENCY_MS 150 /* of a request without its octets; exosim is told to take so long */
 #define WARM_S 60
 #define SECONDS 300
+#define SEEDS 16   /* of the simulation: where milliseconds decide, one run says little */
 #define SPARE 1.15 /* so much more mail than can be moved: nobody runs dry */
 /* Messages are smaller, too: a window of a tenth would else hold too few of them to be like a whole one. */
 /* clang-format off */
@@ -53,6 +55,23 @@ static void print_outcome(const char *name, const struct outcome *o)
 		o->requests, o->refused, o->sent);
 }
 
+/* Between which shares of the oracle's the simulation ends up, as its chances fall. */
+static void print_range(const struct scenario *s, unsigned seed)
+{
+	double least = INFINITY, most = 0;
+	for (unsigned i = 0; i < SEEDS; i++) {
+		struct outcome oracle, ours;
+		world_run(s, POLICY_ORACLE, seed + i, NULL, &oracle);
+		world_run(s, POLICY_OURS, seed + i, NULL, &ours);
+		double share = outcome_share(s, &ours, &oracle);
+		least = share < least ? share : least;
+		most = share > most ? share : most;
+		outcome_done(&oracle);
+		outcome_done(&ours);
+	}
+	printf("\"seeds\": %d, \"range\": [%.4f, %.4f], ", SEEDS, least, most);
+}
+
 static void print_scenario(const struct scenario *s, unsigned seed)
 {
 	struct outcome oracle, ours;
@@ -70,6 +89,7 @@ static void print_scenario(const struct scenario *s, unsigned seed)
 	printf("], \"binding\": \"%s\", ", outcome_by_requests(s, &oracle) ? "requests" : "bytes");
 	print_outcome("oracle", &oracle);
 	print_outcome("ours", &ours);
+	print_range(s, seed);
 	print_sizes(s, seed);
 	printf("}");
 	outcome_done(&oracle);

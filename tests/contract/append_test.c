@@ -305,35 +305,6 @@ static void test_throttled_in_a_window(void **state)
 	end(s);
 }
 
-/* A command that was done since is no sign of a fence. */
-static bool just_bye(struct fake *f, const char *tag, const char *command, uint64_t size)
-{
-	(void)command;
-	if (f->appends != 1 && f->appends != f->special)
-		return false;
-	fake_take_literal(f, size);
-	if (f->appends == 1) {
-		fake_say(f, "%s NO Request is throttled. Something else\r\n", tag);
-		return true;
-	}
-	fake_say(f, "* BYE Connection closed. 14\r\n");
-	fake_hang_up(f);
-	return true;
-}
-
-static void test_refused_long_ago(void **state)
-{
-	(void)state;
-	struct scene *s = begin(60, 100);
-	s->fake.on_append = just_bye;
-	s->fake.special = 20;
-	run(s);
-	assert_int_equal(s->rc, -1);
-	assert_int_equal(s->err.kind, ERR_LOST);
-	assert_int_equal(count(s, APPEND_PLACED), 18);
-	end(s);
-}
-
 /* The size is refused while the octets still come, and the connection is closed. */
 static bool refuse_early(struct fake *f, const char *tag, const char *command, uint64_t size)
 {
@@ -391,7 +362,6 @@ int main(void)
 		cmocka_unit_test(test_hangs_up),
 		cmocka_unit_test(test_throttled_by_bye),
 		cmocka_unit_test(test_throttled_in_a_window),
-		cmocka_unit_test(test_refused_long_ago),
 		cmocka_unit_test(test_refused_early),
 		cmocka_unit_test(test_name_with_line_end),
 	};

@@ -79,6 +79,17 @@ def test_limits_of_the_service(nightferry, dovecot, exosim_for):
     watch.perfect(nightferry)
 
 
+def test_throttled_in_mid_window_and_hung_up(nightferry, dovecot, exosim_for):
+    """Ten of the APPENDs in flight are throttled, which ends the session: what counts is what was said, not the words of parting."""
+    _, _, exosim = world(nightferry, dovecot, exosim_for, config={"switches": {"appends_max": 20, "appends_window": 4000, "backoff": 4000}})
+    start(nightferry)
+    counts = watch.users(nightferry)["alice"]["counts"]
+    assert counts["copied"] == 60 and counts["refused"] == 0, counts
+    state = exosim.counts(ALICE)
+    assert state["while_fenced"] <= 10 * state["throttled"], state  # what was on its way already, each time; no new session was tried
+    watch.perfect(nightferry)
+
+
 @pytest.mark.parametrize("text", ["NO Something odd. 99", "BAD Command Argument Error. 11"])
 def test_ten_errors_and_bye(nightferry, dovecot, exosim_for, text):
     """Messages that are refused one after another: the session ends after ten, those are reported and all others arrive."""

@@ -16,12 +16,16 @@ FP = os.path.join(local.ROOT, os.environ.get("NF_BUILD", "build"), "fp", "nightf
 LARGE = 300_000 # a message that is fetched by itself: the debt of one is small
 
 
-def world(nf, dovecot, exosim_for, names=("alice",), count=100, size=20_000, batch=("--pilot",), endpoint=(), through=None, profile=None):
+def world(nf, dovecot, exosim_for, names=("alice",), count=100, size=20_000, batch=("--pilot",), endpoint=(), through=None, profile=None,
+          also=None):
+    """also: further users, first in the batch, each with another number and size of messages."""
+    mail = {**(also or {}), **{u: (count, size) for u in names}}
+    names = list(mail)
     source, behind = dovecot(list(names)), dovecot([f"{u}@contoso.example" for u in names], special_use=False)
     exosim = exosim_for(behind)
     for user in names:
-        for i in range(count):
-            source.maildir(user).add(corpus.made(i, size=size), (), date=1_000_000_000 + i)
+        for i in range(mail[user][0]):
+            source.maildir(user).add(corpus.made(i, size=mail[user][1]), (), date=1_000_000_000 + i)
     ferry.add_endpoint(nf, source, names[0], extra=endpoint)
     if through:
         nf.run("endpoint", "set", "src", "--port", through(source).port)
@@ -169,6 +173,22 @@ def test_fenced(nightferry, dovecot, exosim_for, engine):
     process.terminate()
     process.communicate(timeout=180)
     assert any(learned(nightferry).get(IMAP_SCOPE, (0,))), learned(nightferry)
+
+
+def test_fenced_mailboxes_starve_no_other(nightferry, dovecot, exosim_for, engine):
+    """They have read ahead as far as they may and hold that while they are fenced; the third has room of its own for its messages."""
+    fenced = ("alice", "carol")
+    exosim = world(nightferry, dovecot, exosim_for, ("bob",), count=8, size=200_000, batch=("--pilot", "--max-mailboxes", "2"),
+                   also=dict.fromkeys(fenced, (700, 20_000)), profile={"appends_max": 20, "appends_window": 3_600_000, "backoff": 240_000})
+    engine()
+    for user in fenced:
+        until(nightferry, lambda row: row["binds"] == "fence", user)
+        watch.wait_for(lambda u=user: watch.users(nightferry)[u]["counts"]["in_doubt"] >= 160, 180) # its queue is nearly full
+    assert watch.users(nightferry)["bob"]["state"] == "Queued"
+    nightferry.run("batch", "set", "pilot", "--max-mailboxes", "3")
+    watch.wait_for(lambda: watch.users(nightferry)["bob"]["state"] == "Synced", 60)
+    assert all(exosim.counts(f"{user}@contoso.example")["appended"] <= 20 for user in fenced), "they were fenced all the time"
+    nightferry.run("batch", "stop", "pilot")
 
 
 def learned(nf):
