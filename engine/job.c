@@ -235,7 +235,7 @@ static int prepare(struct job *j, struct err *err)
 	if (limit_open(j, err) || route_plan(j, err))
 		return -1;
 	j->queue = parcel_queue_new(QUEUE_BYTES, j->stop);
-	j->memory = work_share_take(j->work);
+	j->memory = budget_new_within(WORK_OWN_BYTES, j->work->memory);
 	if (!j->queue || !j->memory)
 		return err_set(err, ERR_MEMORY, "no memory for the queue");
 	live_attach(j->live, &j->limits, j->queue);
@@ -396,7 +396,7 @@ static void job_done(struct job *j)
 	map_done(&j->mappings, j->list.n);
 	folder_list_done(&j->list);
 	parcel_queue_free(&j->queue);
-	work_share_give(j->work, &j->memory);
+	budget_free(&j->memory);
 	source_login_done(&j->source_login);
 	target_login_done(&j->target_login);
 	stop_free(&j->stop);

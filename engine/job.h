@@ -75,7 +75,8 @@ struct job {
 	struct folder_list list;
 	struct mapping *mappings;     /* list.n of them */
 	struct route_folder *folders; /* list.n of them */
-	struct budget *memory; /* owned: its share; each message fetched holds its octets of it until it is done with */
+	struct budget *
+		memory; /* owned: within the work's; each message fetched holds its octets of it until it is done with */
 	struct parcel_queue *queue; /* owned */
 	struct putter_thread {
 		struct job *job; /* borrowed */

@@ -11,7 +11,7 @@ int work_init(struct work *w, struct store *store, struct stop *stop, struct err
 	w->stop = stop;
 	w->fatal = ERR_INIT;
 	w->throttle = throttle_new();
-	w->memory = budget_new(WORK_SHARE_MOST);
+	w->memory = budget_new(WORK_MEMORY_BYTES);
 	pthread_mutex_init(&w->lock, NULL);
 	/* Spooled bodies live beside the state: there the person gave us room and a private folder. */
 	const char *path = store_path(store), *slash = strrchr(path, '/');
@@ -29,28 +29,6 @@ void work_done(struct work *w)
 	throttle_free(&w->throttle);
 	budget_free(&w->memory);
 	pthread_mutex_destroy(&w->lock);
-}
-
-struct budget *work_share_take(struct work *w)
-{
-	pthread_mutex_lock(&w->lock);
-	uint64_t bytes = WORK_MEMORY_BYTES / (w->n_shares + 1);
-	struct budget *share = budget_new(bytes > WORK_SHARE_MOST    ? WORK_SHARE_MOST
-					  : bytes < WORK_SHARE_LEAST ? WORK_SHARE_LEAST
-								     : bytes);
-	w->n_shares += share != NULL;
-	pthread_mutex_unlock(&w->lock);
-	return share;
-}
-
-void work_share_give(struct work *w, struct budget **share)
-{
-	if (!*share)
-		return;
-	budget_free(share);
-	pthread_mutex_lock(&w->lock);
-	w->n_shares--;
-	pthread_mutex_unlock(&w->lock);
 }
 
 void work_fail(struct work *w, const struct err *why)

@@ -17,7 +17,7 @@ struct work {
 	struct store *store;       /* borrowed */
 	struct stop *stop;         /* borrowed: the run's */
 	struct throttle *throttle; /* owned */
-	struct budget *memory;     /* owned; for what only looks (verify, assess) and holds nothing for long */
+	struct budget *memory; /* owned; what only looks (verify, assess) uses it directly: it holds nothing for long */
 	char spool_dir[MODEL_PATH];
 	pthread_mutex_t lock; /* guards what follows */
 	struct err fatal;     /* what ends the run; kind NONE: nothing yet */
@@ -27,21 +27,15 @@ struct work {
 		struct token *token;
 	} tokens[WORK_TARGETS * WORK_AUDIENCES];
 	size_t n_tokens;
-	size_t n_shares;
 };
 
-/* Octets of message bodies in memory at once; larger messages are in unlinked files. A mailbox has a share of its own: one that its limits or
-   a fence hold up keeps its messages, and would starve the others if they had to wait for those. */
-#define WORK_MEMORY_BYTES ((uint64_t)32 * 1024 * 1024)
-#define WORK_SHARE_MOST ((uint64_t)8 * 1024 * 1024)
-#define WORK_SHARE_LEAST ((uint64_t)1024 * 1024)
+/* Octets of message bodies in memory at once; larger messages are in unlinked files. What mailboxes share, and what each has besides: one that its
+   limits or a fence hold up keeps its messages, and the others must not have to wait for those. */
+#define WORK_MEMORY_BYTES ((uint64_t)4 * 1024 * 1024)
+#define WORK_OWN_BYTES ((uint64_t)1024 * 1024)
 
 int work_init(struct work *w, struct store *store, struct stop *stop, struct err *err);
 void work_done(struct work *w);
-/* The share of the memory of one more mailbox: of what is there for as many as hold one now, between the most and the least. NULL: no memory.
-   Given back when all that was reserved is released. */
-struct budget *work_share_take(struct work *w);
-void work_share_give(struct work *w, struct budget **share);
 /* Nothing can go on for any mailbox: the state, the vault or the disk is unusable. The first error is kept; the run drains. */
 void work_fail(struct work *w, const struct err *why);
 /* The one token source of a target and audience, made at first use; *out is NULL for a target that signs in by password. */

@@ -20,9 +20,11 @@ struct waiter { /* on its thread's stack, in the queue until granted or gone */
 };
 
 struct budget {
-	uint64_t total; /* never changes */
+	uint64_t total;        /* never changes */
+	struct budget *common; /* borrowed; NULL: none. Its mutex is taken with ours held, never the other way round */
 	pthread_mutex_t mutex;
-	uint64_t used; /* guarded by mutex, as the queue */
+	uint64_t used;  /* guarded by mutex, as what follows */
+	uint64_t taken; /* of the common one: what used is above total */
 	struct waiter *first, *last;
 };
 
@@ -36,19 +38,48 @@ struct budget *budget_new(uint64_t bytes)
 	return b;
 }
 
-static bool fits_locked(const struct budget *b, uint64_t bytes)
+struct budget *budget_new_within(uint64_t bytes, struct budget *common)
 {
-	return b->used == 0 || (b->used <= b->total && bytes <= b->total - b->used);
+	struct budget *b = budget_new(bytes);
+	if (b)
+		b->common = common;
+	return b;
+}
+
+static uint64_t above(const struct budget *b, uint64_t used)
+{
+	return b->common && used > b->total ? used - b->total : 0;
+}
+
+static void use_locked(struct budget *b, uint64_t used)
+{
+	uint64_t taken = above(b, used);
+	if (taken != b->taken)
+		budget_correct(b->common, b->taken, taken);
+	b->taken = taken;
+	b->used = used;
+}
+
+static bool take_locked(struct budget *b, uint64_t bytes)
+{
+	uint64_t used = b->used + bytes, more = above(b, used) - b->taken;
+	bool fits = b->used == 0 || used <= b->total;
+	if (!fits && b->common && budget_try(b->common, more)) {
+		b->taken += more;
+		fits = true;
+	}
+	if (fits)
+		use_locked(b, used);
+	return fits;
 }
 
 static void grant_locked(struct budget *b)
 {
-	while (b->first && fits_locked(b, b->first->bytes)) {
+	while (b->first && take_locked(b, b->first->bytes)) {
 		struct waiter *w = b->first;
 		b->first = w->next;
 		if (!b->first)
 			b->last = NULL;
-		b->used += w->bytes;
 		w->granted = true;
 		const uint64_t one = 1;
 		ssize_t n;
@@ -61,9 +92,7 @@ static void grant_locked(struct budget *b)
 bool budget_try(struct budget *b, uint64_t bytes)
 {
 	pthread_mutex_lock(&b->mutex);
-	bool fits = !b->first && fits_locked(b, bytes);
-	if (fits)
-		b->used += bytes;
+	bool fits = !b->first && take_locked(b, bytes);
 	pthread_mutex_unlock(&b->mutex);
 	return fits;
 }
@@ -124,7 +153,7 @@ int budget_reserve(struct budget *b, uint64_t bytes, struct stop *stop, struct e
 void budget_correct(struct budget *b, uint64_t held, uint64_t real)
 {
 	pthread_mutex_lock(&b->mutex);
-	b->used = b->used - (held < b->used ? held : b->used) + real;
+	use_locked(b, b->used - (held < b->used ? held : b->used) + real);
 	grant_locked(b);
 	pthread_mutex_unlock(&b->mutex);
 }

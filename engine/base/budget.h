@@ -11,6 +11,9 @@
 struct budget;
 
 struct budget *budget_new(uint64_t bytes);
+/* bytes of its own, and beyond them what `common` (borrowed; outlives it) has left at the moment. Who waits here waits for what is held here, never
+   for what another holds of the common one. */
+struct budget *budget_new_within(uint64_t bytes, struct budget *common);
 /* Blocks until granted; ERR_STOPPED when stop is asked (level DRAIN) meanwhile. stop may be NULL. */
 int budget_reserve(struct budget *b, uint64_t bytes, struct stop *stop, struct err *err);
 bool budget_try(struct budget *b, uint64_t bytes);

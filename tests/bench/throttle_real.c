@@ -26,6 +26,7 @@ static const struct scenario real[] = {
 	{.name = "limit 40 % lower", COMMON, .real = 0.6, .mail = MAIL},
 	{.name = "40 % lower, small messages", COMMON, .real = 0.6, .mail = {MAIL_SMALL, 0, 0}},
 	{.name = "halves at 100 s, recovers at 200 s", COMMON, .real = 1, .mail = MAIL, .change = {{100, 0.5}, {200, 1}}},
+	{.name = "2 at once instead of 4", COMMON, .real = 1, .mail = MAIL, .in_flight = 2},
 	{.name = "IMAP texts, 30 s", IMAP, .real = 0.6, .mail = MAIL},
 	{.name = "IMAP texts, 30 s, small messages", IMAP, .real = 0.6, .mail = {MAIL_SMALL, 0, 0}},
 };
@@ -35,9 +36,12 @@ static const struct scenario real[] = {
 static void print_rules(const struct scenario *s, double factor)
 {
 	struct limit_rules r = scenario_real(s, factor);
-	printf(s->unnamed ? "\"appends_max\": %llu, \"bytes_max\": %llu"
-			  : "\"graph_requests\": %llu, \"graph_bytes\": %llu",
-		(unsigned long long)r.requests, (unsigned long long)r.bytes);
+	unsigned long long requests = r.requests, bytes = r.bytes;
+	if (s->unnamed)
+		printf("\"appends_max\": %llu, \"bytes_max\": %llu", requests, bytes);
+	else
+		printf("\"graph_requests\": %llu, \"graph_bytes\": %llu, \"graph_in_flight\": %u", requests, bytes,
+			r.in_flight);
 }
 
 /* As world_run draws them for its first mailbox. */

@@ -183,7 +183,7 @@ def test_fenced_mailboxes_starve_no_other(nightferry, dovecot, exosim_for, engin
     engine()
     for user in fenced:
         until(nightferry, lambda row: row["binds"] == "fence", user)
-        watch.wait_for(lambda u=user: watch.users(nightferry)[u]["counts"]["in_doubt"] >= 160, 180) # its queue is nearly full
+    watch.wait_for(lambda: sum(watch.users(nightferry)[u]["counts"]["in_doubt"] for u in fenced) >= 200, 180) # read ahead
     assert watch.users(nightferry)["bob"]["state"] == "Queued"
     nightferry.run("batch", "set", "pilot", "--max-mailboxes", "3")
     watch.wait_for(lambda: watch.users(nightferry)["bob"]["state"] == "Synced", 60)

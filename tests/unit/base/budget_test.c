@@ -103,9 +103,35 @@ static void test_stop_wakes(void **state)
 	budget_free(&b);
 }
 
+static void test_within_a_common_one(void **state)
+{
+	(void)state;
+	struct budget *common = budget_new(50), *a = budget_new_within(100, common),
+		      *b = budget_new_within(100, common);
+	assert_true(budget_try(a, 130));
+	assert_int_equal(budget_used(common), 30);
+	assert_false(budget_try(a, 21));
+	assert_true(budget_try(a, 20));  /* all that is left of the common one */
+	assert_true(budget_try(b, 100)); /* its own is nobody else's */
+	assert_false(budget_try(b, 1));
+	budget_correct(a, 20, 10);
+	assert_int_equal(budget_used(common), 40);
+	assert_true(budget_try(b, 10));
+	budget_correct(b, 10, 25); /* overdrawn: it has turned out larger */
+	assert_int_equal(budget_used(common), 65);
+	budget_release(a, 140);
+	budget_release(b, 25);
+	assert_int_equal(budget_used(common), 0);
+	assert_int_equal(budget_used(b), 100);
+	budget_free(&a);
+	budget_free(&b);
+	budget_free(&common);
+}
+
 struct churner {
 	struct budget *budget;
 	unsigned seed;
+	uint64_t most;
 	atomic_uint_fast64_t *held;
 };
 
@@ -117,7 +143,7 @@ static void *churn(void *arg)
 		c->seed = c->seed * 1103515245 + 12345;
 		uint64_t bytes = c->seed >> 16 & 63;
 		assert_int_equal(budget_reserve(c->budget, bytes, NULL, &e), 0);
-		assert_true(atomic_fetch_add(c->held, bytes) + bytes <= 100);
+		assert_true(atomic_fetch_add(c->held, bytes) + bytes <= c->most);
 		atomic_fetch_sub(c->held, bytes);
 		budget_release(c->budget, bytes);
 	}
@@ -132,7 +158,7 @@ static void test_never_more_than_the_total(void **state)
 	struct churner churners[4];
 	pthread_t threads[4];
 	for (unsigned i = 0; i < 4; i++) {
-		churners[i] = (struct churner){.budget = b, .seed = i, .held = &held};
+		churners[i] = (struct churner){.budget = b, .seed = i, .most = 100, .held = &held};
 		pthread_create(&threads[i], NULL, churn, &churners[i]);
 	}
 	for (int i = 0; i < 4; i++)
@@ -141,13 +167,41 @@ static void test_never_more_than_the_total(void **state)
 	budget_free(&b);
 }
 
+/* Four threads, two to a mailbox: each waits for its own mailbox's, and together they never hold more than all that is there. */
+static void test_never_more_than_all_together(void **state)
+{
+	(void)state;
+	atomic_uint_fast64_t held = 0;
+	struct budget *common = budget_new(60),
+		      *within[2] = {budget_new_within(20, common), budget_new_within(20, common)};
+	struct churner churners[4];
+	pthread_t threads[4];
+	for (unsigned i = 0; i < 4; i++) {
+		churners[i] = (struct churner){.budget = within[i / 2],
+			.seed = i,
+			.most = 100 + 2 * 43,
+			/* one of up to 63 alone may pass its 20 */ .held = &held};
+		pthread_create(&threads[i], NULL, churn, &churners[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(budget_used(common), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(budget_used(within[i]), 0);
+		budget_free(&within[i]);
+	}
+	budget_free(&common);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_alone),
 		cmocka_unit_test(test_first_come_first_served),
 		cmocka_unit_test(test_stop_wakes),
+		cmocka_unit_test(test_within_a_common_one),
 		cmocka_unit_test(test_never_more_than_the_total),
+		cmocka_unit_test(test_never_more_than_all_together),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
