@@ -29,18 +29,14 @@ static void print_states(const struct user *v, size_t n)
 			printf("  %-22s %u\n", user_state_name((enum user_state)i), in[i]);
 }
 
-static bool lacks_password(const struct user *v, size_t n)
+/* "@" stands for the batch's name, "#" for its target's. */
+static const char *next_step(const struct batch *b, bool engine, struct progress_refusals refused)
 {
-	for (size_t i = 0; i < n; i++)
-		if (v[i].state == USER_FAILED && v[i].error_kind == ERR_CREDENTIALS)
-			return true;
-	return false;
-}
-
-/* "@" stands for the batch's name. */
-static const char *next_step(const struct batch *b, bool engine, bool passwords)
-{
-	if (passwords && (b->state == BATCH_FAILED || b->state == BATCH_SYNCED_WITH_ERRORS))
+	bool failed = b->state == BATCH_FAILED || b->state == BATCH_SYNCED_WITH_ERRORS;
+	if (refused.target && failed)
+		return engine ? "nightferry target test #, then nightferry batch start @"
+			      : "nightferry target test #, then nightferry batch start @ --wait";
+	if (refused.source && failed)
 		return engine ? "new passwords with nightferry batch set @ --csv FILE, then nightferry batch start @"
 			      : "new passwords with nightferry batch set @ --csv FILE, then nightferry batch start @ "
 				"--wait";
@@ -54,8 +50,15 @@ static const char *next_step(const struct batch *b, bool engine, bool passwords)
 	case BATCH_COMPLETING:
 		return engine ? NULL : "no engine runs: nightferry run, or nightferry batch start @ --wait";
 	case BATCH_SYNCED:
-		return b->verdict[0] ? "nightferry batch sync @ until the MX switches, then nightferry batch complete @"
-				     : "nightferry batch verify @";
+		if (!b->verdict[0])
+			return "nightferry batch verify @";
+		if (strcmp(b->verdict, "Perfect") && strcmp(b->verdict, "Good"))
+			return engine ? "nightferry batch report @, nightferry batch sync @, then nightferry batch "
+					"verify @ again"
+				      : "nightferry batch report @, nightferry batch sync @ --wait, then nightferry "
+					"batch "
+					"verify @ again";
+		return "nightferry batch sync @ until the MX switches, then nightferry batch complete @";
 	case BATCH_SYNCED_WITH_ERRORS:
 		return engine ? "nightferry batch report @, then nightferry batch start @ to try the failed ones again"
 			      : "nightferry batch report @, then nightferry batch start @ --wait to try the failed "
@@ -66,19 +69,24 @@ static const char *next_step(const struct batch *b, bool engine, bool passwords)
 	return NULL;
 }
 
-static void print_next(const struct batch *b, bool engine, bool passwords)
+static int print_next(
+	struct cli *c, const struct batch *b, bool engine, struct progress_refusals refused, struct err *err)
 {
-	const char *step = next_step(b, engine, passwords);
+	const char *step = next_step(b, engine, refused);
+	struct target_row t;
 	char word[MODEL_NAME + 2];
 	if (!step)
-		return;
+		return 0;
+	if (store_target_by_id(c->store, b->target_id, &t, err))
+		return -1;
 	printf("Next: ");
 	for (; *step; step++)
-		if (*step == '@')
-			fputs(cli_word(b->name, word, sizeof word), stdout);
+		if (*step == '@' || *step == '#')
+			fputs(cli_word(*step == '@' ? b->name : t.name, word, sizeof word), stdout);
 		else
 			putchar(*step);
 	puts("");
+	return 0;
 }
 
 /* What the clock and the ramp say about the batch as a whole. */
@@ -201,7 +209,7 @@ static int run_status(struct cli *c, struct err *err)
 		rc = tell_user(c, &all[i], busy && engine, &now, users,
 			show_all || busy || all[i].error_kind != ERR_NONE, err);
 	}
-	bool passwords = lacks_password(all, n);
+	struct progress_refusals refused = progress_find_refusals(all, n);
 	free(all);
 	if (rc)
 		return -1;
@@ -212,8 +220,8 @@ static int run_status(struct cli *c, struct err *err)
 			e.name, e.paused_text, e.name);
 	if (target_say_doubts(c, b.target_id, err))
 		return -1;
-	if (!c->json)
-		print_next(&b, engine, passwords);
+	if (!c->json && print_next(c, &b, engine, refused, err))
+		return -1;
 	return EXIT_DONE;
 }
 
