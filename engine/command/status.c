@@ -30,7 +30,7 @@ static void print_states(const struct user *v, size_t n)
 }
 
 /* "@" stands for the batch's name, "#" for its target's. */
-static const char *next_step(const struct batch *b, bool engine, struct progress_refusals refused)
+static const char *next_step(const struct batch *b, bool engine, bool aside, struct progress_refusals refused)
 {
 	bool failed = b->state == BATCH_FAILED || b->state == BATCH_SYNCED_WITH_ERRORS;
 	if (refused.target && failed)
@@ -58,6 +58,10 @@ static const char *next_step(const struct batch *b, bool engine, struct progress
 				      : "nightferry batch report @, nightferry batch sync @ --wait, then nightferry "
 					"batch "
 					"verify @ again";
+		if (b->pilot && aside && !b->skips_acknowledged)
+			return "nightferry batch report @, then nightferry batch set @ --acknowledge-skips: the other "
+			       "batches wait "
+			       "for it";
 		return "nightferry batch sync @ until the MX switches, then nightferry batch complete @";
 	case BATCH_SYNCED_WITH_ERRORS:
 		return engine ? "nightferry batch report @, then nightferry batch start @ to try the failed ones again"
@@ -69,10 +73,10 @@ static const char *next_step(const struct batch *b, bool engine, struct progress
 	return NULL;
 }
 
-static int print_next(
-	struct cli *c, const struct batch *b, bool engine, struct progress_refusals refused, struct err *err)
+static int print_next(struct cli *c, const struct batch *b, bool engine, bool aside, struct progress_refusals refused,
+	struct err *err)
 {
-	const char *step = next_step(b, engine, refused);
+	const char *step = next_step(b, engine, aside, refused);
 	struct target_row t;
 	char word[MODEL_NAME + 2];
 	if (!step)
@@ -121,12 +125,12 @@ static int tell_night(struct cli *c, const struct batch *b, struct night_now *no
 }
 
 /* Mail that stays behind is told where the eye falls, not only in the report. */
-static int tell_left(struct cli *c, const struct batch *b, struct err *err)
+static int tell_left(struct cli *c, const struct batch *b, uint64_t *left, struct err *err)
 {
 	char word[MODEL_NAME + 2];
-	uint64_t n;
-	if (store_folders_left(c->store, b->id, 0, &n, err))
+	if (store_folders_left(c->store, b->id, 0, left, err))
 		return -1;
+	uint64_t n = *left;
 	json_object_set_new(c->out, "folders_left", json_integer((json_int_t)n));
 	if (n && !c->json)
 		printf("  %llu folder%s with messages not moved, for what %s: nightferry batch report %s\n",
@@ -202,7 +206,9 @@ static int run_status(struct cli *c, struct err *err)
 			printf("  copied %s\n", by);
 	}
 	struct night_now now = {.share = 1};
-	int rc = tell_left(c, &b, err) || outcome_tell_forecast(c, &b, err) || tell_night(c, &b, &now, err) ? -1 : 0;
+	uint64_t left = 0;
+	int rc = tell_left(c, &b, &left, err) || outcome_tell_forecast(c, &b, err) || tell_night(c, &b, &now, err) ? -1
+														   : 0;
 	for (size_t i = 0; i < n && !rc; i++) {
 		bool busy = all[i].state == USER_SYNCING || all[i].state == USER_VALIDATING ||
 			    all[i].state == USER_INCREMENTAL_SYNCING || all[i].state == USER_COMPLETING;
@@ -220,7 +226,7 @@ static int run_status(struct cli *c, struct err *err)
 			e.name, e.paused_text, e.name);
 	if (target_say_doubts(c, b.target_id, err))
 		return -1;
-	if (!c->json && print_next(c, &b, engine, refused, err))
+	if (!c->json && print_next(c, &b, engine, s.counts.skipped || s.counts.refused || left, refused, err))
 		return -1;
 	return EXIT_DONE;
 }
