@@ -29,17 +29,29 @@ static void print_states(const struct user *v, size_t n)
 			printf("  %-22s %u\n", user_state_name((enum user_state)i), in[i]);
 }
 
+/* What decides on the next step, beside the batch's state. */
+struct standing {
+	bool engine; /* one runs */
+	bool aside;  /* items were left out */
+	bool over;   /* its deadline has passed */
+	struct progress_refusals refused;
+};
+
 /* "@" stands for the batch's name, "#" for its target's. */
-static const char *next_step(const struct batch *b, bool engine, bool aside, struct progress_refusals refused)
+static const char *next_step(const struct batch *b, const struct standing *now)
 {
+	bool engine = now->engine;
 	bool failed = b->state == BATCH_FAILED || b->state == BATCH_SYNCED_WITH_ERRORS;
-	if (refused.target && failed)
+	if (now->refused.target && failed)
 		return engine ? "nightferry target test #, then nightferry batch start @"
 			      : "nightferry target test #, then nightferry batch start @ --wait";
-	if (refused.source && failed)
+	if (now->refused.source && failed)
 		return engine ? "new passwords with nightferry batch set @ --csv FILE, then nightferry batch start @"
 			      : "new passwords with nightferry batch set @ --csv FILE, then nightferry batch start @ "
 				"--wait";
+	bool waits = b->state != BATCH_SYNCED && b->state != BATCH_SYNCED_WITH_ERRORS && b->state != BATCH_COMPLETED;
+	if (now->over && waits)
+		return "nightferry batch set @ --until MOMENT (a later one, or none): its deadline has passed";
 	switch (b->state) {
 	case BATCH_CREATED:
 	case BATCH_STOPPED:
@@ -58,7 +70,7 @@ static const char *next_step(const struct batch *b, bool engine, bool aside, str
 				      : "nightferry batch report @, nightferry batch sync @ --wait, then nightferry "
 					"batch "
 					"verify @ again";
-		if (b->pilot && aside && !b->skips_acknowledged)
+		if (b->pilot && now->aside && !b->skips_acknowledged)
 			return "nightferry batch report @, then nightferry batch set @ --acknowledge-skips: the other "
 			       "batches wait "
 			       "for it";
@@ -73,10 +85,9 @@ static const char *next_step(const struct batch *b, bool engine, bool aside, str
 	return NULL;
 }
 
-static int print_next(struct cli *c, const struct batch *b, bool engine, bool aside, struct progress_refusals refused,
-	struct err *err)
+static int print_next(struct cli *c, const struct batch *b, const struct standing *now, struct err *err)
 {
-	const char *step = next_step(b, engine, aside, refused);
+	const char *step = next_step(b, now);
 	struct target_row t;
 	char word[MODEL_NAME + 2];
 	if (!step)
@@ -226,7 +237,8 @@ static int run_status(struct cli *c, struct err *err)
 			e.name, e.paused_text, e.name);
 	if (target_say_doubts(c, b.target_id, err))
 		return -1;
-	if (!c->json && print_next(c, &b, engine, s.counts.skipped || s.counts.refused || left, refused, err))
+	struct standing standing = {engine, s.counts.skipped || s.counts.refused || left, now.over, refused};
+	if (!c->json && print_next(c, &b, &standing, err))
 		return -1;
 	return EXIT_DONE;
 }
