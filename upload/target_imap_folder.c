@@ -245,7 +245,7 @@ static int make_part(
 	char sep[2] = {t->separator, '\0'};
 	int rc = -1;
 	if (t->separator != '/' && t->separator && strchr(part, t->separator))
-		return err_set(err, ERR_FOLDER, "the name \"%s\" holds \"%c\", which separates folders there", part,
+		return err_set(err, ERR_FOLDER, "the name \"%.100s\" holds \"%c\", which separates folders there", part,
 			t->separator);
 	if (*parent && !t->separator) {
 		err_set(err, ERR_FOLDER, "the destination has no folders within folders");
@@ -378,7 +378,7 @@ int target_imap_folder(struct target *base, const char *path, struct folder_ref 
 				rc = ref_fill(t, path, buf_str(&raw), out, err);
 		}
 		if (rc)
-			err_wrap(err, "folder \"%s\"", path);
+			err_wrap_name(err, "folder", path);
 	}
 	buf_done(&raw);
 	return target_imap_end(t, &w, rc, 2, err);
@@ -411,7 +411,7 @@ int target_imap_find(struct target *base, const char *path, struct folder_ref *o
 		}
 	}
 	if (rc)
-		err_wrap(err, "folder \"%s\"", path);
+		err_wrap_name(err, "folder", path);
 	return target_imap_end(t, &w, rc, 2, err);
 }
 
