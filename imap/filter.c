@@ -92,38 +92,12 @@ void filter_filled(struct filter *f, size_t n)
 	f->end += n;
 }
 
-/* "{n}", "{n+}", "~{n}" at the end of the line: brought to "{n}". A size beyond the cap is told as UINT64_MAX. */
-static bool find_literal(struct filter *f, uint64_t *size)
-{
-	char *s = f->line.data;
-	size_t end = f->line.len;
-	uint64_t n = 0;
-
-	while (end > 0 && (s[end - 1] == ' ' || s[end - 1] == '\t'))
-		end--;
-	if (end < 3 || s[end - 1] != '}')
-		return false;
-	size_t close = end - 1, digits_end = s[close - 1] == '+' ? close - 1 : close, digit = digits_end;
-	while (digit > 0 && isdigit((unsigned char)s[digit - 1]))
-		digit--;
-	if (digit == digits_end || digit == 0 || s[digit - 1] != '{')
-		return false;
-	for (size_t i = digit; i < digits_end; i++)
-		n = n > FILTER_LITERAL_MAX ? UINT64_MAX : n * 10 + (uint64_t)(s[i] - '0');
-	size_t brace = digit - 1, from = brace > 0 && s[brace - 1] == '~' ? brace - 1 : brace;
-	memmove(s + from, s + brace, digits_end - brace);
-	f->line.len = from + digits_end - brace;
-	s[f->line.len++] = '}';
-	s[f->line.len] = 0;
-	*size = n > FILTER_LITERAL_MAX ? UINT64_MAX : n;
-	return true;
-}
-
+/* As the server wrote it: before libetpan's copy is mended. */
 static void remember_words(struct filter *f)
 {
 	struct repair_status status;
 
-	if (f->context.kind != REPAIR_STATUS || f->context.continued ||
+	if (!f->line.len || f->context.continued || repair_classify(f->line.data, f->line.len) != REPAIR_STATUS ||
 		!repair_parse_status(f->line.data, f->line.len, &status))
 		return;
 	if (strcmp(status.tag, "*")) {
@@ -148,9 +122,10 @@ static int finish_line(struct filter *f)
 	uint64_t size = 0;
 	struct err ignored = ERR_INIT;
 
-	if (f->line.len > 0 && f->line.data[f->line.len - 1] == '\r')
+	while (f->line.len > 0 && f->line.data[f->line.len - 1] == '\r')
 		f->line.data[--f->line.len] = 0;
-	bool literal = find_literal(f, &size);
+	remember_words(f);
+	bool literal = repair_find_literal(&f->line, FILTER_LITERAL_MAX, &size);
 	switch (repair_line(&f->line, &f->context, &literal)) {
 	case REPAIR_KEEP:
 		break;
@@ -161,7 +136,6 @@ static int finish_line(struct filter *f)
 	}
 	if (f->context.deepest > FILTER_DEPTH_MAX)
 		return poison(f, "parentheses are nested too deep");
-	remember_words(f);
 	if (literal && size > FILTER_LITERAL_MAX)
 		return poison(f, "a literal of more than 4 GiB was announced");
 	if (literal && !(f->streams_bodies && repair_is_body_literal(&f->line, &f->context)) && keep(f, size))

@@ -223,6 +223,7 @@ static int mend_other(struct buf *line, bool *literal)
 		return repair_list(line, "LIST", (size_t)(p - line->data) + 4, literal);
 	if (is_word(p, end, "LSUB"))
 		return repair_list(line, "LSUB", (size_t)(p - line->data) + 4, literal);
+	repair_close_quotes(line);
 	if (starts(p, end, "FLAGS"))
 		repair_flags(line, (size_t)(p - line->data), literal);
 	if (is_word(p, end, "CAPABILITY"))
@@ -277,15 +278,17 @@ static int mend_by_kind(struct buf *line, struct repair_context *c, bool *litera
 {
 	switch (c->kind) {
 	case REPAIR_FETCH:
+		repair_close_quotes(line);
 		return repair_fetch(line, c, literal);
 	case REPAIR_STATUS:
 		*literal = false; /* "* OK x {99999}" must not switch the filter off */
 		break;
 	case REPAIR_OTHER:
-		break;
-	}
-	if (c->continued)
+		if (!c->continued)
+			break;
+		repair_close_quotes(line);
 		return 0;
+	}
 	disarm_badcharset(line);
 	disarm_permanentflags(line);
 	disarm_namespace(line);
@@ -310,6 +313,7 @@ enum repair_outcome repair_line(struct buf *line, struct repair_context *c, bool
 	}
 	if (mend_by_kind(line, c, literal))
 		return REPAIR_NO_MEMORY;
+	repair_hide_announcements(line, c->kind == REPAIR_STATUS, *literal);
 	count_depth(line, c);
 	return REPAIR_KEEP;
 }
@@ -322,11 +326,11 @@ static const char *last(const char *start, const char *end, char c)
 	return NULL;
 }
 
-/* libetpan streams BODY[...] and RFC822, RFC822.HEADER, RFC822.TEXT; depth 1, so that nothing inside another item's list can claim
+/* libetpan streams BODY[...], RFC822 and RFC822.TEXT, but not RFC822.HEADER; depth 1, so that nothing inside another item's list can claim
    to be a body and have a literal kept in memory without being counted. */
 bool repair_is_body_literal(const struct buf *line, const struct repair_context *c)
 {
-	static const char *const names[] = {"RFC822", "RFC822.HEADER", "RFC822.TEXT"};
+	static const char *const names[] = {"RFC822", "RFC822.TEXT"};
 	const char *start = line->data, *end = start + line->len;
 
 	if (c->kind != REPAIR_FETCH || c->depth != 1)

@@ -5,6 +5,7 @@
 #include "engine/base/buf.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum repair_kind {
 	REPAIR_FETCH,  /* "* n FETCH": the response whose literals may be message bodies */
@@ -36,6 +37,9 @@ enum repair_outcome { REPAIR_KEEP, REPAIR_DROP, REPAIR_NO_MEMORY };
 /* Mends a line (without its line end) in place. REPAIR_DROP: it says nothing. *literal: the line ends with a literal's announcement
    "{n}"; becomes false when libetpan will read that as text. */
 enum repair_outcome repair_line(struct buf *line, struct repair_context *c, bool *literal);
+/* "{n}", "{n+}", "~{n}" at the end of the line, with or without blanks inside: brought to "{n}", and "{-n}" to "{0}". A size beyond most is
+   told as UINT64_MAX. */
+bool repair_find_literal(struct buf *line, uint64_t most, uint64_t *size);
 /* Of the first line of a response. */
 enum repair_kind repair_classify(const char *line, size_t n);
 /* true and *out filled if this is a status line. */
@@ -45,6 +49,12 @@ bool repair_is_body_literal(const struct buf *line, const struct repair_context 
 
 /* Between repair*.c. Replaces old octets at `at`. 0 or -1: memory is out. */
 int repair_splice(struct buf *line, size_t at, size_t old, const char *text, size_t n);
+/* The quote that ends the quoted string beginning at p; NULL: none before end. */
+const char *repair_quote_end(const char *p, const char *end);
+void repair_close_quotes(
+	struct buf *line); /* a quote without an end becomes '_', so that what follows it is not quoted */
+/* "{n}" becomes "_n}", save in quoted strings (in_quotes: there too) and the one that ends the line (literal). */
+void repair_hide_announcements(struct buf *line, bool in_quotes, bool literal);
 const char *repair_find(const char *p, const char *end, const char *word); /* without case; NULL: not there */
 int repair_fetch(struct buf *line, const struct repair_context *c, bool *literal);
 void repair_flags(struct buf *line, size_t word_at, bool *literal); /* "FLAGS (..." stands at word_at */

@@ -114,7 +114,7 @@ static int mend_date(struct buf *line, size_t item, size_t value)
 	if (is_strict_date(p, end))
 		return 0;
 	if (p < end && *p == '"') {
-		const char *close = memchr(p + 1, '"', (size_t)(end - p - 1));
+		const char *close = repair_quote_end(p, end);
 		if (close && parse_date(p + 1, close, &d)) {
 			int n = snprintf(text, sizeof text, "\"%02u-%.3s-%04u %02u:%02u:%02u %c%04d\"", d.day,
 				months + d.month * 3, d.year, d.hour, d.minute, d.second, d.zone < 0 ? '-' : '+',
@@ -163,15 +163,23 @@ static void mend_uid(struct buf *line, size_t item, size_t value)
 static void mend_flags(struct buf *line, size_t item, size_t value, bool *literal)
 {
 	size_t i = value, nested = 0;
+	const char *quoted_to = NULL;
 
 	if (i >= line->len || line->data[i] != '(') {
 		line->data[item] = 'X';
 		return;
 	}
-	for (i++; i < line->len && line->data[i] != ')'; i++) {
+	for (i++; i < line->len && (line->data[i] != ')' || quoted_to); i++) {
 		unsigned char c = (unsigned char)line->data[i];
 		bool starts_flag = line->data[i - 1] == ' ' || line->data[i - 1] == '(';
-		if (c == '(') {
+		if (c == '"' && !quoted_to)
+			quoted_to = repair_quote_end(line->data + i, line->data + line->len);
+		if (quoted_to) {
+			if (line->data + i == quoted_to)
+				quoted_to = NULL;
+			if (strchr("{\"%*]\t ()\\", c) || c >= 127)
+				line->data[i] = '_';
+		} else if (c == '(') {
 			line->data[i] = ' ';
 			nested++;
 		} else if (c == '\\' ? !starts_flag : c >= 127 || strchr("{\"%*]\t", c)) {
@@ -250,14 +258,38 @@ static const char *pass_section(const char *p, const char *end)
 	}
 }
 
-/* libetpan loses what it has read of a section when the section does not end as it should: such an item gets a name that it skips. */
-static void disarm_sections(struct buf *line)
+static bool begins_list(const char *p, const char *end, const char *name)
 {
-	static const char word[] = "BODY[";
+	size_t n = strlen(name);
+	if ((size_t)(end - p) <= n || strncasecmp(p, name, n) || (p[n] != ' ' && p[n] != '\t'))
+		return false;
+	for (p += n; p < end && (*p == ' ' || *p == '\t'); p++)
+		;
+	return p < end && *p == '(';
+}
+
+/* What gets a name that libetpan skips: a section that does not end as it should, of which libetpan loses what it has read; an envelope,
+   alone or inside a structure, whose parser frees the date twice when it gives up (mailimap_envelope_parse_full). */
+static bool is_harmful(const char *p, const char *end)
+{
+	static const char section[] = "BODY[";
+	if (begins_list(p, end, "ENVELOPE") || begins_list(p, end, "BODY") || begins_list(p, end, "BODYSTRUCTURE"))
+		return true;
+	return (size_t)(end - p) >= sizeof section - 1 && !strncasecmp(p, section, sizeof section - 1) &&
+	       !pass_section(p + sizeof section - 1, end);
+}
+
+static void disarm_items(struct buf *line)
+{
 	char *end = line->data + line->len;
-	for (const char *c = line->data; (c = repair_find(c, end, word)); c++)
-		if (!pass_section(c + sizeof word - 1, end))
-			line->data[c - line->data] = 'X';
+	for (char *c = line->data; c < end; c++) {
+		if (*c == '"') { /* a text may say so */
+			const char *close = repair_quote_end(c, end);
+			c += close ? close - c : 0;
+		} else if (strchr("BbEe", *c) && is_harmful(c, end)) {
+			*c = 'X';
+		}
+	}
 }
 
 int repair_fetch(struct buf *line, const struct repair_context *c, bool *literal)
@@ -265,7 +297,7 @@ int repair_fetch(struct buf *line, const struct repair_context *c, bool *literal
 	int depth = c->continued ? c->depth : 0;
 	bool quoted = false, word_start = true;
 
-	disarm_sections(line);
+	disarm_items(line);
 	for (size_t i = 0; i < line->len; i++) {
 		char ch = line->data[i];
 		if (quoted) {

@@ -30,7 +30,7 @@ static int add_flags(struct buf *out, struct cursor *c, struct err *err)
 		size_t n = (size_t)(c->p - flag);
 		if (!n)
 			break;
-		if (flag[0] == '"' || flag[0] == '(' || flag[0] == '{' || (n == 1 && flag[0] == '\\'))
+		if (memchr(flag, '"', n) || memchr(flag, '{', n) || flag[0] == '(' || (n == 1 && flag[0] == '\\'))
 			continue;
 		if ((!first && buf_add_char(out, ' ', err)) || (flag[0] != '\\' && buf_add_char(out, '\\', err)) ||
 			buf_add(out, flag, n, err))
@@ -104,7 +104,7 @@ static int add_name(struct buf *out, struct cursor *c, bool *literal, struct err
 	skip(c);
 	while (c->end > c->p && c->end[-1] == ' ')
 		c->end--;
-	if (*literal && c->p < c->end && *c->p == '{')
+	if (*literal && c->p < c->end && *c->p == '{' && !memchr(c->p + 1, '{', (size_t)(c->end - c->p - 1)))
 		return buf_add(out, c->p, (size_t)(c->end - c->p), err);
 	*literal = false;
 	if (c->p == c->end || *c->p != '"')

@@ -385,14 +385,17 @@ static void keep_capabilities(struct conn *c, const char *p, const char *end)
 /* Not mailimap_connect: it crashes on some greetings and loses the memory of a refusing one. */
 int session_greet(struct conn *c, bool *preauth, struct err *err)
 {
-	struct repair_status said;
+	struct repair_status said, told;
 	const MMAPString *line = c->imap->imap_stream_buffer;
+	const char *plain;
+	size_t n;
 
 	filter_begin(net_filter(c->net), false);
 	c->imap->imap_stream = c->stream;
 	c->imap->imap_connection_info = mailimap_connection_info_new();
 	if (!c->imap->imap_connection_info)
 		return err_set(err, ERR_MEMORY, "out of memory");
+	bool as_written = net_peek_line(c->net, &plain, &n) && repair_parse_status(plain, n, &told);
 	if (!mailimap_read_line(c->imap) || line->len == 0 || !repair_parse_status(line->str, line->len, &said) ||
 		strcmp(said.tag, "*") || (strcmp(said.verb, "OK") && strcmp(said.verb, "PREAUTH")))
 		return session_lost(c, "waiting for the server's greeting", err);
@@ -400,7 +403,8 @@ int session_greet(struct conn *c, bool *preauth, struct err *err)
 	if (code)
 		keep_capabilities(c, code + strlen("[CAPABILITY "), end);
 	c->imap->imap_state = MAILIMAP_STATE_NON_AUTHENTICATED;
-	snprintf(c->facts.greeting, sizeof c->facts.greeting, "%.*s", (int)strcspn(said.words, "\r\n"), said.words);
+	const char *words = as_written && told.verb[0] ? told.words : said.words; /* the mended line may lack a brace */
+	snprintf(c->facts.greeting, sizeof c->facts.greeting, "%.*s", (int)strcspn(words, "\r\n"), words);
 	*preauth = !strcmp(said.verb, "PREAUTH");
 	return 0;
 }

@@ -75,39 +75,40 @@ static bool ends_atom(char c)
 	return c == ' ' || c == '(' || c == ')' || c == '\r' || c == '\n' || c == '"';
 }
 
+/* A quoted string is one inside brackets too: the filter knows no others (repair_literal.c). */
 static int skip_atom(const MMAPString *b, size_t *p)
 {
 	int brackets = 0;
 
-	for (; *p < b->len; ++*p) {
+	while (*p < b->len) {
 		char c = b->str[*p];
 		if (c == '\n' && brackets)
 			return -1;
+		if (c == '"' && brackets) {
+			if (skip_quoted(b, p))
+				return -1;
+			continue;
+		}
 		if (c == '[')
 			brackets++;
 		else if (c == ']' && brackets)
 			brackets--;
 		else if (!brackets && ends_atom(c))
 			break;
+		++*p;
 	}
 	return 0;
 }
 
-/* "{n}" or "~{n}" at *p; an atom that only looks so is passed as an atom. */
+/* "{n}" at *p; the filter has left no other brace in front of a number. */
 static int skip_braces(mailstream *stream, MMAPString *b, size_t *p)
 {
-	size_t q = *p + (b->str[*p] == '~') + 1;
+	size_t q = *p + 1;
 
 	while (isdigit((unsigned char)b->str[q]))
 		q++;
-	if (b->str[q] == '+')
-		q++;
-	if (b->str[q] != '}' || (b->str[q + 1] != '\r' && b->str[q + 1] != '\n')) {
-		size_t start = *p;
-		while (*p < b->len && !strchr(" ()\r\n", b->str[*p]))
-			++*p;
-		return *p > start ? 0 : -1;
-	}
+	if (b->str[q] != '}' || (b->str[q + 1] != '\r' && b->str[q + 1] != '\n'))
+		return skip_atom(b, p);
 	size_t line_end = q + 1 + (b->str[q + 1] == '\r');
 	if (skip_literal(stream, b, *p, q + 1) != 1)
 		return -1;
@@ -135,7 +136,7 @@ static int skip_value(mailstream *stream, MMAPString *b, size_t *p)
 			++*p;
 		} else if (c == '"') {
 			failed = skip_quoted(b, p);
-		} else if (c == '{' || (c == '~' && *p + 1 < b->len && b->str[*p + 1] == '{')) {
+		} else if (c == '{') {
 			failed = skip_braces(stream, b, p);
 		} else {
 			failed = skip_atom(b, p);

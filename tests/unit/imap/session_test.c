@@ -133,6 +133,28 @@ static void test_literals(void **state)
 	close_all(&f);
 }
 
+/* A brace in a greeting is taken from libetpan's copy of the line, not from the text that people read. */
+static void test_greeting_as_written(void **state)
+{
+	struct far f;
+
+	(void)state;
+	assert_int_equal(
+		open_with(&f,
+			"\r\n* OK [CAPABILITY IMAP4rev1] mail {5} ready {6}\r\n1 OK [CAPABILITY IMAP4rev1] in\r\n",
+			login),
+		0);
+	assert_string_equal(
+		f.facts.greeting, "mail _5} ready _6}"); /* behind a blank line: only libetpan's copy is left */
+	close_all(&f);
+	assert_int_equal(
+		open_with(&f, "* OK [CAPABILITY IMAP4rev1] mail {5} ready {6}\r\n1 OK [CAPABILITY IMAP4rev1] in\r\n",
+			login),
+		0);
+	assert_string_equal(f.facts.greeting, "mail {5} ready {6}");
+	close_all(&f);
+}
+
 /* What the server says to our first command after the sign-in (its tag is 2), and what becomes of it. */
 static void test_answers(void **state)
 {
@@ -395,6 +417,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_signs_in_and_pipelines),
+		cmocka_unit_test(test_greeting_as_written),
 		cmocka_unit_test(test_literals),
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_nested_answers),
