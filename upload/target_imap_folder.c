@@ -245,7 +245,7 @@ static int make_part(
 	char sep[2] = {t->separator, '\0'};
 	int rc = -1;
 	if (t->separator != '/' && t->separator && strchr(part, t->separator))
-		return err_set(err, ERR_FOLDER, "the name \"%.100s\" holds \"%c\", which separates folders there", part,
+		return err_set(err, ERR_FOLDER, "the name \"%s\" holds \"%c\", which separates folders there", part,
 			t->separator);
 	if (*parent && !t->separator) {
 		err_set(err, ERR_FOLDER, "the destination has no folders within folders");
