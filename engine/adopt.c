@@ -146,7 +146,7 @@ static int list_with_retries(struct listing *l, struct err *err)
 			continue;
 		return err->kind == ERR_STOPPED
 			       ? -1
-			       : err_wrap(err, "reading what is in destination folder %s", l->ref->path);
+			       : err_wrap_name(err, "reading what is in destination folder", l->ref->path);
 	}
 	return 0;
 }

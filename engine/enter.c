@@ -25,7 +25,7 @@ static int ask_route(struct job *j, struct route_folder *f, unsigned r, struct f
 		if (!j->routes[r].target->ops->folder(j->routes[r].target, f->mapping->path, out, err))
 			return 0;
 	} while (!route_again(j, r, &tries, err));
-	return err->kind == ERR_STOPPED ? -1 : err_wrap(err, "destination folder %s", f->mapping->path);
+	return err->kind == ERR_STOPPED ? -1 : err_wrap_name(err, "destination folder", f->mapping->path);
 }
 
 /* The folder by one route, and the store's row of it. known_empty: what is there came in this run. */

@@ -139,7 +139,7 @@ void job_fail_folder(struct job *j, struct route_folder *f, const struct err *wh
 	if (j->folder_error.kind == ERR_NONE) {
 		j->folder_error = *why;
 		j->folder_error.kind = ERR_FOLDER;
-		err_wrap(&j->folder_error, "folder %s", name);
+		err_wrap_name(&j->folder_error, "folder", name);
 	}
 	log_err(LOG_WARN, why, "batch %s, mailbox %s, folder %s", j->batch.name, j->user.source_user, name);
 }
@@ -160,7 +160,7 @@ static int walk_folders(struct job *j, struct err *err)
 			if (store_user_now(j->work->store, j->user.id, j->user.lease_epoch, f->source->name, err))
 				return -1;
 			if (pass_folder(j, f, err))
-				return err_wrap(err, "folder %s", f->source->name);
+				return err_wrap_name(err, "folder", f->source->name);
 			again |= !f->finished && !f->failed;
 		}
 		if (parcel_queue_drain(j->queue, err) || store_flush(j->work->store, err))

@@ -44,9 +44,10 @@ static int after_break(struct job *j, struct route_folder *f, bool got_on, struc
 		return -1; /* not this folder: nothing can be read any more */
 	if (act != ACT_WAIT && f->tries >= FOLDER_TRIES) {
 		/* Other folders may be well, but a host that cannot be reached at all is the mailbox's trouble. */
+		struct err broke = *err;
 		if (job_source(j, err))
 			return -1;
-		job_fail_folder(j, f, err);
+		job_fail_folder(j, f, &broke);
 		return 1;
 	}
 	f->cautious = CAUTIOUS_MESSAGES;

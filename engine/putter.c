@@ -109,7 +109,7 @@ static int remake_folder(struct putter *p, struct route_folder *f, struct err *e
 	struct folder_ref ref = {0};
 	struct job *j = p->j;
 	if (make_again(p, f, &ref, err))
-		return err_wrap(err, "destination folder %s", f->mapping->path);
+		return err_wrap_name(err, "destination folder", f->mapping->path);
 	bool made = ref.path != NULL;
 	if (made && save_made(j, p, &ref, err)) {
 		folder_ref_done(&ref);
@@ -215,7 +215,7 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 		return -1;
 	if (o.fatal.kind != ERR_NONE) {
 		*err = o.fatal;
-		return err_wrap(err, "folder %s", f->source->name);
+		return err_wrap_name(err, "folder", f->source->name);
 	}
 	bool busy =
 		!rc && !o.placed && o.busy.kind != ERR_NONE; /* the session is well, the server asks to come again */

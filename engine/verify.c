@@ -194,7 +194,7 @@ static int verify_once(struct work *w, const struct batch *b, const struct user 
 			continue;
 		c.f = &out->folders[out->n++];
 		if ((rc = check_folder(&c, &rows[i], err)))
-			err_wrap(err, "folder %s", rows[i].name);
+			err_wrap_name(err, "folder", rows[i].name);
 	}
 	if (!rc)
 		rc = verify_find_moved(&c, rows, n, err);

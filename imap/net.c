@@ -13,6 +13,7 @@
 
 #define STREAM_BUFFER 32768
 #define PARTING_MS 2000
+#define TRICKLE_SILENCES 6
 
 /* A server sends its answers one by one, and each would wake us: the wake-ups cost more than the answers. While much is known to come the kernel
    wakes us for many octets at once, or after a moment. Few levels, because each change costs a call. */
@@ -28,6 +29,8 @@ struct net {
 	int low_water;           /* SO_RCVLOWAT, as far as we set it */
 	int expected;            /* octets that are worth a wait; 0: the first one is */
 	int64_t deadline;        /* 0: none */
+	int64_t waited_ms;       /* for the answer under way */
+	int64_t octets;          /* of it */
 	uint64_t received, sent; /* in the clear */
 	struct err scratch;      /* of the call under way: an err is too large to be made anew for each */
 	struct err read_failure, write_failure;
@@ -141,6 +144,22 @@ static int64_t read_limit(const struct net *n)
 	return leaving && soon < usual ? soon : usual;
 }
 
+/* An answer comes in drips; how fast it is read is no matter, as only waits count. */
+static int check_trickle(const struct net *n, struct err *err)
+{
+	if (n->waited_ms <= (int64_t)TRICKLE_SILENCES * n->silence_ms + n->octets)
+		return 0;
+	return err_set(err, ERR_LOST,
+		"the server keeps the connection open and says next to nothing: %lld octets in %lld s",
+		(long long)n->octets, (long long)(n->waited_ms / 1000));
+}
+
+void net_begin_answer(struct net *n)
+{
+	n->waited_ms = 0;
+	n->octets = 0;
+}
+
 static void set_low_water(struct net *n, int octets)
 {
 	if (n->low_water != octets && setsockopt(n->fd, SOL_SOCKET, SO_RCVLOWAT, &octets, sizeof octets) == 0)
@@ -183,10 +202,13 @@ static long read_waiting(struct net *n, void *data, size_t size)
 			return fail(n, &n->read_failure, err);
 		}
 		long r = wire_read(n, data, size, &want, err);
-		if (r > 0)
+		if (r > 0) {
+			n->octets += r;
 			return r;
-		if (r < 0)
+		}
+		if (r < 0 || check_trickle(n, err))
 			return fail(n, &n->read_failure, err);
+		int64_t began = clock_mono_ms();
 		if (!until)
 			until = read_limit(n);
 		bool patiently = patient && want == POLLIN;
@@ -194,6 +216,7 @@ static long read_waiting(struct net *n, void *data, size_t size)
 			set_low_water(n, 1);
 		if (patiently ? wait_patiently(n, until, &patient, err) : wait_for(n, want, NULL, until, err))
 			return fail(n, &n->read_failure, err);
+		n->waited_ms += clock_mono_ms() - began;
 	}
 }
 

@@ -22,6 +22,9 @@ bool net_is_secure(const struct net *n);
 
 /* No wait lasts beyond this moment; 0: only silence counts. */
 void net_set_deadline(struct net *n, int64_t deadline);
+/* A new answer is awaited. One may take as long as it comes on: it fails (LOST) when it was waited for during 6 silences and a
+   millisecond for each octet of it, so that a server that says "still here" for ever is no trap. */
+void net_begin_answer(struct net *n);
 /* Why the stream failed; kind ERR_NONE if it did not. Writing and reading fail apart: after a failed write what had arrived can
    still be read. */
 const struct err *net_failure(const struct net *n);

@@ -92,7 +92,7 @@ int pull_open(struct pull **out, struct conn *c, const char *raw_name, const str
 	p->small_sets = quirks & QUIRK_SMALL_SETS;
 	p->bodies.failure = ERR_INIT;
 	if (box_open(c, BOX_EXAMINE, raw_name, &p->state, err) < 0) {
-		err_wrap(err, "folder %s", p->name);
+		err_wrap_name(err, "folder", p->name);
 		pull_close(&p);
 		return -1;
 	}
@@ -166,7 +166,7 @@ int pull_next(struct pull *p, struct mail **out, struct err *item, struct err *e
 		if (!b->waiting.first && !b->piecewise.want && pull_decide_deferred(p, err) < 0)
 			break;
 	}
-	err_wrap(err, "folder %s", p->name);
+	err_wrap_name(err, "folder", p->name);
 	return -1;
 }
 

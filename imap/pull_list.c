@@ -380,7 +380,7 @@ int pull_list(struct pull *p, struct pull_meta *out, size_t cap, size_t *n, stru
 	*n = 0;
 	while (p->bodies.n_flights > 0)
 		if (pull_receive(p, err) < 0)
-			return err_wrap(err, "folder %s", p->name);
+			return err_wrap_name(err, "folder", p->name);
 	if (!l->begun) {
 		l->begun = true;
 		l->next_seq = 1;
@@ -396,7 +396,7 @@ int pull_list(struct pull *p, struct pull_meta *out, size_t cap, size_t *n, stru
 	if (rc == 0 && *n == 0 && l->by_uid)
 		rc = list_by_uid(p, out, cap, n, err);
 	l->returned += *n;
-	return rc < 0 ? err_wrap(err, "folder %s", p->name) : 0;
+	return rc < 0 ? err_wrap_name(err, "folder", p->name) : 0;
 }
 
 /* --- again --- */

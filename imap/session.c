@@ -205,6 +205,7 @@ static int begin_receiving(struct conn *c, struct err *err)
 	if (!c->is_dead && c->stream->write_buffer_len && session_flush(c, err) && filter_is_empty(f))
 		return -1;
 	memset(&c->answer, 0, sizeof c->answer);
+	net_begin_answer(c->net);
 	filter_forget_alert(f);
 	filter_begin(f, c->imap->imap_msg_body_handler != NULL);
 	return 0;

@@ -319,7 +319,7 @@ static int open_folder(struct target_graph_mime *t, const char *path, bool may_m
 			continue;
 		}
 		refused_folder(err);
-		return err_wrap(err, "folder \"%s\"", path);
+		return err_wrap_name(err, "folder", path);
 	}
 }
 

@@ -378,7 +378,7 @@ int target_imap_folder(struct target *base, const char *path, struct folder_ref 
 				rc = ref_fill(t, path, buf_str(&raw), out, err);
 		}
 		if (rc)
-			err_wrap(err, "folder \"%s\"", path);
+			err_wrap_name(err, "folder", path);
 	}
 	buf_done(&raw);
 	return target_imap_end(t, &w, rc, 2, err);
@@ -411,7 +411,7 @@ int target_imap_find(struct target *base, const char *path, struct folder_ref *o
 		}
 	}
 	if (rc)
-		err_wrap(err, "folder \"%s\"", path);
+		err_wrap_name(err, "folder", path);
 	return target_imap_end(t, &w, rc, 2, err);
 }
 

@@ -82,6 +82,34 @@ int err_wrap(struct err *err, const char *fmt, ...)
 	return -1;
 }
 
+/* "beginning…end" of what is too long to be read anyway. */
+static void shorten(const char *name, char *out, size_t size)
+{
+	enum { LONGEST = 120, HEAD = 80, TAIL = 32 };
+	size_t n = strlen(name);
+	if (n <= LONGEST) {
+		snprintf(out, size, "%s", name);
+		return;
+	}
+	char head[HEAD + 1];
+	const char *tail = name + n - TAIL;
+	snprintf(head, sizeof(head), "%s", name);
+	utf8_trim(head);
+	while (((unsigned char)*tail & 0xc0) == 0x80) /* not in the middle of a character */
+		tail++;
+	snprintf(out, size, "%s\xe2\x80\xa6%s", head, tail);
+}
+
+int err_wrap_name(struct err *err, const char *what, const char *name)
+{
+	char shown[160], words[256];
+	shorten(name, shown, sizeof(shown));
+	int n = snprintf(words, sizeof(words), "%s %s: ", what, shown);
+	if (strncmp(err->text, words, (size_t)n) == 0)
+		return -1;
+	return err_wrap(err, "%s %s", what, shown);
+}
+
 void err_server(struct err *err, const char *words, size_t n)
 {
 	copy_printable(err->server, sizeof(err->server), words, n);

@@ -69,6 +69,9 @@ struct err {
 int err_set(struct err *err, enum err_kind kind, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Puts "<formatted>: " in front of the text (who and where; once a layer). Returns -1. */
 int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same for "<what> <name>", where a long name keeps its beginning and its end, so that the reason behind it has room; nothing is done where the
+   text begins with these words already. */
+int err_wrap_name(struct err *err, const char *what, const char *name);
 /* Keeps what the server said: n bytes from a peer, cut and made printable. */
 void err_server(struct err *err, const char *words, size_t n);
 void err_hint(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

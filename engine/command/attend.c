@@ -120,12 +120,13 @@ static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
 	json_t *users = json_array();
 	char word[MODEL_NAME + 2];
 	cli_word(b->name, word, sizeof word);
-	bool aside = left > 0, passwords = false;
+	bool aside = left > 0;
+	struct progress_refusals refused = progress_find_refusals(v, n);
+	struct target_row t;
 	size_t shown = 0;
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(users, progress_user_json(&v[i]));
 		aside |= v[i].counts.skipped || v[i].counts.refused;
-		passwords |= v[i].state == USER_FAILED && v[i].error_kind == ERR_CREDENTIALS;
 		/* Of a large batch only what needs somebody. */
 		if (!c->json && (n <= 25 || v[i].error_kind != ERR_NONE) && shown++ < 50)
 			progress_print_user(&v[i]);
@@ -134,10 +135,17 @@ static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
 	if (!c->json) {
 		printf("Batch %s: %s%s\n", b->name, batch_state_name(now.state),
 			stopped && is_busy(now.state) ? ", and no engine runs now" : "");
-		if (passwords && strncmp(b->name, "copy-", 5) != 0)
+		bool is_copy = strncmp(b->name, "copy-", 5) == 0;
+		if (refused.source && !is_copy)
 			printf("New passwords: nightferry batch set %s --csv FILE; an administrator's: nightferry "
 			       "endpoint set. Then start it again.\n",
 				word);
+		if (refused.target && !is_copy && !store_target_by_id(c->store, b->target_id, &t, &err)) {
+			char target[MODEL_NAME + 2];
+			printf("The destination refuses sign-ins: nightferry target test %s tells why. Then start it "
+			       "again.\n",
+				cli_word(t.name, target, sizeof target));
+		}
 		if (stopped)
 			printf("Stopped in good order. It goes on where it stopped: nightferry batch start %s --wait\n",
 				word);

@@ -337,3 +337,18 @@ json_t *progress_user_json(const struct user *u)
 		"error", trouble ? u->error : "", "retry_at", (json_int_t)u->retry_at, "synced_at",
 		(json_int_t)u->synced_at, "folder", u->now_folder);
 }
+
+struct progress_refusals progress_find_refusals(const struct user *v, size_t n)
+{
+	struct progress_refusals r = {0};
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].state != USER_FAILED || v[i].error_kind != ERR_CREDENTIALS)
+			continue;
+		/* each layer says who and where, the outer one first */
+		const char *source = strstr(v[i].error, "source "), *target = strstr(v[i].error, "target ");
+		bool is_target = target && (!source || target < source);
+		r.target |= is_target;
+		r.source |= !is_target;
+	}
+	return r;
+}

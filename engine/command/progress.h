@@ -18,6 +18,11 @@ void progress_free(struct progress **p);
 /* One line for a user: state, counts, share done, and what is wrong. */
 const char *progress_state_name(const struct user *u); /* "Created" before its first start */
 void progress_print_user(const struct user *u);
+/* Which side refused the sign-ins of those that failed for it: the source's can be mended with new passwords in the CSV. */
+struct progress_refusals {
+	bool source, target;
+};
+struct progress_refusals progress_find_refusals(const struct user *v, size_t n);
 json_t *progress_user_json(const struct user *u);
 json_t *progress_counts_json(const struct user_counts *c);
 

@@ -29,7 +29,7 @@ static int check_pilot(struct cli *c, const struct batch *b, struct err *err)
 	struct batch *v = NULL;
 	size_t n = 0;
 	char why[MODEL_ERROR] = "there is none";
-	bool clean = false;
+	bool clean = false, any = false;
 	if (b->pilot || b->without_pilot || b->started_at)
 		return 0;
 	if (store_batch_list(c->store, &v, &n, err))
@@ -41,6 +41,7 @@ static int check_pilot(struct cli *c, const struct batch *b, struct err *err)
 		size_t n_active;
 		if (!p->pilot || p->endpoint_id != b->endpoint_id || p->target_id != b->target_id)
 			continue;
+		any = true;
 		uint64_t left;
 		if (store_folders_left(c->store, p->id, 0, &left, err) ||
 			store_batch_summary(c->store, p->id, &s, &active, &n_active, err)) {
@@ -70,7 +71,9 @@ static int check_pilot(struct cli *c, const struct batch *b, struct err *err)
 		return 0;
 	err_set(err, ERR_CONFLICT, "batch %s needs a clean pilot of the same endpoint and target first: %s", b->name,
 		why);
-	err_hint(err, "--without-pilot starts it all the same, and is written into the audit trail");
+	err_hint(err, "%s--without-pilot starts it all the same, and is written into the audit trail",
+		any ? ""
+		    : "make one of a few mailboxes that are in no other batch (batch create --pilot) and start it; ");
 	return -1;
 }
 

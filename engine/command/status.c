@@ -29,21 +29,29 @@ static void print_states(const struct user *v, size_t n)
 			printf("  %-22s %u\n", user_state_name((enum user_state)i), in[i]);
 }
 
-static bool lacks_password(const struct user *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (v[i].state == USER_FAILED && v[i].error_kind == ERR_CREDENTIALS)
-			return true;
-	return false;
-}
+/* What decides on the next step, beside the batch's state. */
+struct standing {
+	bool engine; /* one runs */
+	bool aside;  /* items were left out */
+	bool over;   /* its deadline has passed */
+	struct progress_refusals refused;
+};
 
-/* "@" stands for the batch's name. */
-static const char *next_step(const struct batch *b, bool engine, bool passwords)
+/* "@" stands for the batch's name, "#" for its target's. */
+static const char *next_step(const struct batch *b, const struct standing *now)
 {
-	if (passwords && (b->state == BATCH_FAILED || b->state == BATCH_SYNCED_WITH_ERRORS))
+	bool engine = now->engine;
+	bool failed = b->state == BATCH_FAILED || b->state == BATCH_SYNCED_WITH_ERRORS;
+	if (now->refused.target && failed)
+		return engine ? "nightferry target test #, then nightferry batch start @"
+			      : "nightferry target test #, then nightferry batch start @ --wait";
+	if (now->refused.source && failed)
 		return engine ? "new passwords with nightferry batch set @ --csv FILE, then nightferry batch start @"
 			      : "new passwords with nightferry batch set @ --csv FILE, then nightferry batch start @ "
 				"--wait";
+	bool waits = b->state != BATCH_SYNCED && b->state != BATCH_SYNCED_WITH_ERRORS && b->state != BATCH_COMPLETED;
+	if (now->over && waits)
+		return "nightferry batch set @ --until MOMENT (a later one, or none): its deadline has passed";
 	switch (b->state) {
 	case BATCH_CREATED:
 	case BATCH_STOPPED:
@@ -54,8 +62,19 @@ static const char *next_step(const struct batch *b, bool engine, bool passwords)
 	case BATCH_COMPLETING:
 		return engine ? NULL : "no engine runs: nightferry run, or nightferry batch start @ --wait";
 	case BATCH_SYNCED:
-		return b->verdict[0] ? "nightferry batch sync @ until the MX switches, then nightferry batch complete @"
-				     : "nightferry batch verify @";
+		if (!b->verdict[0])
+			return "nightferry batch verify @";
+		if (strcmp(b->verdict, "Perfect") && strcmp(b->verdict, "Good"))
+			return engine ? "nightferry batch report @, nightferry batch sync @, then nightferry batch "
+					"verify @ again"
+				      : "nightferry batch report @, nightferry batch sync @ --wait, then nightferry "
+					"batch "
+					"verify @ again";
+		if (b->pilot && now->aside && !b->skips_acknowledged)
+			return "nightferry batch report @, then nightferry batch set @ --acknowledge-skips: the other "
+			       "batches wait "
+			       "for it";
+		return "nightferry batch sync @ until the MX switches, then nightferry batch complete @";
 	case BATCH_SYNCED_WITH_ERRORS:
 		return engine ? "nightferry batch report @, then nightferry batch start @ to try the failed ones again"
 			      : "nightferry batch report @, then nightferry batch start @ --wait to try the failed "
@@ -66,19 +85,23 @@ static const char *next_step(const struct batch *b, bool engine, bool passwords)
 	return NULL;
 }
 
-static void print_next(const struct batch *b, bool engine, bool passwords)
+static int print_next(struct cli *c, const struct batch *b, const struct standing *now, struct err *err)
 {
-	const char *step = next_step(b, engine, passwords);
+	const char *step = next_step(b, now);
+	struct target_row t;
 	char word[MODEL_NAME + 2];
 	if (!step)
-		return;
+		return 0;
+	if (store_target_by_id(c->store, b->target_id, &t, err))
+		return -1;
 	printf("Next: ");
 	for (; *step; step++)
-		if (*step == '@')
-			fputs(cli_word(b->name, word, sizeof word), stdout);
+		if (*step == '@' || *step == '#')
+			fputs(cli_word(*step == '@' ? b->name : t.name, word, sizeof word), stdout);
 		else
 			putchar(*step);
 	puts("");
+	return 0;
 }
 
 /* What the clock and the ramp say about the batch as a whole. */
@@ -113,12 +136,12 @@ static int tell_night(struct cli *c, const struct batch *b, struct night_now *no
 }
 
 /* Mail that stays behind is told where the eye falls, not only in the report. */
-static int tell_left(struct cli *c, const struct batch *b, struct err *err)
+static int tell_left(struct cli *c, const struct batch *b, uint64_t *left, struct err *err)
 {
 	char word[MODEL_NAME + 2];
-	uint64_t n;
-	if (store_folders_left(c->store, b->id, 0, &n, err))
+	if (store_folders_left(c->store, b->id, 0, left, err))
 		return -1;
+	uint64_t n = *left;
 	json_object_set_new(c->out, "folders_left", json_integer((json_int_t)n));
 	if (n && !c->json)
 		printf("  %llu folder%s with messages not moved, for what %s: nightferry batch report %s\n",
@@ -194,14 +217,16 @@ static int run_status(struct cli *c, struct err *err)
 			printf("  copied %s\n", by);
 	}
 	struct night_now now = {.share = 1};
-	int rc = tell_left(c, &b, err) || outcome_tell_forecast(c, &b, err) || tell_night(c, &b, &now, err) ? -1 : 0;
+	uint64_t left = 0;
+	int rc = tell_left(c, &b, &left, err) || outcome_tell_forecast(c, &b, err) || tell_night(c, &b, &now, err) ? -1
+														   : 0;
 	for (size_t i = 0; i < n && !rc; i++) {
 		bool busy = all[i].state == USER_SYNCING || all[i].state == USER_VALIDATING ||
 			    all[i].state == USER_INCREMENTAL_SYNCING || all[i].state == USER_COMPLETING;
 		rc = tell_user(c, &all[i], busy && engine, &now, users,
 			show_all || busy || all[i].error_kind != ERR_NONE, err);
 	}
-	bool passwords = lacks_password(all, n);
+	struct progress_refusals refused = progress_find_refusals(all, n);
 	free(all);
 	if (rc)
 		return -1;
@@ -212,8 +237,9 @@ static int run_status(struct cli *c, struct err *err)
 			e.name, e.paused_text, e.name);
 	if (target_say_doubts(c, b.target_id, err))
 		return -1;
-	if (!c->json)
-		print_next(&b, engine, passwords);
+	struct standing standing = {engine, s.counts.skipped || s.counts.refused || left, now.over, refused};
+	if (!c->json && print_next(c, &b, &standing, err))
+		return -1;
 	return EXIT_DONE;
 }
 

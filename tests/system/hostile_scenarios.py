@@ -255,6 +255,8 @@ def other_uidvalidity(session, _tag, _arguments):
     return False
 
 
+add("BYE and closed at EXAMINE of one folder", FOLDER, hook("EXAMINE", in_folder(b"Work", lambda s, t, a: (
+    s.send(b"* BYE idle\r\n"), raising(Drop())()))), lost=(b"Work",))
 add("folder gone between LIST and EXAMINE", FOLDER, hook("EXAMINE", gone_between), lost=(b"Work",))
 add("UIDVALIDITY changes in mid run", MOVED, hook("BODIES", other_uidvalidity))
 add("UIDVALIDITY changes at every opening", TYPED, hook("EXAMINE", lambda s, t, a: setattr(

@@ -55,6 +55,13 @@ def test_new_passwords_and_a_batch_that_was_not_started(nightferry, dovecot_sour
     nf.run("batch", "start", "pilot", "--wait")
     compare_mailboxes((dovecot_source, "bob"), (dovecot_target, "bob@contoso.example"))
     assert "nothing to start" in nf.run("batch", "start", "pilot").out
+    ferry.add_batch(nf, [("carol", "pw-carol", "carol@contoso.example")], name="wave", extra=())
+    refused = nf.run("batch", "start", "wave", code=64).err
+    assert "pilot is not verified as Good" in refused and "--pilot" not in refused, refused
+    nf.run("batch", "delete", "pilot")
+    refused = nf.run("batch", "start", "wave", code=64).err
+    assert "there is none" in refused and "batch create --pilot" in refused, refused
+    ferry.add_batch(nf, [("alice", "pw-alice", "alice@contoso.example")])
     assert "for megabytes write 5MB/s" in nf.run("batch", "set", "pilot", "--rate", "5", code=64).err
 
 

@@ -192,6 +192,10 @@ def test_imap_disabled_for_one_mailbox(nightferry, dovecot, exosim_for, fault, k
     hint = rows["alice"]["error"]
     assert "IMAP" in hint or "permission" in hint.lower(), hint
     assert ALICE in result.out or "alice" in result.out
+    if rows["alice"]["error_kind"] == "credentials":  # the destination's: no password of the CSV mends it
+        status = nightferry.run("batch", "status", "pilot").out
+        assert "Next: nightferry target test contoso, then" in status and "--csv" not in status + result.out, status
+        assert "nightferry target test contoso" in result.out, result
     exosim.clear_faults()
     start(nightferry)
     watch.perfect(nightferry)
@@ -254,3 +258,4 @@ def test_one_wrong_password_harms_nobody_else(nightferry, dovecot, exosim_for):
     rows = watch.users(nightferry)
     assert [rows[u]["state"] for u in names] == ["Synced", "Failed", "Synced"], rows
     assert "bob" in result.out and "credentials" in result.out
+    assert "nightferry batch set pilot --csv" in result.out and "target test" not in result.out, result

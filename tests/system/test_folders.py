@@ -102,6 +102,7 @@ def test_mail_in_a_folder_whose_name_says_otherwise(nightferry, dovecot, exosim_
     assert {name: n["kind"] for name, n in notes.items()} == {"Taken": "folder-left", "Notes/2014": "folder-left", "Tasks": "folder-skipped"}
     assert "holds 2 messages" in notes["Notes/2014"]["text"] and "--include" in notes["Taken"]["text"], notes
     assert ferry.verify(nightferry)[0] == "Good"
+    assert "Next: nightferry batch report pilot, then nightferry batch set pilot --acknowledge-skips" in nightferry.run("batch", "status", "pilot").out
     ferry.add_batch(nightferry, [("alice", "pw-alice", "other@contoso.example")], name="rest", extra=())
     assert "acknowledge" in nightferry.run("batch", "start", "rest", code=None).err  # no clean pilot yet
     nightferry.run("batch", "set", "pilot", "--include", "*")

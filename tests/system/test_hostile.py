@@ -112,6 +112,7 @@ def test_hostile(outcomes, scenario):
     assert "Sanitizer" not in o.result.err and "assert" not in o.result.err.lower(), words
     assert o.peak_kb < MOST_MEMORY_KB or local.SLOWER > 1, f"{o.peak_kb} KB\n{words}"
 
+    assert ": ;" not in o.result.out, f"an error without its cause\n{words}"
     have = collections.Counter()
     for counts in o.arrived.values():
         have += counts

@@ -100,7 +100,9 @@ def test_wait_for_the_window_and_the_deadline(nightferry, dovecot, exosim_for):
     assert "its deadline, 2027-01-13 21:00 Asia/Karachi (16:00Z), has passed" in result.out, result
     # nobody moves the deadline: at once the same
     result = nightferry.run("batch", "start", "pilot", "--wait", code=DEFERRED)
+    assert "Next: nightferry batch set pilot --until" in nightferry.run("batch", "status", "pilot").out
     nightferry.run("batch", "set", "pilot", "--until", "none", "--window", "always")
+    assert "Next: no engine runs: nightferry run" in nightferry.run("batch", "status", "pilot").out
     exosim.ask("/fault", {"kind": "slow", "ms": 0, "count": 0})
     nightferry.run("batch", "start", "pilot", "--wait")
     assert watch.perfect(nightferry)["same"] == 120

@@ -1,8 +1,11 @@
 #include "engine/base/err.h"
 
+#include "engine/base/utf8.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -24,6 +27,34 @@ static void test_set_and_wrap(void **state)
 	err_clear(&e);
 	assert_int_equal(e.kind, ERR_NONE);
 	assert_string_equal(e.text, "");
+}
+
+static void test_wrap_name(void **state)
+{
+	(void)state;
+	struct err e = ERR_INIT;
+	char name[601], wanted[200];
+	err_set(&e, ERR_FOLDER, "gone");
+	err_wrap_name(&e, "folder", "INBOX");
+	err_wrap_name(&e, "folder", "INBOX"); /* said already */
+	assert_string_equal(e.text, "folder INBOX: gone");
+	err_wrap_name(&e, "folder", "INBO");
+	err_wrap_name(&e, "destination folder", "INBOX");
+	assert_string_equal(e.text, "destination folder INBOX: folder INBO: folder INBOX: gone");
+	/* the reason is not lost behind a long name */
+	for (size_t i = 0; i < 600; i += 2)
+		memcpy(name + i, "\xc3\xa9", 2);
+	name[600] = '\0';
+	err_set(&e, ERR_FOLDER, "gone");
+	err_wrap_name(&e, "folder", name);
+	snprintf(wanted, sizeof(wanted), "folder %.80s\xe2\x80\xa6%s: gone", name, name + 600 - 32);
+	assert_string_equal(e.text, wanted);
+	name[0] = 'x'; /* every other place is in the middle of a character */
+	memmove(name + 1, name + 2, 599);
+	err_set(&e, ERR_FOLDER, "gone");
+	err_wrap_name(&e, "folder", name);
+	assert_true(utf8_is_valid(e.text, strlen(e.text)));
+	assert_non_null(strstr(e.text, ": gone"));
 }
 
 static void test_cut_at_a_character(void **state)
@@ -116,6 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_set_and_wrap),
+		cmocka_unit_test(test_wrap_name),
 		cmocka_unit_test(test_cut_at_a_character),
 		cmocka_unit_test(test_server_words),
 		cmocka_unit_test(test_line),

@@ -107,6 +107,42 @@ static void test_silence_ends_a_wait(void **state)
 	close_pair(&p);
 }
 
+/* An octet at a time until nobody listens, for a minute at most. */
+static void *dripping_server(void *arg)
+{
+	int fd = *(int *)arg;
+
+	for (int64_t end = clock_mono_ms() + 60000; clock_mono_ms() < end;) {
+		if (send(fd, ".", 1, MSG_NOSIGNAL) < 0)
+			return NULL;
+		clock_sleep_ms(2, -1);
+	}
+	shutdown(fd, SHUT_RDWR);
+	return NULL;
+}
+
+static void test_an_answer_that_never_ends(void **state)
+{
+	struct pair p;
+	pthread_t thread;
+	char text[100];
+
+	(void)state;
+	open_pair(&p, NULL, 50);
+	net_begin_answer(p.net);
+	pthread_create(&thread, NULL, dripping_server, &p.far);
+	while (mailstream_read(p.stream, text, sizeof text) > 0)
+		;
+	assert_int_equal(net_failure(p.net)->kind, ERR_LOST);
+	/* or, on a busy machine, the other thread was away for so long */
+	if (!strstr(net_failure(p.net)->text, "next to nothing") && !strstr(net_failure(p.net)->text, "was silent"))
+		fail_msg("%s", net_failure(p.net)->text);
+	mailstream_close(p.stream);
+	net_free(&p.net);
+	pthread_join(thread, NULL);
+	close(p.far);
+}
+
 static void test_stop_now_ends_a_wait_and_drain_does_not(void **state)
 {
 	struct pair p;
@@ -237,6 +273,7 @@ int main(void)
 		cmocka_unit_test(test_fewer_octets_than_expected),
 		cmocka_unit_test(test_a_long_write_does_not_deadlock),
 		cmocka_unit_test(test_silence_ends_a_wait),
+		cmocka_unit_test(test_an_answer_that_never_ends),
 		cmocka_unit_test(test_stop_now_ends_a_wait_and_drain_does_not),
 		cmocka_unit_test(test_what_had_arrived_is_read_after_a_failed_write),
 		cmocka_unit_test(test_octets_after_the_answer_to_starttls_are_refused),
