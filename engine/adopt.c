@@ -140,14 +140,13 @@ static int list_all(struct listing *l, struct err *err)
 static int list_with_retries(struct listing *l, struct err *err)
 {
 	struct job *j = l->j;
-	for (unsigned tries = 1; route_target(j, l->r, err) || list_all(l, err); tries++) {
-		enum err_action act = err_action(err->kind);
-		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
-			return err_wrap(err, "reading what is in destination folder %s", l->ref->path);
-		route_drop(j, l->r);
-		struct err why = *err;
-		if (job_back_off(j, tries, &why, err))
-			return -1;
+	unsigned tries = 1;
+	while (route_target(j, l->r, err) || list_all(l, err)) {
+		if (!route_again(j, l->r, &tries, err))
+			continue;
+		return err->kind == ERR_STOPPED
+			       ? -1
+			       : err_wrap(err, "reading what is in destination folder %s", l->ref->path);
 	}
 	return 0;
 }
@@ -455,7 +454,7 @@ int adopt_mail(struct job *j, struct route_folder *f, const struct mail *m, bool
 		if (!adopt_existing(j, f, m, taken, err))
 			return 0;
 		enum err_action act = err_action(err->kind);
-		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
+		if ((act != ACT_RETRY && act != ACT_WAIT) || (act == ACT_RETRY && tries >= JOB_TRIES))
 			return err_wrap(err, "comparing UID %u with what is in %s", m->uid, f->mapping->path);
 		for (unsigned r = 0; r < j->n_routes; r++)
 			route_drop(j, r);

@@ -18,19 +18,14 @@
 
 static int ask_route(struct job *j, struct route_folder *f, unsigned r, struct folder_ref *out, struct err *err)
 {
-	for (unsigned tries = 1;; tries++) {
+	unsigned tries = 1;
+	do {
 		if (route_target(j, r, err))
 			return -1;
 		if (!j->routes[r].target->ops->folder(j->routes[r].target, f->mapping->path, out, err))
 			return 0;
-		enum err_action act = err_action(err->kind);
-		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
-			return err_wrap(err, "destination folder %s", f->mapping->path);
-		route_drop(j, r);
-		struct err why = *err;
-		if (job_back_off(j, tries, &why, err))
-			return -1;
-	}
+	} while (!route_again(j, r, &tries, err));
+	return err->kind == ERR_STOPPED ? -1 : err_wrap(err, "destination folder %s", f->mapping->path);
 }
 
 /* The folder by one route, and the store's row of it. known_empty: what is there came in this run. */
@@ -140,16 +135,12 @@ static int take_mark(struct job *j, struct route_folder *f, unsigned r, struct e
 		return -1;
 	route_generation(&ref, generation, sizeof generation);
 	int rc = 0;
-	for (unsigned tries = 1; j->routes[r].ops->marks_by_ids && (ref.existing || f->dest.put_at); tries++) {
+	unsigned tries = 1;
+	do {
+		if (!j->routes[r].ops->marks_by_ids || (!ref.existing && !f->dest.put_at))
+			break;
 		rc = route_target(j, r, err) || save_ids(j, f, r, &ref, err) ? -1 : 0;
-		enum err_action act = err_action(err->kind);
-		if (!rc || !j->routes[r].target || (act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
-			break;
-		route_drop(j, r);
-		struct err why = *err;
-		if (job_back_off(j, tries, &why, err))
-			break;
-	}
+	} while (rc && j->routes[r].target && !route_again(j, r, &tries, err));
 	if (!rc)
 		rc = store_mark_take(j->work->store, j->user.id, j->user.lease_epoch, f->dest.id,
 			j->routes[r].ops->name, generation, ref.mark, err);

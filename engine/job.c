@@ -262,12 +262,17 @@ static int resolve(struct job *j, struct err *err)
 		const struct job_route *route = &j->routes[r];
 		if (!route_carries(j, r) || !route->ops->identify || !route->target)
 			continue;
-		if (!route->ops->identify(route->target, id, sizeof id, own, sizeof own, err))
+		unsigned tries = 1;
+		int rc = 0;
+		while ((rc = route_target(j, r, err) ? -2
+						     : route->ops->identify(route->target, id, sizeof id, own,
+							       sizeof own, err)) == -1 &&
+			!route_again(j, r, &tries, err))
+			;
+		if (!rc)
 			continue;
-		struct err why = *err;
-		if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
+		if (route_leave(j, r, err))
 			return -1;
-		err_clear(err);
 		id[0] = 0;
 	}
 	if (!id[0] && j->user.dest_id[0])

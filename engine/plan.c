@@ -1,23 +1,83 @@
 #include "engine/plan.h"
 
+#include "engine/wanted.h"
+#include "imap/conn.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+/* How many messages lie in a folder that stays behind; *known false: it cannot be opened. */
+static int count_left(struct job *j, const struct folder *f, uint32_t *n, bool *known, struct err *err)
+{
+	struct pull_conf conf = {.spool_dir = j->work->spool_dir, .memory = j->work->memory, .stop = j->stop};
+	struct folder_state state = {0};
+	struct pull *pull = NULL;
+	if (job_source(j, err))
+		return -1;
+	*known = !pull_open(&pull, j->source, f->raw, &conf, &state, err);
+	*n = state.exists;
+	pull_close(&pull);
+	if (!*known && err->kind == ERR_STOPPED)
+		return -1;
+	if (!*known && conn_is_dead(j->source))
+		job_drop_source(j);
+	err_clear(err);
+	return 0;
+}
+
+/* A folder that by its name is no mail, and nobody said otherwise. What it holds stays behind, and a person must hear of it. */
+static int note_left(struct job *j, size_t i, struct err *err)
+{
+	const struct mapping *m = &j->mappings[i];
+	char text[MODEL_ERROR], count[48] = "messages that cannot be counted";
+	uint32_t n = 0;
+	bool known = true, left_out = !wanted_by_patterns(&j->batch, &j->list.v[i], m);
+	if (!left_out && count_left(j, &j->list.v[i], &n, &known, err))
+		return -1;
+	if (known && n)
+		snprintf(count, sizeof count, "%u message%s", n, n == 1 ? "" : "s");
+	if (left_out || (known && !n))
+		snprintf(text, sizeof text, "folder \"%.300s\" is not moved: %s", j->list.v[i].name,
+			left_out ? "left out by --include or --exclude" : m->reason);
+	else
+		snprintf(text, sizeof text,
+			"folder \"%.300s\" is not moved, and holds %s: by its name it is %s; if it is mail after all: "
+			"--include its name, or \"*\" for all folders",
+			j->list.v[i].name, count, m->reason);
+	return store_note(
+		j->work->store, j->user.id, left_out || (known && !n) ? "folder-skipped" : NOTE_LEFT, text, err);
+}
+
+static int note_mapping(struct job *j, size_t i, struct err *err)
+{
+	const struct folder *f = &j->list.v[i];
+	const struct mapping *m = &j->mappings[i];
+	char text[MODEL_ERROR];
+	bool wanted = wanted_folder(&j->batch, f, m);
+	if (m->skip && !f->can_select)
+		return 0; /* only holds folders: it is made with them */
+	if (m->by_name && !wanted)
+		return note_left(j, i, err);
+	if (m->skip && !wanted) {
+		snprintf(text, sizeof text, "folder \"%.300s\" is not moved: %s", f->name, m->reason);
+		return store_note(j->work->store, j->user.id, "folder-skipped", text, err);
+	}
+	if (!(m->changes & ~(unsigned)MAP_ROLE))
+		return 0;
+	snprintf(text, sizeof text, "folder \"%.300s\" arrives as \"%.300s\": %s", f->name, m->path,
+		m->by_name ? "name is taken" : m->reason);
+	return store_note(j->work->store, j->user.id, "folder-renamed", text, err);
+}
+
+/* What an earlier pass said of folders may not be so any more. */
 static int note_mappings(struct job *j, struct err *err)
 {
+	if (store_notes_forget(j->work->store, j->user.id, "folder-renamed", err) ||
+		store_notes_forget(j->work->store, j->user.id, "folder-skipped", err) ||
+		store_notes_forget(j->work->store, j->user.id, NOTE_LEFT, err))
+		return -1;
 	for (size_t i = 0; i < j->list.n; i++) {
-		const struct mapping *m = &j->mappings[i];
-		char text[MODEL_ERROR];
-		if (m->skip && !j->list.v[i].can_select)
-			continue; /* only holds folders: it is made with them */
-		if (m->skip)
-			snprintf(text, sizeof text, "folder \"%.300s\" is not moved: %s", j->list.v[i].name, m->reason);
-		else if (m->changes & ~(unsigned)MAP_ROLE)
-			snprintf(text, sizeof text, "folder \"%.300s\" arrives as \"%.300s\": %s", j->list.v[i].name,
-				m->path, m->reason);
-		else
-			continue;
-		if (store_note(j->work->store, j->user.id, m->skip ? "folder-skipped" : "folder-renamed", text, err))
+		if (note_mapping(j, i, err))
 			return -1;
 	}
 	return 0;
@@ -28,13 +88,16 @@ static int note_mappings(struct job *j, struct err *err)
 static int ask_rules(struct job *j, struct map_rules *rules, struct err *err)
 {
 	for (unsigned r = j->n_routes; r-- > 0;) {
-		struct target *t = j->routes[r].target;
-		if (!route_carries(j, r) || !t || !t->ops->rules(t, rules, err))
+		const struct job_route *route = &j->routes[r];
+		unsigned tries = 1;
+		int rc = 0;
+		if (!route_carries(j, r) || !route->target)
 			continue;
-		struct err why = *err;
-		if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
+		while ((rc = route_target(j, r, err) ? -2 : route->ops->rules(route->target, rules, err)) == -1 &&
+			!route_again(j, r, &tries, err))
+			;
+		if (rc && route_leave(j, r, err))
 			return -1;
-		err_clear(err);
 	}
 	return 0;
 }

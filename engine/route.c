@@ -137,15 +137,24 @@ void route_drop(struct job *j, unsigned r)
 		j->routes[r].target->ops->close(&j->routes[r].target);
 }
 
+int route_again(struct job *j, unsigned r, unsigned *tries, struct err *err)
+{
+	enum err_action act = err_action(err->kind);
+	if ((act != ACT_RETRY && act != ACT_WAIT) || (act == ACT_RETRY && (*tries)++ >= JOB_TRIES))
+		return -1;
+	route_drop(j, r);
+	struct err why = *err;
+	if (job_back_off(j, *tries, &why, err))
+		return -1;
+	err_clear(err);
+	return 0;
+}
+
 int route_open_all(struct job *j, struct err *err)
 {
 	for (unsigned r = 0; r < j->n_routes; r++) {
-		if (!route_carries(j, r) || !route_target(j, r, err))
-			continue;
-		struct err why = *err;
-		if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
+		if (route_carries(j, r) && route_target(j, r, err) && route_leave(j, r, err))
 			return -1;
-		err_clear(err);
 	}
 	return 0;
 }
@@ -229,6 +238,15 @@ bool route_lose(struct job *j, unsigned r, const struct err *why)
 	return another;
 }
 
+int route_leave(struct job *j, unsigned r, struct err *err)
+{
+	struct err why = *err;
+	if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
+		return -1;
+	err_clear(err);
+	return 0;
+}
+
 int route_reach(
 	struct job *j, struct route_folder *f, unsigned r, struct folder_ref *ref, enum reach *how, struct err *err)
 {
@@ -236,13 +254,8 @@ int route_reach(
 	*ref = (struct folder_ref){0};
 	if (r == ROUTE_NONE || atomic_load(&j->routes[r].lost))
 		return 0;
-	if (route_target(j, r, err)) {
-		struct err why = *err;
-		if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
-			return -1;
-		err_clear(err);
-		return 0;
-	}
+	if (route_target(j, r, err))
+		return route_leave(j, r, err);
 	if (!f->refs[r].path) {
 		struct folder_ref found = {0};
 		bool there = false;

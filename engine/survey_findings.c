@@ -55,18 +55,24 @@ static enum finding_weight weight_of_skip(const struct folder *f)
 	return f->role == ROLE_FLAGGED ? FINDING_NOTE : FINDING_LEFT_OUT;
 }
 
-/* Skipped folders by reason: those that cannot hold mail are no news. */
+/* Those that cannot hold mail are no news. */
+static bool is_left(const struct survey *s, size_t i)
+{
+	return s->mappings[i].skip && s->list.v[i].can_select &&
+	       !wanted_folder(s->conf.batch, &s->list.v[i], &s->mappings[i]);
+}
+
+/* Skipped folders by reason. */
 static void find_skipped(const struct survey *s, struct assessment *out)
 {
 	bool *told = calloc(s->list.n, sizeof *told);
 	for (size_t i = 0; told && i < s->list.n; i++) {
 		struct names names = {0};
 		const struct mapping *m = &s->mappings[i];
-		if (told[i] || !m->skip || !s->list.v[i].can_select)
+		if (told[i] || !is_left(s, i))
 			continue;
 		for (size_t k = i; k < s->list.n; k++) {
-			if (!s->mappings[k].skip || !s->list.v[k].can_select ||
-				strcmp(s->mappings[k].reason, m->reason) != 0)
+			if (!is_left(s, k) || strcmp(s->mappings[k].reason, m->reason) != 0)
 				continue;
 			told[k] = true;
 			add_name(&names, s->list.v[k].name, NULL, NULL);
@@ -80,7 +86,9 @@ static void find_skipped(const struct survey *s, struct assessment *out)
 			f->role == ROLE_ALL ? "at the source, give mail that is only there a folder or label of its own"
 			: f->is_shared      ? "move it as a mailbox of its own, signed in as its owner"
 			: view              ? ""
-			       : "export calendars, contacts and the like at the source (ICS, vCard) and import them",
+			       : "export calendars, contacts and the like at the source (ICS, vCard) and import them; "
+				 "what is mail "
+				 "after all moves when --include names it (\"*\": all folders)",
 			"%zu %s not moved (%s): %s", names.n, names.n == 1 ? "folder is" : "folders are", m->reason,
 			end_names(&names));
 	}

@@ -200,6 +200,8 @@ static int verify_once(struct work *w, const struct batch *b, const struct user 
 		rc = verify_find_moved(&c, rows, n, err);
 	for (size_t i = 0; i < out->n && !rc; i++)
 		add_total(&out->total, &out->folders[i]);
+	if (!rc)
+		rc = store_folders_left(w->store, b->id, u->id, &out->total.left, err);
 	store_folders_free(&rows, n);
 	check_done(&c);
 	return rc;
@@ -231,7 +233,7 @@ const char *verify_verdict(const struct verify_folder *t, bool skips_acknowledge
 		return "Poor";
 	if (t->duplicate || t->waiting || (t->refused && !skips_acknowledged))
 		return "Investigate";
-	if (t->refused || t->skipped || t->gone || t->moved || t->unread)
+	if (t->refused || t->skipped || t->left || t->gone || t->moved || t->unread)
 		return "Good";
 	return "Perfect";
 }

@@ -22,6 +22,7 @@ struct verify_folder {
 	uint64_t moved;    /* arrived, and a person moved it to another folder since */
 	uint64_t duplicate; /* a second copy that no receipt explains */
 	uint64_t altered;   /* content differs */
+	uint64_t left;      /* of the total: folders that stayed at the source for their name, and hold messages */
 	struct verify_route {
 		char name[8]; /* "": no more */
 		uint64_t n;

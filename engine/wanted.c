@@ -25,5 +25,6 @@ bool wanted_by_patterns(const struct batch *b, const struct folder *f, const str
 
 bool wanted_folder(const struct batch *b, const struct folder *f, const struct mapping *m)
 {
-	return !m->skip && wanted_by_patterns(b, f, m);
+	bool may = !m->skip || (m->by_name && b->include[0]);
+	return may && wanted_by_patterns(b, f, m);
 }

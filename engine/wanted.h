@@ -1,4 +1,5 @@
-/* Which folders of a mailbox a batch moves: those that are mail and that its patterns let in. Pure. */
+/* Which folders of a mailbox a batch moves: those that are mail and that its patterns let in; one that is no mail by its name alone, where a
+   pattern of --include names it. Pure. */
 #ifndef NF_ENGINE_WANTED_H
 #define NF_ENGINE_WANTED_H
 

@@ -327,7 +327,7 @@ int append_mails(struct conn *c, const char *mailbox, struct append_item *v, siz
 	session_mute_counts(c, true);
 	if (rc == 0)
 		rc = send_all(&s, err);
-	if (rc < 0 && err->kind == ERR_LOST) {
+	if (rc < 0 && (err->kind == ERR_LOST || err->kind == ERR_THROTTLED || err->kind == ERR_BUSY)) {
 		read_last_answers(&s);
 		if (s.halted) /* it had said why before it hung up: the words it left with say less */
 			*err = s.why_halted;

@@ -15,6 +15,8 @@ struct conn {
 	mailimap *imap;        /* owned; borrows stream */
 	struct conn_facts facts;
 	struct repair_status answer; /* the last tagged answer */
+	struct repair_status no;     /* the last tagged NO or BAD, tag "" once a command was done after it */
+	int64_t no_at_ms;            /* mono clock */
 	struct buf line;             /* scratch for session_send */
 	struct buf challenge;        /* text of the last "+" line */
 	unsigned in_flight;          /* commands of session_send without an answer yet */

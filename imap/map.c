@@ -268,6 +268,23 @@ static int place_roles(struct plan *p, struct err *err)
 	return 0;
 }
 
+/* The part made acceptable to the destination, and what that changed. */
+static int fix_name(const struct plan *p, struct node *n, struct err *err)
+{
+	const char *raw = n->folder && n->folder->raw ? n->folder->raw : n->part;
+	return n->name ? 0 : map_part_fix(n->part, raw, p->rules, n->depth == 1, &n->name, &n->changes, err);
+}
+
+/* The node is at this place, under the name that stands there. */
+static int put_before(struct plan *p, struct node *n, int place, struct err *err)
+{
+	n->place = place;
+	if (fix_name(p, n, err) < 0)
+		return -1;
+	n->changes |= strcmp(n->name, p->places.v[place].name) == 0 ? 0 : MAP_CASE;
+	return 0;
+}
+
 /* Those that had a path are where they were; a parent that is only that, where its child's path says. */
 static int place_before(struct plan *p, struct err *err)
 {
@@ -276,12 +293,8 @@ static int place_before(struct plan *p, struct err *err)
 		if (!n->before || n->place >= 0)
 			continue;
 		int place = map_place_well_known(&p->places, n->before, err);
-		const char *last = strrchr(n->before, '/');
-		if (place < 0 || map_part_fix(n->part, n->folder->raw ? n->folder->raw : n->part, p->rules,
-					 n->depth == 1, &n->name, &n->changes, err) < 0)
+		if (place < 0 || put_before(p, n, place, err) < 0)
 			return -1;
-		n->changes |= strcmp(n->name, last ? last + 1 : n->before) == 0 ? 0 : MAP_CASE;
-		n->place = place;
 		size_t parts = 1;
 		for (const char *at = n->before; (at = strchr(at, '/')); at++)
 			parts++;
@@ -289,9 +302,8 @@ static int place_before(struct plan *p, struct err *err)
 			n = &p->nodes[n->parent], parts--) {
 			place = p->places.v[place].parent;
 			p->places.v[place].is_open = false;
-			p->nodes[n->parent].place = place;
-			if (strcmp(p->nodes[n->parent].part, p->places.v[place].name) != 0)
-				p->nodes[n->parent].changes |= MAP_CASE;
+			if (put_before(p, &p->nodes[n->parent], place, err) < 0)
+				return -1;
 		}
 	}
 	return 0;
@@ -321,9 +333,8 @@ static int place_nodes(struct plan *p, struct err *err)
 		return out_of_memory(err);
 	for (size_t i = 0; i < p->n_nodes && rc == 0; i++) {
 		struct node *n = &p->nodes[i];
-		const char *raw = n->folder && n->folder->raw ? n->folder->raw : n->part;
 		if (n->place < 0)
-			rc = map_part_fix(n->part, raw, p->rules, n->depth == 1, &n->name, &n->changes, err);
+			rc = fix_name(p, n, err);
 		turns[i] = (struct turn){
 			.depth = n->depth, .class = (n->is_moved ? 0 : 2) + (n->changes ? 1 : 0), .node = i};
 	}
@@ -385,6 +396,7 @@ static int fill(const struct plan *p, struct mapping *m, struct err *err)
 		m[i].changes = changes_of(p, p->leaves[i], f);
 		const char *why = why_skipped(f);
 		m[i].skip = why != NULL;
+		m[i].by_name = why && f->can_select && !f->is_shared && !f->is_mail;
 		if (why)
 			snprintf(m[i].reason, sizeof(m[i].reason), "%s", why);
 		else
@@ -407,7 +419,7 @@ static void plan_done(struct plan *p)
 
 int map_folders(const struct folder_list *list, const struct map_rules *rules, struct mapping **out, struct err *err)
 {
-	struct plan p = {.list = list, .rules = rules, .places.folds = rules->exchange};
+	struct plan p = {.list = list, .rules = rules, .places.rules = rules};
 	struct mapping *m = calloc(list->n + 1, sizeof(*m));
 	int rc = -1;
 	*out = NULL;

@@ -17,7 +17,7 @@ enum map_change {
 };
 
 struct map_rules {
-	bool exchange; /* Exchange's rules (case-insensitive, "/" separates, reserved names, 255 characters a name);
+	bool exchange; /* Exchange's rules (case-insensitive, "/" separates, reserved names, 255 octets a name);
 	                             else those of a generic IMAP host with this separator: */
 	char separator;
 	const char *const *
@@ -33,6 +33,7 @@ struct mapping {
 	char *path;       /* owned: UTF-8, '/'-separated whatever the destination uses; parts never hold '/' */
 	unsigned changes; /* enum map_change, of the whole path: 0 when it is the source's, part for part */
 	bool skip;        /* not moved: not selectable, not mail, shared, ROLE_ALL / ROLE_FLAGGED views */
+	bool by_name;     /* skipped for nothing but its name, which may be a person's word for mail all the same */
 	char reason[96];  /* why skipped or changed, for people */
 };
 

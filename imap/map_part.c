@@ -84,31 +84,38 @@ static bool is_reserved(const char *name, const struct map_rules *rules, bool is
 	return is_files;
 }
 
-/* Octets of the first characters that count at most room as UTF-16. */
-static size_t octets_of(const char *name, size_t n, size_t room)
+/* Octets of the first characters that take at most room octets there: Exchange counts UTF-8; a host that keeps folders as
+   files has modified UTF-7 in their names, where 3 UTF-16 units are 8 octets, and a run of them has a frame of 2 and its last bits. */
+static size_t octets_of(const char *name, size_t n, const struct map_rules *rules, size_t room)
 {
-	size_t i = 0, octets;
+	size_t i = 0, octets, thirds = 3 * room;
+	bool in_run = false;
 	uint32_t c;
 	for (; i < n; i += octets) {
 		octets = next_character(name + i, n - i, &c);
-		size_t units = c >= 0x10000 ? 2 : 1;
-		if (units > room)
+		size_t cost = c == '&' ? 6 : 3;
+		if (rules->exchange)
+			cost = 3 * octets;
+		else if (c >= 0x80)
+			cost = (c >= 0x10000 ? 16 : 8) + (in_run ? 0 : 9);
+		in_run = c >= 0x80;
+		if (cost > thirds)
 			break;
-		room -= units;
+		thirds -= cost;
 	}
 	return i;
 }
 
 /* Over-long names keep their beginning and get "~" and a hash: predictable, and different for different
    names. */
-static int shorten(struct buf *name, const char *raw, unsigned *changes, struct err *err)
+static int shorten(struct buf *name, const char *raw, const struct map_rules *rules, unsigned *changes, struct err *err)
 {
-	if (octets_of(name->data, name->len, MAP_PART_LONGEST) == name->len)
+	if (octets_of(name->data, name->len, rules, MAP_PART_LONGEST) == name->len)
 		return 0;
 	unsigned char sha[32] = {0};
 	if (EVP_Digest(raw, strlen(raw), sha, NULL, EVP_sha256(), NULL) != 1)
 		return err_set(err, ERR_INTERNAL, "SHA-256 failed");
-	name->len = octets_of(name->data, name->len, MAP_PART_LONGEST - 9);
+	name->len = octets_of(name->data, name->len, rules, MAP_PART_LONGEST - 9);
 	*changes |= MAP_LENGTH;
 	return buf_printf(name, err, "~%02x%02x%02x%02x", sha[0], sha[1], sha[2], sha[3]);
 }
@@ -148,7 +155,7 @@ int map_part_fix(const char *part, const char *raw, const struct map_rules *rule
 		if (buf_add_char(&name, '_', err) < 0)
 			goto out;
 	}
-	if (shorten(&name, raw, changes, err) < 0)
+	if (shorten(&name, raw, rules, changes, err) < 0)
 		goto out;
 	*out = buf_take(&name);
 	rc = *out ? 0 : err_set(err, ERR_MEMORY, "out of memory for a folder's name");
@@ -157,11 +164,11 @@ out:
 	return rc;
 }
 
-int map_part_number(const char *name, unsigned number, char **out, struct err *err)
+int map_part_number(const char *name, unsigned number, const struct map_rules *rules, char **out, struct err *err)
 {
 	char suffix[24];
 	size_t n = (size_t)snprintf(suffix, sizeof(suffix), " (%u)", number);
-	size_t keep = octets_of(name, strlen(name), MAP_PART_LONGEST - n);
+	size_t keep = octets_of(name, strlen(name), rules, MAP_PART_LONGEST - n);
 	*out = malloc(keep + n + 1);
 	if (!*out)
 		return err_set(err, ERR_MEMORY, "out of memory for a folder's name");

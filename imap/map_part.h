@@ -4,7 +4,7 @@
 
 #include "imap/map.h"
 
-/* Most characters of a part (as UTF-16 counts them, which is how Exchange does). */
+/* Most octets of a part, in UTF-8 at Exchange (upload/exosim/README.md, name_max), as modified UTF-7 at any other host. */
 #define MAP_PART_LONGEST 255
 
 /* part is UTF-8 (invalid octets are replaced), raw what an over-long name's hash is made of, is_top
@@ -13,6 +13,6 @@
 int map_part_fix(const char *part, const char *raw, const struct map_rules *rules, bool is_top, char **out,
 	unsigned *changes, struct err *err);
 /* "name (2)", name cut where the two are too long together. */
-int map_part_number(const char *name, unsigned number, char **out, struct err *err);
+int map_part_number(const char *name, unsigned number, const struct map_rules *rules, char **out, struct err *err);
 
 #endif

@@ -15,7 +15,7 @@ static int out_of_memory(struct err *err)
 static char *key_of(const struct map_places *p, int parent, const char *name)
 {
 	char *folded = fold_name(name);
-	if (p->folds || !folded || (parent < 0 && strcmp(folded, "inbox") == 0))
+	if (p->rules->exchange || !folded || (parent < 0 && strcmp(folded, "inbox") == 0))
 		return folded;
 	free(folded);
 	return strdup(name);
@@ -82,7 +82,7 @@ int map_place_new(struct map_places *p, int parent, const char *wanted, bool *ch
 		free(name);
 		free(key);
 		key = NULL;
-		if (map_part_number(wanted, p->v[taken].next_number++, &name, err) < 0)
+		if (map_part_number(wanted, p->v[taken].next_number++, p->rules, &name, err) < 0)
 			return -1;
 		key = key_of(p, parent, name);
 		if (!key)

@@ -3,13 +3,15 @@
 #ifndef NF_IMAP_MAP_PLACE_H
 #define NF_IMAP_MAP_PLACE_H
 
+#include "imap/map.h"
 #include "imap/map_index.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 struct map_places {
-	bool folds; /* names that differ only in case are the same; INBOX at the top is so everywhere */
+	const struct map_rules *
+		rules; /* borrowed; at Exchange names that differ only in case are the same; INBOX at the top is so everywhere */
 	struct map_place {
 		int parent;
 		char *name;           /* owned */

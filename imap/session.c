@@ -1,5 +1,6 @@
 #include "imap/session.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/number.h"
 #include "imap/conn_state.h"
 #include "imap/plain.h"
@@ -68,70 +69,6 @@ int session_refusal(struct conn *c, enum reply reply, struct err *err, const cha
 {
 	(void)reply; /* servers use NO and BAD as they like; Exchange throttles with either */
 	return session_reply_explain(&c->answer, c->signing_in, doing, err);
-}
-
-/* The server's last words before it left: BYE, or a NO or BAD that nobody asked for. */
-static const struct repair_status *parting_words(struct conn *c, struct repair_status *scratch)
-{
-	struct filter *f = net_filter(c->net);
-
-	if (filter_bye(f)->tag[0])
-		return filter_bye(f);
-	if (filter_peek_words(f, scratch))
-		return scratch;
-	return filter_alert(f)->tag[0] ? filter_alert(f) : NULL;
-}
-
-/* What the words of a server that leaves may mean: a reason about one folder or message is no reason to leave, and an alert may be
-   about anything. */
-static bool is_reason_to_leave(enum err_kind kind, bool is_alert)
-{
-	if (kind == ERR_BUSY || kind == ERR_THROTTLED || kind == ERR_BANNED)
-		return true;
-	return !is_alert && (kind == ERR_CREDENTIALS || kind == ERR_RIGHTS || kind == ERR_MAILBOX || kind == ERR_TLS);
-}
-
-static int explain_leaving(struct conn *c, const struct repair_status *words, const char *doing, struct err *err)
-{
-	struct repair_status said = *words;
-	bool is_bye = !strcmp(said.verb, "BYE");
-
-	session_reply_explain(&said, false, doing, err);
-	if (is_reason_to_leave(err->kind, !is_bye))
-		return -1;
-	err_set(err, ERR_LOST, "%s: the server ended the connection", doing);
-	err_server(err, said.all, strlen(said.all));
-	/* spec/exchange-online.md section 2 (T): ten errors in one session */
-	if (is_bye && (c->facts.quirks & QUIRK_EXCHANGE) && strstr(said.all, "Connection closed"))
-		err_hint(err, "Exchange ends a session after ten errors");
-	return -1;
-}
-
-int session_lost(struct conn *c, const char *doing, struct err *err)
-{
-	struct repair_status scratch;
-	const struct err *failure = net_failure(c->net);
-	const struct repair_status *words = parting_words(c, &scratch);
-	const MMAPString *line = c->imap->imap_stream_buffer;
-	size_t tail = line->len < 300 ? line->len : 300;
-	bool was_dead = c->is_dead;
-
-	c->is_dead = true;
-	if (failure->kind != ERR_NONE && failure->kind != ERR_LOST) {
-		*err = *failure;
-		return -1;
-	}
-	if (words && (failure->kind == ERR_LOST || !strcmp(words->verb, "BYE")))
-		return explain_leaving(c, words, doing, err);
-	if (failure->kind == ERR_LOST) {
-		*err = *failure;
-		return err_wrap(err, "%s", doing);
-	}
-	if (was_dead)
-		return err_set(err, ERR_LOST, "the connection is not usable any more");
-	err_set(err, ERR_PROTOCOL, "%s: it makes no sense", doing);
-	err_server(err, line->str + line->len - tail, tail);
-	return -1;
 }
 
 /* --- sending --- */
@@ -225,6 +162,12 @@ static int take_answer(struct conn *c, int tag, enum reply *reply, struct err *e
 	}
 	if (c->in_flight > 0)
 		c->in_flight--;
+	if (!strcmp(c->answer.verb, "OK")) {
+		c->no.tag[0] = '\0';
+	} else {
+		c->no = c->answer;
+		c->no_at_ms = clock_mono_ms();
+	}
 	*reply = !strcmp(c->answer.verb, "OK") ? REPLY_OK : !strcmp(c->answer.verb, "NO") ? REPLY_NO : REPLY_BAD;
 	return 0;
 }
@@ -316,6 +259,7 @@ static int receive_lines(struct conn *c, int tag, const struct session_lines *li
 			filter_pass_line(f, n);
 			if (c->in_flight > 0)
 				c->in_flight--;
+			c->no.tag[0] = '\0';
 			*reply = REPLY_OK;
 			return 0;
 		}

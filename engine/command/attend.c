@@ -26,10 +26,12 @@ int attend_exit_code(struct store *s, int64_t batch_id, struct err *err)
 		return -1;
 	bool all_sign_in = true, failed = false, stopped = false, deferred = false, skipped = false, gone = false;
 	struct pace pace;
-	if (store_pace_get(s, batch_id, &pace, err)) {
+	uint64_t left;
+	if (store_pace_get(s, batch_id, &pace, err) || store_folders_left(s, batch_id, 0, &left, err)) {
 		free(v);
 		return -1;
 	}
+	skipped = left > 0;
 	for (size_t i = 0; i < n; i++) {
 		if (v[i].state == USER_FAILED) {
 			failed = true;
@@ -107,7 +109,10 @@ static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
 	size_t n = 0;
 	struct batch now = *b;
 	struct err err = ERR_INIT;
-	if (store_batch_by_id(c->store, b->id, &now, &err) || store_user_list(c->store, b->id, &v, &n, &err)) {
+	uint64_t left;
+	if (store_batch_by_id(c->store, b->id, &now, &err) || store_user_list(c->store, b->id, &v, &n, &err) ||
+		store_folders_left(c->store, b->id, 0, &left, &err)) {
+		free(v);
 		cli_print_error(c, &err);
 		return;
 	}
@@ -115,7 +120,7 @@ static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
 	json_t *users = json_array();
 	char word[MODEL_NAME + 2];
 	cli_word(b->name, word, sizeof word);
-	bool aside = false, passwords = false;
+	bool aside = left > 0, passwords = false;
 	size_t shown = 0;
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(users, progress_user_json(&v[i]));

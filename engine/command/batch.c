@@ -32,7 +32,10 @@
 			.arg = "adopt|copy|refuse", \
 			.help = "mail that is at the destination already: take over what is the same " \
 				"(default), copy all the same, or refuse the folder"}, \
-		{.name = "include", .arg = "PATTERNS", .help = "only these folders, such as \"INBOX,Projects/*\""}, \
+		{.name = "include", \
+			.arg = "PATTERNS", \
+			.help = "only these folders, such as \"INBOX,Projects/*\"; also what its name alone keeps " \
+				"back (Notes, Tasks)"}, \
 		{.name = "exclude", .arg = "PATTERNS", .help = "not these folders"}, \
 		{.name = "copy-deleted", .help = "take messages marked \\Deleted too"}, \
 	{ \

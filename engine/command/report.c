@@ -311,12 +311,17 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 	}
 	if (!x->c->json && r.n > 1)
 		print_folder(&r.total, "= together");
+	if (!x->c->json && r.total.left)
+		printf("  not moved: %llu folder%s with messages that by %s no mail; nightferry user show tells "
+		       "which\n",
+			(unsigned long long)r.total.left, r.total.left == 1 ? "" : "s",
+			r.total.left == 1 ? "its name holds" : "their names hold");
 	if (!x->c->json && r.first_trouble[0])
 		printf("  first trouble: %s\n", r.first_trouble);
 	json_array_append_new(
-		x->users, json_pack("{s:s,s:s,s:s,s:o,s:s}", "source_user", u->source_user, "address", u->address,
+		x->users, json_pack("{s:s,s:s,s:s,s:o,s:I,s:s}", "source_user", u->source_user, "address", u->address,
 				  "verdict", verify_verdict(&r.total, x->b->skips_acknowledged), "folders", folders,
-				  "first_trouble", r.first_trouble));
+				  "folders_left", (json_int_t)r.total.left, "first_trouble", r.first_trouble));
 	x->total.source += r.total.source;
 	x->total.same += r.total.same;
 	x->total.missing += r.total.missing;
@@ -328,6 +333,7 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 	x->total.duplicate += r.total.duplicate;
 	x->total.altered += r.total.altered;
 	x->total.unread += r.total.unread;
+	x->total.left += r.total.left;
 	verify_done(&r);
 	return 0;
 }

@@ -41,13 +41,15 @@ static int check_pilot(struct cli *c, const struct batch *b, struct err *err)
 		size_t n_active;
 		if (!p->pilot || p->endpoint_id != b->endpoint_id || p->target_id != b->target_id)
 			continue;
-		if (store_batch_summary(c->store, p->id, &s, &active, &n_active, err)) {
+		uint64_t left;
+		if (store_folders_left(c->store, p->id, 0, &left, err) ||
+			store_batch_summary(c->store, p->id, &s, &active, &n_active, err)) {
 			free(v);
 			return -1;
 		}
 		free(active);
 		char word[MODEL_NAME + 2];
-		bool aside = s.counts.skipped || s.counts.refused;
+		bool aside = s.counts.skipped || s.counts.refused || left;
 		bool good = !strcmp(p->verdict, "Perfect") || !strcmp(p->verdict, "Good");
 		if (p->state != BATCH_SYNCED && p->state != BATCH_COMPLETED)
 			snprintf(why, sizeof why, "%s is %s", p->name, batch_state_name(p->state));

@@ -112,6 +112,21 @@ static int tell_night(struct cli *c, const struct batch *b, struct night_now *no
 	return 0;
 }
 
+/* Mail that stays behind is told where the eye falls, not only in the report. */
+static int tell_left(struct cli *c, const struct batch *b, struct err *err)
+{
+	char word[MODEL_NAME + 2];
+	uint64_t n;
+	if (store_folders_left(c->store, b->id, 0, &n, err))
+		return -1;
+	json_object_set_new(c->out, "folders_left", json_integer((json_int_t)n));
+	if (n && !c->json)
+		printf("  %llu folder%s with messages not moved, for what %s: nightferry batch report %s\n",
+			(unsigned long long)n, n == 1 ? "" : "s", n == 1 ? "its name says" : "their names say",
+			cli_word(b->name, word, sizeof word));
+	return 0;
+}
+
 static int tell_user(struct cli *c, const struct user *u, bool busy, const struct night_now *now, json_t *users,
 	bool show, struct err *err)
 {
@@ -179,7 +194,7 @@ static int run_status(struct cli *c, struct err *err)
 			printf("  copied %s\n", by);
 	}
 	struct night_now now = {.share = 1};
-	int rc = outcome_tell_forecast(c, &b, err) || tell_night(c, &b, &now, err) ? -1 : 0;
+	int rc = tell_left(c, &b, err) || outcome_tell_forecast(c, &b, err) || tell_night(c, &b, &now, err) ? -1 : 0;
 	for (size_t i = 0; i < n && !rc; i++) {
 		bool busy = all[i].state == USER_SYNCING || all[i].state == USER_VALIDATING ||
 			    all[i].state == USER_INCREMENTAL_SYNCING || all[i].state == USER_COMPLETING;

@@ -142,3 +142,51 @@ int store_notes(struct store *s, int64_t user_id, struct note **out, size_t *n, 
 	*out = rows;
 	return rc;
 }
+
+static int forget_step(struct db *db, void *arg, struct err *err)
+{
+	const struct note_args *a = arg;
+	struct query q;
+	query_begin(&q, db, "DELETE FROM note WHERE user_id = ? AND kind = ?");
+	put_int(&q, a->user_id);
+	put_text(&q, a->kind);
+	return query_run(&q, err);
+}
+
+int store_notes_forget(struct store *s, int64_t user_id, const char *kind, struct err *err)
+{
+	struct note_args *a = calloc(1, sizeof(*a));
+	if (!a)
+		return err_set(err, ERR_MEMORY, "out of memory for a note");
+	a->user_id = user_id;
+	snprintf(a->kind, sizeof(a->kind), "%s", kind);
+	return store_queue(s, forget_step, a, user_id, err);
+}
+
+struct left_args {
+	int64_t batch_id, user_id;
+	uint64_t n;
+};
+
+static int left_look(struct db *db, void *arg, struct err *err)
+{
+	struct left_args *a = arg;
+	struct query q;
+	query_begin(&q, db,
+		"SELECT count(*) FROM note n JOIN user u ON u.id = n.user_id WHERE u.batch_id = ?1 AND n.kind = "
+		"'" NOTE_LEFT "' AND (?2 = 0 OR u.id = ?2)");
+	put_int(&q, a->batch_id);
+	put_int(&q, a->user_id);
+	int rc = query_row(&q, err);
+	a->n = rc > 0 ? get_uint(&q) : 0;
+	query_end(&q);
+	return rc < 0 ? -1 : 0;
+}
+
+int store_folders_left(struct store *s, int64_t batch_id, int64_t user_id, uint64_t *n, struct err *err)
+{
+	struct left_args a = {.batch_id = batch_id, .user_id = user_id};
+	int rc = store_look_settled(s, left_look, &a, err);
+	*n = a.n;
+	return rc;
+}

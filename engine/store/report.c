@@ -154,7 +154,7 @@ static int aside_look(struct db *db, void *arg, struct err *err)
 	struct query q;
 	query_begin(&q, db,
 		"SELECT " ITEM_COLUMNS
-		" JOIN generation g ON g.id = i.generation_id WHERE g.user_id = ?1 AND i.state >= 3 "
+		" JOIN generation g ON g.id = i.generation_id WHERE g.user_id = ?1 AND g.current = 1 AND i.state >= 3 "
 		"AND (i.generation_id > ?2 OR (i.generation_id = ?2 AND i.uid > ?3)) ORDER BY "
 		"i.generation_id, i.uid LIMIT ?4");
 	put_int(&q, a->user_id);

@@ -238,7 +238,7 @@ void store_paths_free(struct folder_path_row **v, size_t n);
 /* Items of a generation with uid > after, ascending, full rows. item_done each. */
 int store_items_full(struct store *s, int64_t generation_id, uint32_t after, struct item *out, size_t cap, size_t *n,
 	struct err *err);
-/* Set-aside items (SKIPPED, REFUSED, GONE) of a user after (generation, uid). */
+/* Set-aside items (SKIPPED, REFUSED, GONE) of a user after (generation, uid), of the generations that folders have now. */
 int store_set_aside_list(struct store *s, int64_t user_id, int64_t after_generation, uint32_t after_uid,
 	struct item *out, size_t cap, size_t *n, struct err *err);
 struct note {
@@ -249,6 +249,10 @@ struct note {
 int store_note(struct store *s, int64_t user_id, const char *kind, const char *text,
 	struct err *err); /* queued; the same (kind, text) once */
 int store_notes(struct store *s, int64_t user_id, struct note **out, size_t *n, struct err *err); /* free() */
+int store_notes_forget(struct store *s, int64_t user_id, const char *kind, struct err *err);      /* queued */
+/* The kind of a note on a folder that stays behind although it holds messages; how many a user (0: all of the batch) has. */
+#define NOTE_LEFT "folder-left"
+int store_folders_left(struct store *s, int64_t batch_id, int64_t user_id, uint64_t *n, struct err *err);
 int store_verdict(struct store *s, int64_t batch_id, const char *verdict, struct err *err);
 
 /* --- windows, budgets, what was learned, what goes on --- */

@@ -14,7 +14,7 @@ void outcome_done(struct outcome *o)
 
 bool outcome_by_requests(const struct scenario *s, const struct outcome *oracle)
 {
-	struct limit_rules r = scenario_published(s);
+	struct limit_rules r = scenario_real(s, 1);
 	return oracle->requests / ((double)r.requests / (double)r.requests_window_ms) >
 	       oracle->bytes / ((double)r.bytes / (double)r.bytes_window_ms);
 }

@@ -7,6 +7,8 @@
 
 #define SCALE 0.1
 #define LATENCY_MS 150 /* of a request without its octets; exosim is told to take so long */
+#define IMAP_LATENCY_MS 10
+#define IMAP_BACKOFF_MS 29996
 #define WARM_S 60
 #define SECONDS 300
 #define SEEDS 16   /* of the simulation: where milliseconds decide, one run says little */
@@ -15,6 +17,8 @@
 /* clang-format off */
 #define MAIL {MAIL_OTHER, 30000, 0.9}
 #define COMMON .boxes = 1, .seconds = SECONDS, .ceiling = 1, .scale = SCALE, .warm_s = WARM_S, .latency_ms = LATENCY_MS
+/* Nothing is published for IMAP, and a refusal names no limit. */
+#define IMAP .boxes = 1, .seconds = SECONDS, .scale = SCALE, .warm_s = WARM_S, .latency_ms = IMAP_LATENCY_MS, .retry = LIMIT_RETRY_FIXED, .retry_ms = IMAP_BACKOFF_MS, .unnamed = true
 
 static const struct scenario real[] = {
 	{.name = "documented", COMMON, .real = 1, .mail = MAIL},
@@ -22,20 +26,24 @@ static const struct scenario real[] = {
 	{.name = "limit 40 % lower", COMMON, .real = 0.6, .mail = MAIL},
 	{.name = "40 % lower, small messages", COMMON, .real = 0.6, .mail = {MAIL_SMALL, 0, 0}},
 	{.name = "halves at 100 s, recovers at 200 s", COMMON, .real = 1, .mail = MAIL, .change = {{100, 0.5}, {200, 1}}},
+	{.name = "IMAP texts, 30 s", IMAP, .real = 0.6, .mail = MAIL},
+	{.name = "IMAP texts, 30 s, small messages", IMAP, .real = 0.6, .mail = {MAIL_SMALL, 0, 0}},
 };
 /* clang-format on */
 
+/* By exosim's names. */
 static void print_rules(const struct scenario *s, double factor)
 {
 	struct limit_rules r = scenario_real(s, factor);
-	printf("\"graph_requests\": %llu, \"graph_bytes\": %llu", (unsigned long long)r.requests,
-		(unsigned long long)r.bytes);
+	printf(s->unnamed ? "\"appends_max\": %llu, \"bytes_max\": %llu"
+			  : "\"graph_requests\": %llu, \"graph_bytes\": %llu",
+		(unsigned long long)r.requests, (unsigned long long)r.bytes);
 }
 
 /* As world_run draws them for its first mailbox. */
 static void print_sizes(const struct scenario *s, unsigned seed)
 {
-	struct limit_rules most = scenario_published(s);
+	struct limit_rules most = scenario_real(s, 1);
 	double bytes = 0, requests = 0, seconds = s->seconds * SPARE * 1000;
 	uint64_t random = random_start((uint64_t)seed * 1000003 + 1);
 	printf("\"sizes\": [");
@@ -77,8 +85,8 @@ static void print_scenario(const struct scenario *s, unsigned seed)
 	struct outcome oracle, ours;
 	world_run(s, POLICY_ORACLE, seed, NULL, &oracle);
 	world_run(s, POLICY_OURS, seed, NULL, &ours);
-	printf("{\"name\": \"%s\", \"seconds\": %lld, \"warm\": %lld, \"limits\": {", s->name, (long long)s->seconds,
-		(long long)s->warm_s);
+	printf("{\"name\": \"%s\", \"route\": \"%s\", \"seconds\": %lld, \"warm\": %lld, \"limits\": {", s->name,
+		s->unnamed ? "imap" : "mime", (long long)s->seconds, (long long)s->warm_s);
 	print_rules(s, 1);
 	printf("}, \"changes\": [");
 	for (int i = 0; i < SCENARIO_CHANGES && s->change[i].factor > 0; i++) {
@@ -99,10 +107,11 @@ static void print_scenario(const struct scenario *s, unsigned seed)
 void throttle_real(unsigned seed)
 {
 	struct limit_rules all = scenario_published(&real[0]);
+	long long requests_ms = all.requests_window_ms, bytes_ms = all.bytes_window_ms;
 	printf("{\"scale\": %g, \"latency_ms\": %d, \"switches\": {\"graph_requests_window\": %lld, "
-	       "\"graph_bytes_window\": "
-	       "%lld},\n\"scenarios\": [",
-		SCALE, LATENCY_MS, (long long)all.requests_window_ms, (long long)all.bytes_window_ms);
+	       "\"graph_bytes_window\": %lld, \"appends_window\": %lld, \"bytes_window\": %lld, \"backoff\": %d},\n"
+	       "\"scenarios\": [",
+		SCALE, LATENCY_MS, requests_ms, bytes_ms, requests_ms, bytes_ms, IMAP_BACKOFF_MS);
 	for (unsigned i = 0; i < sizeof real / sizeof *real; i++) {
 		printf("%s\n", i ? "," : "");
 		print_scenario(&real[i], seed);

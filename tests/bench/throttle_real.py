@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""`make bench-throttle-real`: the real nightferry moves mail from a Dovecot through exosim's Graph, by the route mime, in real time, and what it
-gets through is compared with what the simulation (throttle_real.c) says for the same limits, the same sizes and the same order, and with the range
-of other seeds: a few milliseconds decide when a limit is found to have changed. Windows and volumes are a tenth of the published ones, at both ends: exosim by its switches, nightferry by NIGHTFERRY_LIMIT_SCALE (build with failpoints).
-All scenarios run at once, a mailbox each, since limits hold for a mailbox. About six minutes. Exit 1: further apart than --within.
-Exit 3: apart, but the machine was too busy to tell."""
+"""`make bench-throttle-real`: the real nightferry moves mail from a Dovecot through exosim, by the routes mime and imap, in real time, and what
+it gets through is compared with what the simulation (throttle_real.c) says for the same limits, the same sizes and the same order, and with the
+range of other seeds: a few milliseconds decide when a limit is found to have changed. Windows and volumes are a tenth of the published ones, at
+both ends: exosim by its switches, nightferry by NIGHTFERRY_LIMIT_SCALE (build with failpoints). All scenarios run at once, a mailbox each, since
+limits hold for a mailbox. About six minutes. Exit 1: further apart than --within. Exit 3: apart, but the machine was too busy to tell."""
 import argparse
 import collections
 import json
@@ -27,7 +27,7 @@ STATUS_S = 20   # between two questions to nightferry
 BEGIN_S = 60     # for the first message
 IDLE = 0.2      # of the time the machine must have had nothing to do,
 STALL_S = 3     # and no look at exosim may have been so late, for a difference to be ours
-FIELDS = ("graph_requests", "graph_throttled", "graph_bytes", "graph_bytes_refused", "graph_imported")
+FIELDS = ("requests", "refused", "bytes", "bytes_refused", "done")
 
 
 def message(number, size):
@@ -40,6 +40,14 @@ def message(number, size):
     return head + body[:max(0, size - len(head) - 2)] + b"\r\n"
 
 
+def counted(route, counts):
+    """FIELDS of a mailbox, of what exosim counted; what IMAP refused is in none of its octets."""
+    if route == "imap":
+        refused = counts["throttled"] + counts["while_fenced"]
+        return dict(zip(FIELDS, (counts["appended"] + refused, refused, counts["appended_bytes"], 0, counts["appended"])))
+    return dict(zip(FIELDS, (counts["graph_" + f] for f in ("requests", "throttled", "bytes", "bytes_refused", "imported"))))
+
+
 class Mailbox:
     """A scenario and what became of it. Times are from its first message on."""
 
@@ -49,16 +57,17 @@ class Mailbox:
         self.binds = collections.Counter()
 
     def look(self, exosim, now, counts):
+        counts = counted(self.scenario["route"], counts)
         if self.begun is None:
-            if not counts["graph_imported"]:
+            if not counts["done"]:
                 self.before = counts
                 return
             self.begun = now
         age = now - self.begun
-        self.looks.append((age, {f: counts[f] for f in FIELDS}))
+        self.looks.append((age, counts))
         while self.changes and self.changes[0]["at"] <= age:
             change = self.changes.pop(0)
-            exosim.mailbox(self.address, graph_requests=change["graph_requests"], graph_bytes=change["graph_bytes"])
+            exosim.mailbox(self.address, **{name: limit for name, limit in change.items() if name != "at"})
 
     def is_over(self):
         return bool(self.looks) and self.looks[-1][0] >= self.scenario["seconds"]
@@ -74,14 +83,13 @@ class Mailbox:
     def result(self):
         """What was taken after the warm-up, in the dimension that binds, and the refused share of all requests."""
         warm, end = self.at(self.scenario["warm"]), self.at(self.scenario["seconds"])
-        amount, refused = {"bytes": ("graph_bytes", "graph_bytes_refused"), "requests": ("graph_requests", "graph_throttled")}[
-            self.scenario["binding"]]
+        amount, refused = {"bytes": ("bytes", "bytes_refused"), "requests": ("requests", "refused")}[self.scenario["binding"]]
         taken = end[amount] - warm[amount] - (end[refused] - warm[refused])
-        return taken, (end["graph_throttled"] - self.before["graph_throttled"]) / (end["graph_requests"] - self.before["graph_requests"])
+        return taken, (end["refused"] - self.before["refused"]) / (end["requests"] - self.before["requests"])
 
     def minutes(self):
         """Taken, minute by minute, in the dimension that binds: where a difference comes from."""
-        names = {"bytes": ("graph_bytes", "graph_bytes_refused", 1e6), "requests": ("graph_requests", "graph_throttled", 1)}
+        names = {"bytes": ("bytes", "bytes_refused", 1e6), "requests": ("requests", "refused", 1)}
         amount, refused, unit = names[self.scenario["binding"]]
         marks = [self.at(s) if s else self.looks[0][1] for s in range(0, self.scenario["seconds"] + 1, 60)]
         return [round((b[amount] - a[amount] - b[refused] + a[refused]) / unit, 1) for a, b in zip(marks, marks[1:])]
@@ -92,10 +100,18 @@ def idle_s():
     return int(local.read("/proc/stat").split()[4]) / os.sysconf("SC_CLK_TCK")
 
 
+def status(nf, routes):
+    """The rows of all mailboxes; a batch is named for its route."""
+    return [user for route in routes for user in nf.run("batch", "status", route, "--json").json()["users"]]
+
+
 def run(nf, exosim, boxes):
     """Until each mailbox has had its seconds. What part of the time the machine had nothing to do, and the longest time between two looks."""
-    process = nf.start("batch", "start", "pilot", "--wait")
+    process = nf.start("run")
+    routes = sorted({b.scenario["route"] for b in boxes})
     try:
+        for route in routes:
+            nf.run("batch", "start", route)
         start, idle, shown = time.monotonic(), idle_s(), 0
         last, stall = start, 0
         while not all(b.is_over() for b in boxes):
@@ -105,20 +121,20 @@ def run(nf, exosim, boxes):
             if process.poll() is not None:
                 raise SystemExit("throttle_real: nightferry ended before its time\n" + repr(nf.finish(process)))
             if now - start > BEGIN_S and not all(b.begun for b in boxes):
-                raise SystemExit("throttle_real: no mail moves\n" + nf.run("batch", "status", "pilot", code=None).out)
+                raise SystemExit("throttle_real: no mail moves\n" + "".join(nf.run("batch", "status", route, code=None).out for route in routes))
             if now - start >= shown + STATUS_S:
                 shown += STATUS_S
-                for user in nf.run("batch", "status", "pilot", "--json").json()["users"]:
+                for user in status(nf, routes):
                     live = user.get("live") or {}
                     next(b for b in boxes if b.user == user["source_user"]).binds[f"{live.get('binds')} at {live.get('limit_in_flight')}"] += 1
-                print(f"{shown:4} s: {sum(state[b.address]['graph_imported'] for b in boxes)} messages", flush=True)
+                print(f"{shown:4} s: {sum(counted(b.scenario['route'], state[b.address])['done'] for b in boxes)} messages", flush=True)
             time.sleep(PAUSE)
             stall, last = max(stall, time.monotonic() - last), time.monotonic()
         idle = (idle_s() - idle) / (time.monotonic() - start) / os.cpu_count()
-        users = nf.run("batch", "status", "pilot", "--json").json()["users"]
-        nf.run("batch", "stop", "pilot", code=None)
+        users = status(nf, routes)
     finally:
         if process.poll() is None:
+            process.terminate()
             nf.finish(process)
     for user in users:
         if user["counts"]["refused"]:
@@ -168,13 +184,16 @@ def main():
         with Dovecot([b.user for b in boxes], authority=authority, special_use=False) as source, \
                 Dovecot([PROBE] + [b.address for b in boxes], authority=authority, special_use=False) as behind, \
                 Exosim(behind, authority=authority, config={"switches": model["switches"], "mailboxes": [{"address": PROBE}] + limits}) as exosim:
-            for box in boxes:
-                maildir = source.maildir(box.user)
-                for number, size in enumerate(box.scenario["sizes"]): # of requests: base64
-                    maildir.add(message(number, size // 4 * 3), date=1_000_000_000 + number)
             ferry.add_endpoint(nf, source, boxes[0].user)
-            ferry.add_exchange(nf, exosim, PROBE, extra=("--routes", "mime", "--graph-url", exosim.graph_url))
-            ferry.add_batch(nf, [(b.user, source.users[b.user], b.address) for b in boxes], extra=("--pilot", "--max-concurrent", len(boxes)))
+            for route in sorted({b.scenario["route"] for b in boxes}):
+                its = [b for b in boxes if b.scenario["route"] == route]
+                for box in its:
+                    maildir = source.maildir(box.user)
+                    for number, size in enumerate(box.scenario["sizes"]):
+                        maildir.add(message(number, size // 4 * 3 if route == "mime" else size), date=1_000_000_000 + number) # mime: in base64
+                ferry.add_exchange(nf, exosim, PROBE, route, extra=("--routes", route, "--graph-url", exosim.graph_url))
+                ferry.add_batch(nf, [(b.user, source.users[b.user], b.address) for b in its], route, target=route,
+                                extra=("--pilot", "--max-concurrent", len(its)))
             print(f"{len(boxes)} mailboxes, {sum(len(b.scenario['sizes']) for b in boxes)} messages; "
                   f"{max(b.scenario['seconds'] for b in boxes)} s in real time", flush=True)
             exosim.fault("graph_slow", command="*", count=0, ms=model["latency_ms"])

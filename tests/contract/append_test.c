@@ -271,6 +271,40 @@ static void test_throttled_by_bye(void **state)
 	end(s);
 }
 
+/* One NO with the reason; what else is in flight gets no answer but the end of the session (Exchange). */
+static bool no_and_bye(struct fake *f, const char *tag, const char *command, uint64_t size)
+{
+	(void)command;
+	char line[70000];
+	if (f->appends != f->special)
+		return false;
+	fake_take_literal(f, size);
+	for (unsigned i = f->appends; i < (unsigned)f->counter && fgets(line, sizeof(line), f->in); i++)
+		fake_take_literal(f, strtoull(strrchr(line, '{') + 1, NULL, 10));
+	fake_say(f, "%s NO Request is throttled. Suggested Backoff Time: 70000 milliseconds\r\n", tag);
+	fake_say(f, "* BYE Connection closed. 14\r\n");
+	fake_hang_up(f);
+	return true;
+}
+
+static void test_throttled_in_a_window(void **state)
+{
+	(void)state;
+	struct scene *s = begin(60, 100);
+	s->fake.on_append = no_and_bye;
+	s->fake.special = 20;
+	s->fake.counter = 60;
+	run(s);
+	assert_int_equal(s->rc, -1);
+	assert_int_equal(s->err.kind, ERR_THROTTLED);
+	assert_in_range(s->err.retry_after_ms, 1, 70000);
+	assert_non_null(strstr(s->err.server, "Request is throttled"));
+	assert_int_equal(count(s, APPEND_PLACED), 19);
+	assert_int_equal(s->items[19].result, APPEND_NOT_SENT);
+	assert_int_equal(count(s, APPEND_IN_DOUBT), 40);
+	end(s);
+}
+
 /* The size is refused while the octets still come, and the connection is closed. */
 static bool refuse_early(struct fake *f, const char *tag, const char *command, uint64_t size)
 {
@@ -327,6 +361,7 @@ int main(void)
 		cmocka_unit_test(test_refusals_for_all),
 		cmocka_unit_test(test_hangs_up),
 		cmocka_unit_test(test_throttled_by_bye),
+		cmocka_unit_test(test_throttled_in_a_window),
 		cmocka_unit_test(test_refused_early),
 		cmocka_unit_test(test_name_with_line_end),
 	};

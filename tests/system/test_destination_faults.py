@@ -43,6 +43,18 @@ def test_throttle_texts_fence_and_fail_nothing(nightferry, dovecot, exosim_for, 
     watch.perfect(nightferry)
 
 
+def test_throttled_before_the_first_word(nightferry, dovecot, exosim_for):
+    """Within a backoff time whoever signs in is told so at the first command, whatever it is, and sent away: nobody comes again before its end."""
+    _, _, exosim = world(nightferry, dovecot, exosim_for)
+    exosim.ask("/fault", {"kind": "throttle", "ms": 5000, "command": "ID"})
+    start(nightferry)
+    counts = watch.users(nightferry)["alice"]["counts"]
+    assert counts["copied"] == 60 and counts["refused"] == 0, counts
+    state = exosim.ask("/state")["mailboxes"][ALICE]
+    assert state["throttled"] == 1 and state["while_fenced"] <= 1, state
+    watch.perfect(nightferry)
+
+
 def test_throttled_all_the_time_is_deferred_not_failed(nightferry, dovecot, exosim_for):
     """A long fence: `stop` still acts at once, and no item is refused."""
     _, _, exosim = world(nightferry, dovecot, exosim_for)

@@ -80,3 +80,33 @@ def test_long_names_in_long_names(nightferry, dovecot, exosim_for, routes):
         nightferry.run("batch", verb, "pilot", "--wait")
         assert subjects(behind, ALICE) == wanted
     assert ferry.verify(nightferry)[0] == "Perfect"
+
+
+@pytest.mark.parametrize("routes", ["imap", "mime"])
+def test_mail_in_a_folder_whose_name_says_otherwise(nightferry, dovecot, exosim_for, routes):
+    """It stays behind, as a calendar would, but never unnoticed: a person hears of it everywhere, and can have it moved."""
+    source, behind = dovecot(["alice"], special_use=False), dovecot([ALICE], special_use=False)
+    exosim = exosim_for(behind)
+    box = source.maildir("alice")
+    for i, name in enumerate(((), ("Taken",), ("Notes", "2014"), ("Notes", "2014"))):
+        box.add(note(f"m{i}"), name)
+    box.folder("Tasks")
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, ALICE, extra=("--settle-after", "300ms", "--routes", routes, "--graph-url", exosim.graph_url))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", ALICE)])
+    out = nightferry.run("batch", "start", "pilot", "--wait", code=2).out
+    assert "left out: nightferry batch report" in out, out
+    assert subjects(behind, ALICE) == {"INBOX": ["m0"]}
+    assert "2 folders with messages not moved" in nightferry.run("batch", "status", "pilot").out
+    notes = {n["text"].split('"')[1]: n for n in nightferry.run("batch", "report", "pilot", "--json").json()["users"][0]["notes"]}
+    assert {name: n["kind"] for name, n in notes.items()} == {"Taken": "folder-left", "Notes/2014": "folder-left", "Tasks": "folder-skipped"}
+    assert "holds 2 messages" in notes["Notes/2014"]["text"] and "--include" in notes["Taken"]["text"], notes
+    assert ferry.verify(nightferry)[0] == "Good"
+    ferry.add_batch(nightferry, [("alice", "pw-alice", "other@contoso.example")], name="rest", extra=())
+    assert "acknowledge" in nightferry.run("batch", "start", "rest", code=None).err  # no clean pilot yet
+    nightferry.run("batch", "set", "pilot", "--include", "*")
+    nightferry.run("batch", "sync", "pilot", "--wait")
+    assert subjects(behind, ALICE) == {"INBOX": ["m0"], "Taken": ["m1"], "Notes_/2014": ["m2", "m3"]}
+    kinds = {n["kind"] for n in nightferry.run("batch", "report", "pilot", "--json").json()["users"][0]["notes"]}
+    assert kinds == {"folder-renamed"}, kinds
+    assert ferry.verify(nightferry)[0] == "Perfect"

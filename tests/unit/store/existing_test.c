@@ -42,6 +42,8 @@ static void test_carry(void **unused)
 	bool carried;
 	size_t n;
 	v[2].print.sha256[0] = 1; /* 1 and 3 are identical */
+	struct item aside = an_item(5, ITEM_REFUSED), page[2];
+	OK(store_set_aside(f.s, u.id, u.lease_epoch, &aside, 1, &err));
 	OK(store_intend(f.s, u.id, u.lease_epoch, &doubt, 1, &err));
 	OK(store_placed(f.s, u.id, u.lease_epoch, v, 3, &err));
 	OK(store_flush(f.s, &err));
@@ -50,6 +52,9 @@ static void test_carry(void **unused)
 	assert_int_equal(next.older_id, g.id);
 	assert_int_equal(next.dest_folder_id, 0);
 	assert_true(counts().found < 50);
+	/* what was set aside is looked at again under its new UID: it is not told twice */
+	OK(store_set_aside_list(f.s, u.id, 0, 0, page, 2, &n, &err));
+	assert_int_equal(n, 0);
 	/* settled after the generation was left: it must be found too */
 	doubt = an_item(4, ITEM_DONE);
 	OK(store_placed(f.s, u.id, u.lease_epoch, &doubt, 1, &err));
