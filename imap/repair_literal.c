@@ -68,12 +68,13 @@ void repair_close_quotes(struct buf *line)
 
 	while ((p = memchr(p, '"', (size_t)(end - p)))) {
 		const char *close = repair_quote_end(p, end);
-		if (!close) {
-			*p = '_';
-			close = p;
-		}
+		if (!close)
+			break;
 		p = line->data + (close + 1 - line->data);
 	}
+	for (; p && p < end; p++) /* those behind it stand behind a backslash each: none has an end either */
+		if (*p == '"')
+			*p = '_';
 }
 
 /* Whatever libetpan, or an extension of ours, could read as an announcement. */

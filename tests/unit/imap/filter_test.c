@@ -220,6 +220,22 @@ static void test_endless_answers_end(void **state)
 	filter_free(&f);
 }
 
+/* A line's cost grows with its length, not with the square of it: that would take minutes here. */
+static void test_long_lines(void **state)
+{
+	static const char *const pieces[] = {"\\\"", "\"{", "{ ", "{1", "BODY[", "BODY ", "FLAGS (", "\" "};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+		struct filter *f = filter_new();
+		filter_begin(f, false);
+		assert_int_equal(feed_many(f, "* 1 FETCH (X \"", 1), 0);
+		assert_int_equal(feed_many(f, pieces[i], ((size_t)1 << 20) / strlen(pieces[i])), 0);
+		assert_int_equal(feed_many(f, "\r\n", 1), strchr(pieces[i], '(') ? -1 : 0);
+		filter_free(&f);
+	}
+}
+
 /* What libetpan's recursion costs is the deepest place of a line, not its end. */
 static void test_nesting(void **state)
 {
@@ -350,6 +366,7 @@ int main(void)
 		cmocka_unit_test(test_a_literal_passes_untouched),
 		cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_endless_answers_end),
+		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_nesting),
 		cmocka_unit_test(test_remembers_words),
 		cmocka_unit_test(test_direct_reads),

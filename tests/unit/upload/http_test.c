@@ -265,8 +265,8 @@ static void test_stop(void **state)
 	assert_true(clock_mono_ms() - begun < 60000); /* the silence alone would last two minutes */
 	response_done(&out);
 	http_free(&h);
-	stop_free(&stop);
 	tls_server_stop(&s);
+	stop_free(&stop); /* the server's thread was the one that asked */
 }
 
 static struct reply hang_only(struct tls_server *s, const struct seen *r)
