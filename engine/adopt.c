@@ -453,8 +453,7 @@ int adopt_mail(struct job *j, struct route_folder *f, const struct mail *m, bool
 		err_clear(err);
 		if (!adopt_existing(j, f, m, taken, err))
 			return 0;
-		enum err_action act = err_action(err->kind);
-		if ((act != ACT_RETRY && act != ACT_WAIT) || (act == ACT_RETRY && tries >= JOB_TRIES))
+		if (job_gives_up(err->kind, tries))
 			return err_wrap(err, "comparing UID %u with what is in %s", m->uid, f->mapping->path);
 		for (unsigned r = 0; r < j->n_routes; r++)
 			route_drop(j, r);

@@ -107,8 +107,7 @@ static int try_route(struct doubt *d, unsigned r, enum reach *how, struct err *e
 			folder_ref_done(&ref);
 			return 0;
 		}
-		enum err_action act = err_action(err->kind);
-		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
+		if (job_gives_up(err->kind, tries))
 			return -1;
 		route_drop(d->j, r);
 		struct err why = *err;

@@ -87,8 +87,7 @@ static int look(struct group *g, struct err *err)
 {
 	struct doubt *d = g->d;
 	for (unsigned tries = 1; look_once(g, err); tries++) {
-		enum err_action act = err_action(err->kind);
-		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
+		if (job_gives_up(err->kind, tries))
 			return err_wrap(err, "looking up what is in doubt in %s", d->f->mapping->path);
 		route_drop(d->j, g->r);
 		struct err why = *err;
@@ -162,8 +161,7 @@ static int fetch_canons(struct doubt *d, struct err *err)
 static int fetch_canons_with_retries(struct doubt *d, struct err *err)
 {
 	for (unsigned tries = 1; fetch_canons(d, err); tries++) {
-		enum err_action act = err_action(err->kind);
-		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
+		if (job_gives_up(err->kind, tries))
 			return err_wrap(err, "comparing what is in doubt in %s", d->f->mapping->path);
 		job_drop_source(d->j);
 		struct err why = *err;

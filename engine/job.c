@@ -69,6 +69,12 @@ static int note_sign_in(struct job *j, bool ok, struct err *why)
 	return 0;
 }
 
+bool job_gives_up(enum err_kind kind, unsigned n)
+{
+	enum err_action act = err_action(kind);
+	return act != ACT_WAIT && (act != ACT_RETRY || n >= JOB_TRIES);
+}
+
 int job_source(struct job *j, struct err *err)
 {
 	for (unsigned tries = 1; !j->source; tries++) {

@@ -142,8 +142,7 @@ int plan_folders(struct job *j, struct err *err)
 			err_set(err, ERR_PROTOCOL, "the source lists no folder at all, not even the INBOX");
 		}
 		err_wrap(err, "listing the folders");
-		enum err_action act = err_action(err->kind);
-		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
+		if (job_gives_up(err->kind, tries))
 			return -1;
 		job_drop_source(j);
 		struct err why = *err;

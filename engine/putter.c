@@ -78,7 +78,7 @@ static int make_again(struct putter *p, struct route_folder *f, struct folder_re
 		enum err_action act = err_action(err->kind);
 		if (act == ACT_SKIP_FOLDER || act == ACT_SKIP_MESSAGE)
 			return 0;
-		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
+		if (job_gives_up(err->kind, tries))
 			return -1;
 		p->target->ops->close(&p->target);
 		struct err why = *err;

@@ -77,8 +77,7 @@ static int refresh_item(
 		if (!rc)
 			return 0;
 		struct err why = *err;
-		enum err_action act = err_action(why.kind);
-		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES) {
+		if (job_gives_up(why.kind, tries)) {
 			if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
 				return -1;
 			err_clear(err);

@@ -139,12 +139,11 @@ void route_drop(struct job *j, unsigned r)
 
 int route_again(struct job *j, unsigned r, unsigned *tries, struct err *err)
 {
-	enum err_action act = err_action(err->kind);
-	if ((act != ACT_RETRY && act != ACT_WAIT) || (act == ACT_RETRY && (*tries)++ >= JOB_TRIES))
+	if (job_gives_up(err->kind, *tries))
 		return -1;
 	route_drop(j, r);
 	struct err why = *err;
-	if (job_back_off(j, *tries, &why, err))
+	if (job_back_off(j, (*tries)++, &why, err))
 		return -1;
 	err_clear(err);
 	return 0;

@@ -40,8 +40,7 @@ static int look_at(struct job *j, struct route_folder *f, const struct item *it,
 			*there = false;
 			return 0;
 		}
-		enum err_action act = err_action(err->kind);
-		if ((act != ACT_RETRY && act != ACT_WAIT) || tries >= JOB_TRIES)
+		if (job_gives_up(err->kind, tries))
 			return -1;
 		route_drop(j, r);
 		struct err why = *err;

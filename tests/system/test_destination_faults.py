@@ -7,6 +7,7 @@ import ferry
 import pytest
 import watch
 from servers import corpus
+from servers.rawimap import RawImap
 
 ALICE = "alice@contoso.example"
 EVER = 0
@@ -87,6 +88,23 @@ def test_throttled_in_mid_window_and_hung_up(nightferry, dovecot, exosim_for):
     assert counts["copied"] == 60 and counts["refused"] == 0, counts
     state = exosim.counts(ALICE)
     assert state["while_fenced"] <= 10 * state["throttled"], state  # what was on its way already, each time; no new session was tried
+    watch.perfect(nightferry)
+
+
+def test_a_throttle_is_no_try(nightferry, dovecot, exosim_for):
+    """However often the destination asks to wait where flags are brought up to date, and where folders are looked at: it is waited for."""
+    source, _, exosim = world(nightferry, dovecot, exosim_for, count=8)
+    start(nightferry)
+    c = RawImap(source.tls_port, tls=True, ca=source.ca)
+    c.login("alice", source.users["alice"])
+    c.command("SELECT A")
+    c.command("UID STORE 1 +FLAGS.SILENT (\\Answered)")
+    c.close()
+    throttle = exosim.fault("throttle", ms=50, count=9, command="SELECT")
+    nightferry.run("batch", "sync", "pilot", "--wait", timeout=120)
+    assert exosim.fired(throttle) == 9
+    row = watch.users(nightferry)["alice"]
+    assert row["state"] == "Synced" and row["counts"]["refused"] == 0, row
     watch.perfect(nightferry)
 
 
