@@ -16,9 +16,8 @@
 #define ADAPT_FELL 0.1           /* after a pause that left more of the window free, the level is not known any more */
 #define ADAPT_EMPTIED 0.9        /* and one that left so much free tells nothing about it */
 #define ADAPT_RESUME_MS 15000    /* what it is ahead of a careful start when it goes on from there */
-#define ADAPT_LONG_MS 1200000    /* then it tries on credit, where requests are few, */
-#define ADAPT_LONG_CREDIT -1.5   /* if it does not owe more, */
-#define ADAPT_LONGEST_MS 3600000 /* and then in any case */
+#define ADAPT_HOLD_OWING 7.0     /* and so many times longer for each refusal that is not paid for, */
+#define ADAPT_LONGEST_MS 1200000 /* but not longer than this */
 #define ADAPT_CREDIT 0.0032      /* refusals that a taken request pays for */
 #define ADAPT_CREDIT_FIRST 6.0   /* at the start most is to be learned */
 #define ADAPT_CREDIT_MOST 20.0
@@ -30,11 +29,13 @@
 #define ADAPT_STEP 0.10      /* but at most so far beyond what was proven */
 #define ADAPT_TRIAL 0.005    /* of the level: the largest trial at first, */
 #define ADAPT_TRIAL_S 0.0005 /* and so much more each second that it waits */
+#define ADAPT_OPEN 0.25      /* of what lies between what is known and what was refused: a trial may be so large, too */
 #define ADAPT_NEAR_LEVEL 0.97
 #define ADAPT_NEAR_CEILING 0.5 /* the published limit may be far above the real one */
 #define ADAPT_FILLING 1.25     /* a window that would hold so much more at that pace is being filled */
 #define ADAPT_ROUGH 0.03       /* so far from what is known is what was refused, where it is known roughly */
-#define ADAPT_WINS 6           /* trials taken until one more may be in flight */
+#define ADAPT_WINS 6           /* trials taken until one more may be in flight, */
+#define ADAPT_BEYOND 1.006     /* beyond so many times the level; nearer to it several would be refused together */
 #define ADAPT_FLOOR 0.01       /* of the ceiling: also the step that leads up from nothing */
 
 void adapt_init(struct adapt *a, double ceiling)
@@ -82,8 +83,8 @@ static bool adapt_may_pass(const struct adapt *a, int64_t since_ms)
 	int64_t hold = ADAPT_HOLD_MS + ADAPT_HOLD_MORE_MS * (a->failed < ADAPT_HOLD_MOST ? a->failed : ADAPT_HOLD_MOST);
 	if ((double)since_ms < ADAPT_HOLD_COSTS / (1 + ADAPT_UNSURE * a->unsure) * a->cost_ms)
 		return false;
-	return since_ms >= ADAPT_LONGEST_MS || (since_ms >= ADAPT_LONG_MS && a->credit >= ADAPT_LONG_CREDIT) ||
-	       (since_ms >= hold && a->credit >= 1);
+	double owing = (double)hold * (a->credit < 1 ? pow(ADAPT_HOLD_OWING, 1 - a->credit) : 1);
+	return (double)since_ms >= (owing < ADAPT_LONGEST_MS ? owing : ADAPT_LONGEST_MS);
 }
 
 /* Of the level. */
@@ -154,20 +155,24 @@ bool adapt_is_trial(const struct adapt *a, double used)
 	return a->level > 0 && used > adapt_good(a) && used > a->proven;
 }
 
+/* Where much lies between what is known and what was refused (or what was the level before a pause), a trial may be a part of that: else
+   larger messages would wait until time has made them small enough, and a level that is far too low would stay. */
 bool adapt_may_try(const struct adapt *a, int64_t now_ms, double used, double n)
 {
-	if (a->trying < a->room && used + n <= adapt_middle(a))
-		return true;
-	return a->trying < a->room && n <= a->room * a->level * adapt_trial_size(a, now_ms);
+	if (a->trying >= a->room)
+		return false;
+	double known = adapt_proven(a), open = a->fell_from > 0 ? a->fell_from : a->refused_with;
+	return used + n <= adapt_middle(a) || used + n <= known + (open - known) * ADAPT_OPEN ||
+	       n <= a->room * a->level * adapt_trial_size(a, now_ms);
 }
 
 /* What is missing, in time at full pace, until a window is full again that a pause empties in part. A limit that has fallen makes a long
-   pause, too: only trials tell what trials cost. */
-static void adapt_cost(struct adapt *a, double idle, bool tried)
+   pause, too: only trials tell what trials cost, and those only when it is clear that it had not fallen. */
+static void adapt_cost(struct adapt *a)
 {
-	if (tried)
-		a->idle = idle;
-	double known = a->idle < 0 ? idle : a->idle;
+	if (a->fence_tried)
+		a->idle = a->fence_idle;
+	double known = a->idle < 0 ? a->fence_idle : a->idle;
 	a->cost_ms = known * known * (double)a->window_ms * ADAPT_COST * (a->idle < 0 ? ADAPT_COST_UNSURE : 1);
 }
 
@@ -188,8 +193,10 @@ static void adapt_resume(struct adapt *a, int64_t now_ms, double used)
 {
 	double idle = 1 - used / (a->refused_at < a->level ? a->refused_at : a->level);
 	a->weighing = false;
-	if (idle < ADAPT_FELL || idle > ADAPT_EMPTIED)
+	if (idle < ADAPT_FELL || idle > ADAPT_EMPTIED) {
+		adapt_cost(a);
 		return;
+	}
 	a->fell_from = a->level;
 	a->level = used;
 	a->past_ms = now_ms - ADAPT_RESUME_MS;
@@ -202,6 +209,7 @@ static void adapt_regain(struct adapt *a)
 	a->fell_from = 0;
 	a->past_ms = 0;
 	a->away = 0;
+	adapt_cost(a);
 }
 
 void adapt_taken(struct adapt *a, int64_t started_ms, double used, double n, double requests, bool trial)
@@ -220,7 +228,7 @@ void adapt_taken(struct adapt *a, int64_t started_ms, double used, double n, dou
 		a->refused_with = 0;
 	if (a->fell_from > 0 && a->proven > a->fell_from * (1 - 2 * ADAPT_MARGIN))
 		adapt_regain(a);
-	if (trial && ++a->wins % ADAPT_WINS == 0 && a->room < 1000)
+	if (trial && a->proven > a->level * ADAPT_BEYOND && ++a->wins % ADAPT_WINS == 0 && a->room < 1000)
 		a->room++;
 	if (a->ceiling > 0 && a->proven >= a->ceiling * (1 - ADAPT_MARGIN)) { /* as published after all */
 		a->level = a->proven = a->away = 0;
@@ -287,7 +295,8 @@ void adapt_refused(struct adapt *a, const struct adapt_refusal *r)
 	a->weighing = true;
 	a->refused_at = r->used;
 	a->window_ms = r->window_ms;
-	adapt_cost(a, r->idle, tried || (r->blind && r->idle > ADAPT_EMPTIED));
+	a->fence_idle = r->idle;
+	a->fence_tried = tried || (r->blind && r->idle > ADAPT_EMPTIED);
 	if (a->refused_with <= adapt_proven(a) || r->used + r->n < a->refused_with)
 		a->refused_with = r->used + r->n;
 	a->proven = 0;

@@ -1,7 +1,7 @@
 /* Finds the real limit on an amount in a window (requests, bytes) below a ceiling. Pure; its owner's thread or lock.
    Nothing is known: the ceiling (the published limit) is the limit. A refusal tells what was in use when the server had enough:
-   that is the level. The limit drops below it, comes back quickly to just under it, holds there, and then, when enough was taken
-   since to pay for one more refusal, goes past it, first slowly, then faster as long as the server takes it (the shape of
+   that is the level. The limit drops below it, comes back quickly to just under it, holds there, the longer the less what was taken
+   pays for one more refusal, and then goes past it, first slowly, then faster as long as the server takes it (the shape of
    CUBIC, RFC 9438). Whatever lies above what was proven goes in trials, one at first, so that a wrong guess costs one refusal.
    After a pause that emptied part of the window nothing is known any more above what is still in use: it goes on from there. */
 #ifndef NF_THROTTLE_ADAPT_H
@@ -23,7 +23,9 @@ struct adapt {
 	bool weighing;      /* nothing was taken since the last one, */
 	double refused_at;  /* when so much was in use */
 	double refused_with; /* what would have been in use with the smallest that was refused above what is known; 0: unknown */
-	double idle;      /* what part of the window the last trial's fence emptied; below 0: none yet */
+	double idle;       /* what part of the window the last trial's fence emptied; below 0: none yet */
+	double fence_idle; /* the same of the last fence: not a trial's cost if it turns out that the limit had fallen */
+	bool fence_tried;
 	double unsure;    /* the limit may be by so much higher than the level, which a large request found */
 	double fell_from; /* the level before a pause after which it goes on from less; 0: none */
 	int64_t window_ms;

@@ -3,6 +3,7 @@
 #define FLIGHT_HOLD_MS 60000
 #define FLIGHT_DEAR_MS 20000 /* a fence longer than this makes trying dear: */
 #define FLIGHT_DEAR 60       /* it is put off for so many times the fence */
+#define FLIGHT_VAIN_MOST 4   /* each time in vain the next try is twice as far off */
 #define FLIGHT_LONG_MS 900000
 #define FLIGHT_CREDIT 0.002
 #define FLIGHT_WINS 8
@@ -48,6 +49,7 @@ void flight_taken(struct flight *f, int64_t now_ms, unsigned n, unsigned in_flig
 	if (++f->wins >= FLIGHT_WINS) {
 		f->level += f->level > 16 ? f->level / 16 : 1;
 		f->wins = 1; /* and goes on at once */
+		f->vain = 0;
 		if (f->ceiling && f->level >= f->ceiling)
 			f->level = f->wins = 0;
 	}
@@ -57,6 +59,10 @@ void flight_refused(struct flight *f, int64_t now_ms, int64_t started_ms, unsign
 {
 	bool again = f->level && started_ms < f->lowered_ms;
 	bool tried = f->level && n > f->level; /* one more than what is known good */
+	if (!tried && !again)
+		f->vain = 0; /* fewer are refused, too: it is not their number */
+	else if (tried && !again && f->vain < FLIGHT_VAIN_MOST)
+		f->vain++;
 	unsigned good = n > 16 ? n - n / 8 : n > 1 ? n - 1 : 1;
 	if (mild && good > 2 && f->level && good > f->level)
 		good = f->level;
@@ -69,7 +75,8 @@ void flight_refused(struct flight *f, int64_t now_ms, int64_t started_ms, unsign
 	f->lowered_ms = fence_end_ms > now_ms ? fence_end_ms : now_ms;
 	f->hold_ms =
 		fence_end_ms - now_ms > FLIGHT_DEAR_MS && (tried || !mild) ? FLIGHT_DEAR * (fence_end_ms - now_ms) : 0;
-	if (mild && !f->hold_ms) { /* nothing says that it was too many: come back soon */
+	if (mild && !f->hold_ms) { /* nothing says that it was too many: soon again, if that was not in vain before */
+		f->hold_ms = f->vain ? (int64_t)FLIGHT_HOLD_MS << (f->vain - 1) : 0;
 		f->lowered_ms -= FLIGHT_HOLD_MS / 2;
 		if (f->credit < 1)
 			f->credit = 1;

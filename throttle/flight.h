@@ -14,6 +14,7 @@ struct flight {
 	int64_t hold_ms; /* no other try before, where a refusal is dear */
 	double credit;
 	unsigned wins;      /* taken at one above the level */
+	unsigned vain;      /* refusals at one above it since it rose last */
 	struct steer steer; /* by latency */
 };
 

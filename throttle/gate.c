@@ -287,8 +287,8 @@ static void view_binding(struct scope *s, int64_t now_ms, struct scope_view *out
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
 		if (leaf->why != (k == METER_BYTES ? DIM_BYTES : DIM_REQUESTS))
 			continue;
-		out->binding_own_rate = bucket_wait_ms(&m->window[k].rate, now_ms) > 0;
-		out->binding_learned = m->window[k].adapt.level > 0 && !out->binding_own_rate;
+		out->binding_own_rate = bucket_wait_ms(&m->amount[k].rate, now_ms) > 0;
+		out->binding_learned = m->amount[k].adapt.level > 0 && !out->binding_own_rate;
 	}
 	if (leaf->why == DIM_IN_FLIGHT)
 		out->binding_learned = m->flight.level > 0 || m->flight.steer.limit > 0;

@@ -3,37 +3,16 @@
 #ifndef NF_THROTTLE_METER_H
 #define NF_THROTTLE_METER_H
 
-#include "throttle/adapt.h"
-#include "throttle/bucket.h"
+#include "throttle/amount.h"
 #include "throttle/flight.h"
 #include "throttle/gate.h"
-#include "throttle/window_guess.h"
-#include "throttle/window_ledger.h"
-
-#define METER_RATE_SECONDS 10
 
 enum meter_kind { METER_REQUESTS, METER_BYTES, METER_KINDS };
-
-struct meter_window {                /* one kind of amount */
-	struct window_ledger ledger; /* of the published length: the ceiling is never passed */
-	struct window_ledger real;   /* of the length that is believed, where it is another */
-	struct window_guess guess;
-	int64_t guessed_ms;                      /* since when it is believed */
-	struct adapt adapt;                      /* of a window of the length that is believed */
-	struct bucket pace;                      /* below the ledger */
-	int64_t begun_ms;                        /* when the window was last empty; -1: not used yet */
-	double fill;                             /* over which part of its length it is filled from there */
-	unsigned even;                           /* 0: bursts are taken; more: they were refused */
-	int64_t evened_ms;                       /* when one was refused last */
-	struct bucket rate;                      /* the person's */
-	uint64_t second[METER_RATE_SECONDS + 1]; /* what was sent in the seconds up to second_at */
-	int64_t second_at;
-};
 
 struct meter {
 	struct scope_limits limits;
 	double share;
-	struct meter_window window[METER_KINDS];
+	struct amount amount[METER_KINDS];
 	struct flight flight;
 	unsigned in_flight;
 	unsigned ramp; /* after a fence: at most so many at once, one more for each that is taken; 0: over */
@@ -47,9 +26,8 @@ struct meter {
 	char reason[160];
 };
 
-struct meter_booking {            /* what a permit holds in one scope */
-	double used[METER_KINDS]; /* in use after its start, itself included */
-	bool trial[METER_KINDS];
+struct meter_booking { /* what a permit holds in one scope */
+	struct amount_booking amount[METER_KINDS];
 	unsigned n; /* in flight, itself included */
 };
 

@@ -40,7 +40,7 @@ struct senders {
 
 static bool is_ours(const struct senders *v)
 {
-	return v->policy == POLICY_OURS || v->policy == POLICY_TOLD;
+	return v->policy == POLICY_OURS || v->policy >= POLICY_TOLD;
 }
 
 static struct scope_limits published(const struct scenario *s)
@@ -154,6 +154,8 @@ void senders_tell(struct senders *v, int64_t now_ms, unsigned box, uint64_t byte
 	struct scope_limits l = v->published;
 	if (bytes < l.bytes)
 		l.bytes = bytes;
+	if (v->policy == POLICY_TOLD_RARELY) /* now it is known: what was learned before counts no more */
+		adapt_forget(&leaf->meter.amount[METER_BYTES].adapt);
 	meter_set_limits(&leaf->meter, now_ms, &l);
 	admit_touch(&v->admit, now_ms, leaf);
 	ours_wake(v);
@@ -164,14 +166,12 @@ void senders_trace(struct senders *v, int64_t now_ms, uint64_t level, FILE *trac
 	struct meter *m = &v->box[0].leaf->meter;
 	fprintf(trace, "%8.1f", (double)now_ms / 1000);
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
-		struct meter_window *w = &m->window[k];
+		struct amount *w = &m->amount[k];
 		double in = k == METER_BYTES ? 1e6 : 1;
 		if (w->guess.best_ms != w->ledger.window_ms)
 			fprintf(trace, "  window %.0f s", (double)w->guess.best_ms / 1000);
 		fprintf(trace, "  %s used %.2f limit %.2f level %.2f proven %.2f credit %.1f",
-			k == METER_BYTES ? "MB" : "requests",
-			(double)ledger_used(w->guess.best_ms == w->ledger.window_ms ? &w->ledger : &w->real, now_ms) /
-				in,
+			k == METER_BYTES ? "MB" : "requests", amount_used(w, now_ms) / in,
 			adapt_limit(&w->adapt, now_ms) / in, w->adapt.level / in, w->adapt.proven / in,
 			w->adapt.credit);
 	}

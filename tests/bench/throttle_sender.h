@@ -25,7 +25,7 @@ void senders_tick(struct senders *v, int64_t now_ms);
 void senders_done(struct senders *v, int64_t now_ms, unsigned worker, enum verdict verdict,
 	const struct throttle_hint *hint, uint64_t bytes, unsigned latency_ms);
 
-/* For POLICY_TOLD: what the server would take in a window of bytes. */
+/* For POLICY_TOLD and POLICY_TOLD_RARELY: what the server would take in a window of bytes. */
 void senders_tell(struct senders *v, int64_t now_ms, unsigned box, uint64_t bytes);
 /* A line about the first mailbox of ours. */
 void senders_trace(struct senders *v, int64_t now_ms, uint64_t level, FILE *trace);

@@ -8,7 +8,8 @@
 
 const char *policy_name(enum policy p)
 {
-	static const char *const names[POLICIES] = {"oracle", "nightferry", "fixed rate", "retry", "AIMD", "told"};
+	static const char *const names[POLICIES] = {
+		"oracle", "nightferry", "fixed rate", "retry", "AIMD", "told", "told rarely"};
 	return names[p];
 }
 
@@ -31,6 +32,7 @@ struct world {
 	unsigned *heap;        /* owned; workers by end_ms */
 	size_t heap_count;
 	int64_t last_taken_ms;
+	double told; /* so often, at most once for WORLD_TOLD_EACH requests */
 	FILE *trace;
 	struct outcome *out;
 };
@@ -167,9 +169,10 @@ static void world_end(struct world *w, unsigned worker, int64_t now_ms)
 static void world_second(struct world *w, int64_t second)
 {
 	server_second(&w->server, second);
-	if (w->policy == POLICY_TOLD)
+	if (w->policy == POLICY_TOLD || (w->policy == POLICY_TOLD_RARELY && w->out->sent >= w->told * WORLD_TOLD_EACH))
 		for (unsigned i = 0; i < w->s->boxes; i++)
 			senders_tell(w->senders, second * 1000, i, server_level(&w->server, i, second));
+	w->told += w->out->sent >= w->told * WORLD_TOLD_EACH;
 	if (w->trace && second % 5 == 0)
 		senders_trace(w->senders, second * 1000, server_level(&w->server, 0, second), w->trace);
 }

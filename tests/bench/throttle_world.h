@@ -10,8 +10,19 @@
 
 #define WORLD_SENDERS 4 /* per mailbox */
 
-/* The last is ours as it would be if somebody told it the limit every second. */
-enum policy { POLICY_ORACLE, POLICY_OURS, POLICY_FIXED, POLICY_RETRY, POLICY_AIMD, POLICY_TOLD, POLICIES };
+/* The last two are ours as it would be if somebody told it the limit: every second, or only as often as it may be refused (once for
+   WORLD_TOLD_EACH requests), free of charge: whoever learns the limit from refusals only knows no more than the last one. */
+enum policy {
+	POLICY_ORACLE,
+	POLICY_OURS,
+	POLICY_FIXED,
+	POLICY_RETRY,
+	POLICY_AIMD,
+	POLICY_TOLD,
+	POLICY_TOLD_RARELY,
+	POLICIES
+};
+#define WORLD_TOLD_EACH 200
 #define POLICIES_SHOWN POLICY_TOLD
 const char *policy_name(enum policy p);
 

@@ -156,6 +156,80 @@ static void test_a_usual_pause_tells_what_trials_cost(void **state)
 	}
 }
 
+/* Where much lies between what is known and what was refused, a message of some size is a good trial; where little does, none is. */
+static void test_a_trial_as_large_as_the_doubt(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 200e6);
+	refuse(&a, 1000, 900, 80e6, 24e6, 2000);
+	assert_true(adapt_may_try(&a, 3000, 79.8e6, 5e6));
+	assert_false(adapt_may_try(&a, 3000, 79.8e6, 20e6));
+	adapt_init(&a, 200e6);
+	refuse(&a, 1000, 900, 80e6, 1e5, 2000);
+	assert_false(adapt_may_try(&a, 3000, 79.8e6, 5e6));
+	assert_true(adapt_may_try(&a, 3000, 79.8e6, 1e5));
+}
+
+/* Near the level one trial at a time, or several would be refused together; far past it more and more. */
+static void test_one_trial_near_the_level(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 200e6);
+	refuse(&a, 1000, 900, 80e6, 1e5, 2000);
+	for (int i = 0; i < 100; i++) {
+		adapt_start_trial(&a);
+		adapt_taken(&a, 60000, 80e6 + i * 1e3, 1e3, 1, true);
+	}
+	assert_int_equal(a.room, 1);
+	for (int i = 0; i < 100; i++) {
+		adapt_start_trial(&a);
+		adapt_taken(&a, 60000, 81e6 + i * 1e3, 1e3, 1, true);
+	}
+	assert_true(a.room > 4);
+}
+
+/* The less is paid for, the longer it waits; but it never waits for ever. */
+static void test_owing_delays_the_next_trial(void **state)
+{
+	(void)state;
+	int64_t was = 0;
+	for (int owing = 0; owing < 8; owing++) {
+		struct adapt a;
+		int64_t now = 1000;
+		adapt_init(&a, 200e6);
+		for (int i = 0; i <= owing; i++, now += 1000)
+			refuse(&a, now, now - 10, 80e6, 1e5, now + 500);
+		int64_t from = now;
+		for (; !a.past_ms && now < from + 3 * 60 * MIN_MS; now += 1000)
+			adapt_advance(&a, now);
+		assert_true(a.past_ms > 0);
+		assert_true(now - from >= was);
+		was = now - from;
+	}
+	assert_true(was > 10 * MIN_MS);
+}
+
+/* Too many at once, tried again and again in vain: less and less often. */
+static void test_flight_in_vain(void **state)
+{
+	(void)state;
+	struct flight f;
+	int64_t now = 1000, waited[3];
+	flight_init(&f, 50);
+	flight_refused(&f, now, now - 10, 11, now + 1000, true);
+	for (int i = 0; i < 3; i++) {
+		int64_t from = now;
+		for (; flight_limit(&f, now) == 10; now += 1000)
+			flight_taken(&f, now, 10, 10, 1000, 0);
+		waited[i] = now - from;
+		flight_refused(&f, now, now - 10, 11, now + 1000, true);
+	}
+	assert_in_range(waited[0], 20000, 60000);
+	assert_true(waited[2] > 2 * waited[0]);
+}
+
 static void test_never_zero(void **state)
 {
 	(void)state;
@@ -213,6 +287,10 @@ int main(void)
 		cmocka_unit_test(test_on_from_what_is_left),
 		cmocka_unit_test(test_a_pause_teaches_nothing),
 		cmocka_unit_test(test_a_usual_pause_tells_what_trials_cost),
+		cmocka_unit_test(test_a_trial_as_large_as_the_doubt),
+		cmocka_unit_test(test_one_trial_near_the_level),
+		cmocka_unit_test(test_owing_delays_the_next_trial),
+		cmocka_unit_test(test_flight_in_vain),
 		cmocka_unit_test(test_never_zero),
 		cmocka_unit_test(test_flight_by_refusal),
 		cmocka_unit_test(test_flight_by_latency),

@@ -231,8 +231,8 @@ static void test_random_schedules(void **state)
 		assert_int_equal(r.root->blocked, 0);
 		assert_null(r.a.first);
 		for (int i = 0; i < LEAVES; i++) {
-			assert_int_equal(r.leaf[i]->meter.window[METER_BYTES].ledger.held, 0);
-			assert_int_equal(r.leaf[i]->meter.window[METER_BYTES].adapt.trying, 0);
+			assert_int_equal(r.leaf[i]->meter.amount[METER_BYTES].ledger.held, 0);
+			assert_int_equal(r.leaf[i]->meter.amount[METER_BYTES].adapt.trying, 0);
 		}
 		admit_done(&r.a);
 	}
@@ -309,9 +309,34 @@ static void test_lost_again_and_again(void **state)
 	assert_true(until_ms == end);
 	assert_true(admit_try(&a, end, leaf, &d, &p[0], &until_ms));
 	assert_int_equal(
-		ledger_used(&leaf->meter.window[METER_BYTES].ledger, end), 5 * 3 + 10); /* what went out is booked */
+		ledger_used(&leaf->meter.amount[METER_BYTES].ledger, end), 5 * 3 + 10); /* what went out is booked */
 	admit_leave(&a, end + 1, &p[0], VERDICT_OK, NULL, 10, 1);
 	assert_int_equal(leaf->meter.lost_in_row, 0);
+	admit_done(&a);
+}
+
+/* A server that names no limit and closes for minutes: when it does so twice with as much in use, that amount is its limit. */
+static void test_unnamed_at_the_same_amount(void **state)
+{
+	(void)state;
+	struct admit a;
+	struct permit p;
+	struct demand d = {.bytes = 10, .requests = 1};
+	struct throttle_hint hint = {.dimension = DIM_NONE, .retry_after_ms = 400000, .words = "later"};
+	struct scope_limits limits = {
+		.requests = 1000, .requests_window_ms = 300000, .bytes = 1000000, .bytes_window_ms = 300000};
+	int64_t until_ms, now = 0;
+	admit_init(&a);
+	struct scope *leaf = admit_open(&a, 0, NULL, "leaf", &limits);
+	for (int round = 0; round < 2; round++) {
+		assert_true(leaf->meter.amount[METER_REQUESTS].adapt.level <= 0);
+		for (int i = 0; i <= 100; i++, now += 10) {
+			while (!admit_try(&a, now, leaf, &d, &p, &until_ms))
+				now = until_ms;
+			admit_leave(&a, now, &p, i < 100 ? VERDICT_OK : VERDICT_REFUSED, i < 100 ? NULL : &hint, 10, 1);
+		}
+	}
+	assert_in_range(leaf->meter.amount[METER_REQUESTS].adapt.level, 90, 110);
 	admit_done(&a);
 }
 
@@ -321,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_random_schedules),
 		cmocka_unit_test(test_fair_between_leaves),
 		cmocka_unit_test(test_lost_again_and_again),
+		cmocka_unit_test(test_unnamed_at_the_same_amount),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
