@@ -8,7 +8,7 @@
 #define SCALE 0.1
 #define LATENCY_MS 150 /* of a request without its octets; exosim is told to take so long */
 #define IMAP_LATENCY_MS 10
-#define IMAP_BACKOFF_MS 29996
+#define IMAP_BACKOFF_MS 30000 /* whole seconds, as the simulation states them */
 #define WARM_S 60
 #define SECONDS 300
 #define SEEDS 16   /* of the simulation: where milliseconds decide, one run says little */
