@@ -42,7 +42,7 @@ static int note_left(struct job *j, size_t i, struct err *err)
 	else
 		snprintf(text, sizeof text,
 			"folder \"%.300s\" is not moved, and holds %s: by its name it is %s; if it is mail after all: "
-			"--include its name, or \"*\" for all folders",
+			"--include \"*\" moves all folders, and a list of names only those",
 			j->list.v[i].name, count, m->reason);
 	return store_note(
 		j->work->store, j->user.id, left_out || (known && !n) ? "folder-skipped" : NOTE_LEFT, text, err);

@@ -87,8 +87,7 @@ static void find_skipped(const struct survey *s, struct assessment *out)
 			: f->is_shared      ? "move it as a mailbox of its own, signed in as its owner"
 			: view              ? ""
 			       : "export calendars, contacts and the like at the source (ICS, vCard) and import them; "
-				 "what is mail "
-				 "after all moves when --include names it (\"*\": all folders)",
+				 "if it is mail after all, --include \"*\" moves all folders",
 			"%zu %s not moved (%s): %s", names.n, names.n == 1 ? "folder is" : "folders are", m->reason,
 			end_names(&names));
 	}

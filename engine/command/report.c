@@ -312,10 +312,9 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 	if (!x->c->json && r.n > 1)
 		print_folder(&r.total, "= together");
 	if (!x->c->json && r.total.left)
-		printf("  not moved: %llu folder%s with messages that by %s no mail; nightferry user show tells "
-		       "which\n",
+		printf("  not moved: %llu folder%s with messages, for what %s; nightferry user show tells which\n",
 			(unsigned long long)r.total.left, r.total.left == 1 ? "" : "s",
-			r.total.left == 1 ? "its name holds" : "their names hold");
+			r.total.left == 1 ? "its name says" : "their names say");
 	if (!x->c->json && r.first_trouble[0])
 		printf("  first trouble: %s\n", r.first_trouble);
 	json_array_append_new(
