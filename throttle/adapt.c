@@ -9,10 +9,9 @@
 #define ADAPT_FELL 0.1         /* after a pause that left more of the window free, the level is not known any more */
 #define ADAPT_EMPTIED 0.9      /* and one that left so much free tells nothing about it */
 #define ADAPT_RESUME_MS 15000  /* what it is ahead of a careful start when it goes on from there */
-#define ADAPT_VOID \
-	0.03 /* of the level: who is refused with less in use is not at this limit, or its window is longer */
-#define ADAPT_LATE_MS 3000 /* so long after the fence it was not the fence that kept it */
-#define ADAPT_AWAY 0.03    /* how much farther below a level that falls */
+#define ADAPT_VOID 0.03        /* of the level: refused with less in use, it is not this limit or a longer window */
+#define ADAPT_LATE_MS 3000     /* so long after the fence it was not the fence that kept it */
+#define ADAPT_AWAY 0.03        /* how much farther below a level that falls */
 #define ADAPT_AWAY_MOST 0.06
 #define ADAPT_CUBE 1e-5      /* growth past the level: 1 + this * seconds^3 */
 #define ADAPT_STEP 0.10      /* but at most so far beyond what was proven */
@@ -217,8 +216,10 @@ void adapt_taken(struct adapt *a, int64_t started_ms, double used, double n, dou
    hold at that pace: the middle, and nearer to what is in use each time. */
 static double refusal_level(struct adapt *a, const struct adapt_refusal *r)
 {
-	if (a->level > 0 && r->used < a->level * ADAPT_VOID)
-		return a->level / 2;
+	if (a->level > 0 && r->used < a->level * ADAPT_VOID) {
+		double with = r->used + r->n, half = a->level / 2;
+		return with < half ? half : with < a->level ? with : a->level;
+	}
 	double known = adapt_proven(a), most = a->level > 0 && a->level < r->reach ? a->level : r->reach;
 	if (a->level > 0 && known > r->used && known < r->used + r->n)
 		return known;
