@@ -69,18 +69,29 @@ static int note_mapping(struct job *j, size_t i, struct err *err)
 	return store_note(j->work->store, j->user.id, "folder-renamed", text, err);
 }
 
+static int note_unmatched(struct job *j, struct err *err)
+{
+	for (struct unmatched u = {0}; wanted_unmatched(&j->batch, &j->list, j->mappings, &u);)
+		if (store_note(
+			    j->work->store, j->user.id, u.excludes ? "exclude-unmatched" : NOTE_UNMATCHED, u.text, err))
+			return -1;
+	return 0;
+}
+
 /* What an earlier pass said of folders may not be so any more. */
 static int note_mappings(struct job *j, struct err *err)
 {
 	if (store_notes_forget(j->work->store, j->user.id, "folder-renamed", err) ||
 		store_notes_forget(j->work->store, j->user.id, "folder-skipped", err) ||
-		store_notes_forget(j->work->store, j->user.id, NOTE_LEFT, err))
+		store_notes_forget(j->work->store, j->user.id, NOTE_LEFT, err) ||
+		store_notes_forget(j->work->store, j->user.id, NOTE_UNMATCHED, err) ||
+		store_notes_forget(j->work->store, j->user.id, "exclude-unmatched", err))
 		return -1;
 	for (size_t i = 0; i < j->list.n; i++) {
 		if (note_mapping(j, i, err))
 			return -1;
 	}
-	return 0;
+	return note_unmatched(j, err);
 }
 
 /* All routes must find the same folder under a path, so what any of them knows of names there counts; the lead has the last word,

@@ -111,3 +111,30 @@ def test_mail_in_a_folder_whose_name_says_otherwise(nightferry, dovecot, exosim_
     kinds = {n["kind"] for n in nightferry.run("batch", "report", "pilot", "--json").json()["users"][0]["notes"]}
     assert kinds == {"folder-renamed"}, kinds
     assert ferry.verify(nightferry)[0] == "Perfect"
+
+
+def test_a_pattern_that_matches_no_folder(nightferry, dovecot):
+    """A slip of the pen in --include would move nothing and look done."""
+    source, other = dovecot(["alice"], special_use=False), dovecot([ALICE], special_use=False)
+    box = source.maildir("alice")
+    for i, name in enumerate(((), ("Reports",), ("Work", "Reports"))):
+        box.add(note(f"m{i}"), name)
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_imap_target(nightferry, other, ALICE)
+    ferry.add_batch(nightferry, [("alice", "pw-alice", ALICE)], target="other", extra=("--pilot", "--include", "INBOX,Reprots", "--exclude", "Spam"))
+    assert 'no folder matches "Reprots" of --include: nothing is moved for it; names that look like it: "Reports"' in nightferry.run("batch", "assess", "pilot", code=2).out
+    out = nightferry.run("batch", "start", "pilot", "--wait", code=2).out
+    assert "left out: nightferry batch report" in out, out
+    assert subjects(other, ALICE) == {"INBOX": ["m0"]}
+    assert "1 time a pattern of --include matched no folder" in nightferry.run("batch", "status", "pilot").out
+
+    def told():
+        notes = nightferry.run("batch", "report", "pilot", "--json").json()["users"][0]["notes"]
+        return {n["kind"]: n["text"] for n in notes if "unmatched" in n["kind"]}
+    assert '"Reports"' in told()["include-unmatched"] and '"Spam"' in told()["exclude-unmatched"], told()
+    assert ferry.verify(nightferry)[0] == "Good"
+    nightferry.run("batch", "set", "pilot", "--include", "INBOX,*Reports")
+    nightferry.run("batch", "sync", "pilot", "--wait")
+    assert subjects(other, ALICE) == {"INBOX": ["m0"], "Reports": ["m1"], "Work/Reports": ["m2"]}
+    assert set(told()) == {"exclude-unmatched"}  # no reason for less than Perfect
+    assert ferry.verify(nightferry)[0] == "Perfect"
