@@ -400,6 +400,8 @@ int target_imap_find(struct target *base, const char *path, struct folder_ref *o
 		rc = list_once(t, err);
 	}
 	const char *raw = rc == 0 ? known_get(t, path) : NULL;
+	if (rc == 0 && !raw && t->conf->kind == TARGET_EXCHANGE) /* as target_imap_folder ended up with it */
+		raw = find_widely(t, path);
 	if (raw) {
 		rc = ref_fill(t, path, raw, out, err);
 		*found = rc == 0;

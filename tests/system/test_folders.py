@@ -43,6 +43,26 @@ def test_a_folder_that_is_there_in_another_case(nightferry, dovecot, exosim_for,
 
 
 @pytest.mark.parametrize("routes", ["imap", "mime"])
+def test_names_that_only_the_destination_holds_for_one(nightferry, dovecot, exosim_for, routes):
+    """Two source folders never meet in one there unseen, and none fails for ever."""
+    source, behind = dovecot(["alice"], special_use=False), dovecot([ALICE], special_use=False)
+    exosim = exosim_for(behind)
+    behind.maildir(ALICE).add(note("old"), ("Oﬃce",))
+    for i, name in enumerate(("ﬁx", "FIX", "office", "ΟΔΟΣ", "οδος", "a\uf02fb", "µ", "ısı")):
+        source.maildir("alice").add(note(f"m{i}"), (name,))
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, ALICE, extra=("--settle-after", "300ms", "--routes", routes, "--graph-url", exosim.graph_url))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", ALICE)])
+    for verb in ("start", "sync"):
+        nightferry.run("batch", verb, "pilot", "--wait")
+        found = subjects(behind, ALICE)
+        assert {k: v for k, v in found.items() if "(2)" not in k and k.lower() not in ("fix", "ﬁx", "οδος", "οδοσ")} == {
+            "Oﬃce": ["m2", "old"], "a_b": ["m5"], "µ": ["m6"], "ısı": ["m7"]}, found
+        assert sorted(v for k, v in found.items() if k.lower() not in ("oﬃce", "a_b", "µ", "ısı")) == [["m0"], ["m1"], ["m3"], ["m4"]], found
+    assert ferry.verify(nightferry)[0] == "Perfect"
+
+
+@pytest.mark.parametrize("routes", ["imap", "mime"])
 def test_a_folder_keeps_its_place_when_others_come(nightferry, dovecot, exosim_for, routes):
     """What comes to the source later takes neither the name nor the role of a folder that went there."""
     source, behind = dovecot(["alice"], special_use=False), dovecot([ALICE], special_use=False)

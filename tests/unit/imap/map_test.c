@@ -162,6 +162,7 @@ static void test_names(void **state)
 			{"\xd0\xb6", PLAIN, ROLE_NONE, "\xd0\xb6 (2)", MAP_CASE}, {NULL, PLAIN, ROLE_NONE, NULL, 0}});
 	/* below a folder that was changed, and the skipped gives way */
 	check(&exchange, (const struct in[]){{"p/q", PLAIN, ROLE_NONE, "p_q", MAP_SLASH},
+				 {"s\xef\x80\xaft", PLAIN, ROLE_NONE, "s_t", MAP_SLASH},
 				 {"p/q|r", PLAIN, ROLE_NONE, "p_q/r", MAP_SLASH},
 				 {"name", NO_SELECT, ROLE_NONE, "name (2)", MAP_CASE},
 				 {"NAME", PLAIN, ROLE_NONE, "NAME", 0}, {NULL, PLAIN, ROLE_NONE, NULL, 0}});
