@@ -62,6 +62,26 @@ def test_names_that_only_the_destination_holds_for_one(nightferry, dovecot, exos
     assert ferry.verify(nightferry)[0] == "Perfect"
 
 
+@pytest.mark.parametrize("special_use, sent, other", [(None, "Sent Items", "Gesendet"), ((("Gesendet", "\\Sent"),), "Gesendet", "Sent Items")])
+@pytest.mark.parametrize("routes", ["imap", "mime"])
+def test_two_folders_of_sent_mail(nightferry, dovecot, exosim_for, routes, special_use, sent, other):
+    """The one with the attribute goes into Exchange's own, else the one of the very name; the other keeps its own, and that is told."""
+    source, behind = dovecot(["alice"], special_use=special_use), dovecot([ALICE], special_use=False)
+    exosim = exosim_for(behind)
+    source.maildir("alice").add(note("taken"), (sent,))
+    source.maildir("alice").add(note("beside"), (other,))
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, ALICE, extra=("--settle-after", "300ms", "--routes", routes, "--graph-url", exosim.graph_url))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", ALICE)])
+    own = "Sent Items (2)" if other == "Sent Items" else other
+    for verb in ("start", "sync"):
+        nightferry.run("batch", verb, "pilot", "--wait")
+        assert subjects(behind, ALICE) == {"Sent Items": ["taken"], own: ["beside"]}
+        notes = [n["text"] for n in nightferry.run("batch", "report", "pilot", "--json").json()["users"][0]["notes"] if n["kind"] == "folder-role"]
+        assert notes == [f'folder "{other}" arrives as "{own}": the destination\'s "Sent Items" is for one folder, and "{sent}" goes there'], notes
+    assert ferry.verify(nightferry)[0] == "Perfect"
+
+
 @pytest.mark.parametrize("routes", ["imap", "mime"])
 def test_a_folder_keeps_its_place_when_others_come(nightferry, dovecot, exosim_for, routes):
     """What comes to the source later takes neither the name nor the role of a folder that went there."""

@@ -106,6 +106,10 @@ static void test_roles(void **state)
 			{"archive", PLAIN, ROLE_NONE, "Archive", MAP_ROLE},
 			{"INBOX|Sent", PLAIN, ROLE_NONE, "INBOX/Sent", 0}, /* the top-level one is surer */
 			{"Sent Mail", PLAIN, ROLE_NONE, "Sent Items", MAP_ROLE}, {NULL, PLAIN, ROLE_NONE, NULL, 0}});
+	check(&exchange, /* the very name is surer than another */
+		(const struct in[]){{"Gesendet", PLAIN, ROLE_SENT, "Gesendet", 0},
+			{"sent items", PLAIN, ROLE_SENT, "Sent Items", MAP_ROLE},
+			{"Trash", PLAIN, ROLE_TRASH, "Deleted Items", MAP_ROLE}, {NULL, PLAIN, ROLE_NONE, NULL, 0}});
 	check(&merging, (const struct in[]){{"Sent", ATTRIBUTE, ROLE_SENT, "Sent Items", MAP_ROLE},
 				{"Sent|2019", PLAIN, ROLE_NONE, "Sent Items/2019", MAP_ROLE},
 				{"Sent Items", PLAIN, ROLE_NONE, "Sent Items", 0},
