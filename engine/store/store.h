@@ -235,6 +235,12 @@ struct folder_path_row {
 /* Of a user's folders that have a place at the destination, by raw as octets. store_paths_free. */
 int store_paths(struct store *s, int64_t user_id, struct folder_path_row **out, size_t *n, struct err *err);
 void store_paths_free(struct folder_path_row **v, size_t n);
+struct renamed {
+	char *raw; /* yours to free(); NULL: there is none */
+	char name[MODEL_TEXT];
+};
+/* A folder that came later than this one and is the same by UIDVALIDITY, UIDs and content: its copy at the destination is a second one. */
+int store_renamed_find(struct store *s, int64_t user_id, const char *raw, struct renamed *out, struct err *err);
 /* Items of a generation with uid > after, ascending, full rows. item_done each. */
 int store_items_full(struct store *s, int64_t generation_id, uint32_t after, struct item *out, size_t cap, size_t *n,
 	struct err *err);

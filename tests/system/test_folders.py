@@ -178,3 +178,33 @@ def test_a_pattern_that_matches_no_folder(nightferry, dovecot):
     assert subjects(other, ALICE) == {"INBOX": ["m0"], "Reports": ["m1"], "Work/Reports": ["m2"]}
     assert set(told()) == {"exclude-unmatched"}  # no reason for less than Perfect
     assert ferry.verify(nightferry)[0] == "Perfect"
+
+
+@pytest.mark.parametrize("routes", ["imap", "mime"])
+def test_a_folder_that_is_renamed_between_passes(nightferry, dovecot, exosim_for, routes):
+    """Its mail arrives again under the new name, and that is told; not so where the person renamed it at the destination too."""
+    source, behind = dovecot(["alice"], special_use=False), dovecot([ALICE], special_use=False)
+    exosim = exosim_for(behind)
+    box = source.maildir("alice")
+    for i, name in enumerate((("Old",), ("Old",), ("Both",), ("Stays",), ("Gone",))):
+        box.add(note(f"m{i}"), name)
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, ALICE, extra=("--settle-after", "300ms", "--routes", routes, "--graph-url", exosim.graph_url))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", ALICE)])
+
+    def told():
+        notes = nightferry.run("batch", "report", "pilot", "--json").json()["users"][0]["notes"]
+        return [n["text"] for n in notes if n["kind"] == "folder-renamed-at-source"]
+    nightferry.run("batch", "start", "pilot", "--wait")
+    assert told() == []
+    for server, user, renames in ((source, "alice", ("RENAME Old New", "RENAME Both Two", "DELETE Gone")), (behind, ALICE, ("RENAME Both Two",))):
+        c = RawImap(server.tls_port, tls=True, ca=server.ca)
+        c.login(user, server.users[user])
+        for command in renames:
+            c.command(command)
+        c.close()
+    for _ in range(2):
+        nightferry.run("batch", "sync", "pilot", "--wait")
+        assert subjects(behind, ALICE) == {"Old": ["m0", "m1"], "New": ["m0", "m1"], "Two": ["m2"], "Stays": ["m3"], "Gone": ["m4"]}
+        texts = told()
+        assert len(texts) == 1 and texts[0].startswith('folder "New" was renamed') and 'in "Old" from before and in "New"' in texts[0], texts
