@@ -13,8 +13,10 @@ const char *left_behind_text(const struct left_behind *l, char *out, size_t size
 		n = (size_t)snprintf(out, size, "%llu folder%s with messages not moved, for what %s",
 			(unsigned long long)l->folders, l->folders == 1 ? "" : "s",
 			l->folders == 1 ? "its name says" : "their names say");
-	if (l->patterns && n < size)
-		snprintf(out + n, size - n, "%s%llu time%s a pattern of --include matched no folder of a mailbox",
-			n ? "; " : "", (unsigned long long)l->patterns, l->patterns == 1 ? "" : "s");
+	if (l->patterns == 1 && n < size)
+		snprintf(out + n, size - n, "%sa pattern of --include matches no folder", n ? "; " : "");
+	else if (l->patterns && n < size)
+		snprintf(out + n, size - n, "%spatterns of --include match no folder, %llu times", n ? "; " : "",
+			(unsigned long long)l->patterns);
 	return out;
 }

@@ -62,6 +62,22 @@ def test_names_that_only_the_destination_holds_for_one(nightferry, dovecot, exos
     assert ferry.verify(nightferry)[0] == "Perfect"
 
 
+@pytest.mark.parametrize("routes", ["imap", "mime"])
+def test_a_comparison_that_we_do_not_know(nightferry, dovecot, exosim_for, routes):
+    """The destination says that a name is taken, and nobody here knows by which folder: that one is told with what to do, all others move."""
+    source, behind = dovecot(["alice"], special_use=False), dovecot([ALICE], special_use=False)
+    exosim = exosim_for(behind)
+    for i, name in enumerate(("\U00010c80", "\U00010cc0", "z")):  # a letter of Old Hungarian, large and small
+        source.maildir("alice").add(note(f"m{i}"), (name,))
+    ferry.add_endpoint(nightferry, source, "alice")
+    ferry.add_exchange(nightferry, exosim, ALICE, extra=("--settle-after", "300ms", "--routes", routes, "--graph-url", exosim.graph_url))
+    ferry.add_batch(nightferry, [("alice", "pw-alice", ALICE)])
+    out = nightferry.run("batch", "start", "pilot", "--wait", code=1).out
+    assert "rename the folder at the source" in out, out
+    found = subjects(behind, ALICE)
+    assert found.pop("z") == ["m2"] and list(found.values()) in ([["m0"]], [["m1"]]), found
+
+
 @pytest.mark.parametrize("special_use, sent, other", [(None, "Sent Items", "Gesendet"), ((("Gesendet", "\\Sent"),), "Gesendet", "Sent Items")])
 @pytest.mark.parametrize("routes", ["imap", "mime"])
 def test_two_folders_of_sent_mail(nightferry, dovecot, exosim_for, routes, special_use, sent, other):
@@ -166,7 +182,7 @@ def test_a_pattern_that_matches_no_folder(nightferry, dovecot):
     out = nightferry.run("batch", "start", "pilot", "--wait", code=2).out
     assert "left out: nightferry batch report" in out, out
     assert subjects(other, ALICE) == {"INBOX": ["m0"]}
-    assert "1 time a pattern of --include matched no folder" in nightferry.run("batch", "status", "pilot").out
+    assert "a pattern of --include matches no folder: nightferry batch report pilot" in nightferry.run("batch", "status", "pilot").out
 
     def told():
         notes = nightferry.run("batch", "report", "pilot", "--json").json()["users"][0]["notes"]
