@@ -70,18 +70,37 @@ static bool looks_like(const char *pattern, const struct folder *f)
 	return similar_words(word, f->name) || (last && similar_words(word, last + 1));
 }
 
-static bool matches_any(
-	const char *pattern, const struct folder_list *l, const struct mapping *m, const struct folder **container)
+/* A folder with messages below this one that no pattern of the list matches. */
+static bool leaves_some(
+	const struct folder *container, const char *patterns, const struct folder_list *l, const struct mapping *m)
 {
+	size_t n = strlen(container->name);
+	for (size_t i = 0; i < l->n; i++) {
+		const struct folder *f = &l->v[i];
+		bool is_below = f->can_select && strncmp(f->name, container->name, n) == 0 && f->separator &&
+				f->name[n] == f->separator;
+		if (is_below && !matches(patterns, f, &m[i]))
+			return true;
+	}
+	return false;
+}
+
+/* *container: one that holds only folders is all that the pattern matches, and what it holds is not matched by any of them; else NULL. */
+static bool matches_any(const char *pattern, const char *patterns, const struct folder_list *l, const struct mapping *m,
+	const struct folder **container)
+{
+	bool any = false;
 	*container = NULL;
 	for (size_t i = 0; i < l->n; i++) {
 		if (!matches_one(pattern, &l->v[i], &m[i]))
 			continue;
 		if (l->v[i].can_select)
 			return true;
-		*container = &l->v[i];
+		any = true;
+		if (!*container && leaves_some(&l->v[i], patterns, l, m))
+			*container = &l->v[i];
 	}
-	return false;
+	return any && !*container;
 }
 
 static void tell_unmatched(
@@ -118,7 +137,7 @@ bool wanted_unmatched(
 	const struct folder *container;
 	size_t all = strlen(b->include);
 	while (next->at < all && next_pattern(b->include, &next->at, one)) {
-		if (matches_any(one, l, m, &container))
+		if (matches_any(one, b->include, l, m, &container))
 			continue;
 		next->excludes = false;
 		tell_unmatched(next, one, l, container);
@@ -127,7 +146,7 @@ bool wanted_unmatched(
 	next->at = next->at < all ? all : next->at;
 	for (size_t at = next->at - all; next_pattern(b->exclude, &at, one);) {
 		next->at = all + at;
-		if (matches_any(one, l, m, &container))
+		if (matches_any(one, b->exclude, l, m, &container))
 			continue;
 		next->excludes = true;
 		tell_unmatched(next, one, l, container);

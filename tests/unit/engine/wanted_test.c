@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-static char names[][24] = {"INBOX", "Notes", "INBOX.Projekte", "INBOX.Projekte.2014", "Gesendet"};
-static char paths[][24] = {"INBOX", "Notes_", "Projekte", "Projekte/2014", "Sent Items"};
-enum { FOLDERS = sizeof names / sizeof names[0], CONTAINER = 2 };
+static char names[][24] = {"INBOX", "Notes", "INBOX.Projekte", "INBOX.Projekte.2014", "Gesendet", "INBOX.Empty"};
+static char paths[][24] = {"INBOX", "Notes_", "Projekte", "Projekte/2014", "Sent Items", "Empty"};
+enum { FOLDERS = sizeof names / sizeof names[0], CONTAINER = 2, EMPTY = 5 };
 
 /* The texts of all unmatched patterns, a line each; those of --exclude begin with "-". */
 static const char *unmatched(const char *include, const char *exclude)
@@ -22,7 +22,8 @@ static const char *unmatched(const char *include, const char *exclude)
 	struct batch b = {0};
 	size_t n = 0;
 	for (size_t i = 0; i < FOLDERS; i++) {
-		folders[i] = (struct folder){.name = names[i], .separator = '.', .can_select = i != CONTAINER};
+		folders[i] =
+			(struct folder){.name = names[i], .separator = '.', .can_select = i != CONTAINER && i != EMPTY};
 		mappings[i].path = paths[i];
 	}
 	snprintf(b.include, sizeof b.include, "%s", include);
@@ -65,6 +66,9 @@ static void test_only_a_container(void **state)
 	assert_string_equal(unmatched("Projekte", ""), "\"Projekte\" of --include matches only folders that hold "
 						       "folders and no messages; \"INBOX.Projekte.*\" is "
 						       "what is in it\n");
+	assert_string_equal(
+		unmatched("Projekte,Projekte/*", "INBOX.Projekte,*2014"), ""); /* another pattern has them */
+	assert_string_equal(unmatched("INBOX.Empty,INBOX", "Empty"), "");      /* nothing is lost */
 }
 
 int main(void)
