@@ -7,6 +7,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/binding.h"
 #include "engine/limit.h"
 
 #include <stdlib.h>
@@ -97,87 +98,6 @@ void live_take_parting(struct live *l, struct err *err)
 
 /* --- what binds it --- */
 
-struct finding {
-	enum binding binding;
-	char detail[sizeof((struct live_row *)0)->detail];
-};
-
-static enum binding say(struct finding *f, enum binding b, const char *text)
-{
-	snprintf(f->detail, sizeof f->detail, "%s", text);
-	return f->binding = b;
-}
-
-/* A rate that a person set binds at its scope; below a window's share, the window does. */
-static enum binding say_rate(struct finding *f, double share, const char *scope, double per_s)
-{
-	char rate[32];
-	snprintf(rate, sizeof rate, "%.3g MB/s", per_s / 1e6);
-	if (share < 1)
-		snprintf(f->detail, sizeof f->detail,
-			"the window leaves %.0f%% of the rate (%s for %s); it ends by itself, or: nightferry batch set "
-			"--window",
-			share * 100, rate, scope);
-	else
-		snprintf(f->detail, sizeof f->detail,
-			"the rate that was set for %s, %s; --rate raises it while it runs", scope, rate);
-	return f->binding = share < 1 ? BIND_WINDOW : BIND_RATE;
-}
-
-static enum binding find_at_target(const struct limit_view *v, double share, struct finding *f)
-{
-	switch (v->target_wait) {
-	case DIM_BYTES:
-		if (v->target_rate_binds)
-			return say_rate(f, share, v->target_scope, v->target_rate);
-		return say(f, BIND_TARGET_BYTES,
-			v->target_learned ? "the destination takes so many bytes in a time, as its refusals taught"
-					  : "the destination's published limit of bytes in a time");
-	case DIM_REQUESTS:
-		return say(f, BIND_TARGET_REQUESTS,
-			v->target_learned ? "the destination takes so many requests in a time, as its refusals taught"
-					  : "the destination's published limit of requests in a time");
-	case DIM_IN_FLIGHT:
-		return say(f, BIND_TARGET_CONCURRENCY,
-			"the destination takes no more requests of this mailbox at once; more uploads do not help");
-	case DIM_NONE:
-		break;
-	}
-	return say(f, BIND_NETWORK, "the destination or the line to it takes no more; --uploads may help");
-}
-
-static void find_unlimited(const struct limit_view *v, const struct parcel_view *q, struct finding *f)
-{
-	if (q->full || (!q->empty && q->bytes > q->cap / 2))
-		say(f, BIND_NETWORK,
-			"messages wait to be sent: the destination or the line to it takes no more; --uploads may "
-			"help");
-	else if (q->empty && v->source_in_flight)
-		say(f, BIND_SOURCE, "the source, or the line to it, gives no more");
-	else if (q->empty)
-		say(f, BIND_SOURCE, "the source's folders are being listed and compared");
-	else if (v->in_flight)
-		say(f, BIND_NETWORK, "an answer of the destination is awaited");
-	else
-		say(f, BIND_NOTHING, "nothing holds it back");
-}
-
-static void find(const struct limit_view *v, const struct parcel_view *q, double share, struct finding *f)
-{
-	if (v->fenced_ms > 0) {
-		snprintf(f->detail, sizeof f->detail, "%s asked to wait", v->fence_scope);
-		f->binding = BIND_FENCE;
-	} else if (v->target_waiting) {
-		find_at_target(v, share, f);
-	} else if (v->source_waiting && v->source_rate > 0) {
-		say_rate(f, share, v->source_scope, v->source_rate);
-	} else if (v->source_waiting) {
-		say(f, BIND_SOURCE, "the source lets so much through in a time, as its refusals taught");
-	} else {
-		find_unlimited(v, q, f);
-	}
-}
-
 static void vote(struct live *l, const struct finding *f)
 {
 	unsigned count[BINDINGS_END] = {0};
@@ -216,6 +136,18 @@ static void show(struct live *l, const struct limit_view *v, int64_t passed_ms)
 	l->work_per_s = v->bytes_per_s + v->requests_per_s * MESSAGE_WEIGHT;
 }
 
+/* How long the destination has given nothing although something waits for it: neither a limit nor a fence of ours holds it. */
+static int64_t quiet_for(struct live *l, const struct limit_view *v, const struct parcel_view *q, int64_t now_ms)
+{
+	bool at_gate = v->fenced_ms > 0 || (v->target_waiting && v->target_wait != DIM_IN_FLIGHT);
+	bool awaits = v->in_flight || q->full || q->bytes > 0;
+	if (at_gate || !awaits || v->bytes_per_s > 0 || v->requests_per_s > 0)
+		l->quiet_since_ms = 0;
+	else if (!l->quiet_since_ms)
+		l->quiet_since_ms = now_ms;
+	return l->quiet_since_ms ? now_ms - l->quiet_since_ms : 0;
+}
+
 static void look(struct live *l, double share, int64_t now_ms)
 {
 	struct limit_view v = {0};
@@ -224,10 +156,11 @@ static void look(struct live *l, double share, int64_t now_ms)
 	if (l->limits) {
 		limit_look(l->limits, &v);
 		parcel_queue_look(l->queue, &q);
-		find(&v, &q, share, &f);
+		int64_t quiet_ms = quiet_for(l, &v, &q, now_ms);
+		binding_find(&v, &q, share, quiet_ms, &f);
 		show(l, &v, now_ms - l->looked_ms);
 	} else {
-		say(&f, BIND_NOTHING, "it signs in, or ends");
+		binding_say(&f, BIND_NOTHING, "it signs in, or ends");
 	}
 	vote(l, &f);
 	l->looked_ms = now_ms;
