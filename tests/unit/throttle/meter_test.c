@@ -97,6 +97,20 @@ static void test_an_outage_teaches_nothing(void **state)
 	}
 }
 
+/* The same message again and again, each time alone in its window: nothing was taken between, so that it is as much is no wonder. */
+static void test_refused_in_a_row_teaches_nothing(void **state)
+{
+	(void)state;
+	struct play p;
+	play_start(&p, 0, 0);
+	for (int i = 0; i < 4; i++) {
+		play_send(&p, 500, 10000);
+		p.now_ms += 70000;
+	}
+	assert_false(learned(&p, METER_REQUESTS));
+	assert_false(learned(&p, METER_BYTES));
+}
+
 /* A limit that is known and reached explains it; the other amount need not be suspected, even if it is the same by chance. */
 static void test_a_known_limit_first(void **state)
 {
@@ -120,6 +134,7 @@ int main(void)
 		cmocka_unit_test(test_what_was_as_much_before),
 		cmocka_unit_test(test_what_cannot_be_told_apart),
 		cmocka_unit_test(test_an_outage_teaches_nothing),
+		cmocka_unit_test(test_refused_in_a_row_teaches_nothing),
 		cmocka_unit_test(test_a_known_limit_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
