@@ -238,7 +238,8 @@ void amount_refused(struct amount *a, const struct amount_refusal *r, const stru
 	double n = (double)r->n, used = b->used - n;
 	if (guess_refused(&a->guess, r->now_ms, r->started_ms, r->fence_end_ms, (double)a->ledger.held, n)) {
 		amount_change(a, r->now_ms);
-		used = amount_used(a, r->now_ms) - n;
+		used = amount_used(a, r->now_ms) - n; /* less was sent of what was refused: below nothing */
+		used = used > 0 ? used : 0;
 	} else if (r->started_ms < a->guessed_ms) {
 		amount_unknown(a, b);
 		return;

@@ -10,7 +10,8 @@
 #define PATIENCE_OWING 7.0        /* and so many times longer for each refusal that is not paid for, */
 #define PATIENCE_LONGEST_MS 1.2e6 /* but not longer than this, */
 #define PATIENCE_FAILED 2         /* and where so many gained nothing */
-#define PATIENCE_REQUESTS 250     /* not before so many were taken */
+#define PATIENCE_REQUESTS 250     /* not before so many were taken, */
+#define PATIENCE_RARELY_MS 7.2e6  /* or so long has gone: where little is sent that is for ever */
 #define PATIENCE_CREDIT 0.0032    /* refusals that a taken request pays for */
 #define PATIENCE_CREDIT_FIRST 6.0 /* at the start most is to be learned */
 #define PATIENCE_CREDIT_MOST 20.0
@@ -53,7 +54,7 @@ void patience_refused(struct patience *p, const struct patience_refusal *r)
 	bool same = r->tried && r->was > 0 && fabs(r->level - r->was) < PATIENCE_SAME * r->was;
 	p->failed = same ? p->failed + 1 : 0;
 	if (r->level != r->was)
-		p->unsure = r->part;
+		p->unsure = r->part > 0 && r->part < 1 ? r->part : 0;
 	if (r->proven >= p->high * PATIENCE_HIGH) {
 		p->high = r->proven;
 		p->high_ms = r->now_ms;
@@ -99,7 +100,7 @@ bool patience_is_over(const struct patience *p, int64_t now_ms, int64_t since_ms
 		return false;
 	if (p->credit >= 1 || since >= patience_away_ms(p, now_ms, level, p->cost_ms + PATIENCE_AWAY_COST_MS))
 		return true;
-	if (p->credit < 0 && p->failed >= PATIENCE_FAILED && p->taken < PATIENCE_REQUESTS)
+	if (p->credit < 0 && p->failed >= PATIENCE_FAILED && p->taken < PATIENCE_REQUESTS && since < PATIENCE_RARELY_MS)
 		return false;
 	double owing = hold * pow(PATIENCE_OWING, 1 - p->credit);
 	return since >= (owing < PATIENCE_LONGEST_MS ? owing : PATIENCE_LONGEST_MS);

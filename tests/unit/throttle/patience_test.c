@@ -1,5 +1,6 @@
 #include "throttle/patience.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,6 +43,29 @@ static void test_cheap_refusals_are_soon_tried_again(void **state)
 	refuse(&p, 0, 100, 0, 0);
 	assert_false(patience_is_over(&p, 30000, 30000, 100));
 	assert_int_equal(minutes(&p, 0, 100), 1);
+	for (int i = 0; i < 5; i++) /* later, where it was in vain */
+		refuse(&p, i, 100, 100, 0);
+	assert_int_equal(minutes(&p, 5, 100), 2);
+}
+
+/* What is only supposed counts little: a pause that may tell that the limit fell, or a limit that may be farther up. */
+static void test_a_doubtful_cost_is_waited_for_less(void **state)
+{
+	(void)state;
+	int64_t sure = 0;
+	for (int doubt = 0; doubt < 3; doubt++) {
+		struct patience p;
+		patience_init(&p);
+		patience_refused(&p, &(struct patience_refusal){.window_ms = WINDOW_MS,
+					     .level = 100,
+					     .part = doubt == 1 ? 0.1 : 0,
+					     .idle = 0.6,
+					     .tells = doubt != 2});
+		patience_weigh(&p);
+		int64_t m = minutes(&p, 0, 100);
+		sure = doubt ? sure : m;
+		assert_true(sure > 60 && (!doubt || m < sure / 5));
+	}
 }
 
 /* What a trial costs is waited for in proportion, but not where the limit was much higher a while ago and may come back. */
@@ -68,16 +92,38 @@ static void test_owing(void **state)
 	(void)state;
 	struct patience p;
 	patience_init(&p);
-	for (int i = 0; i < 9; i++)
+	for (int i = 0; i < 19; i++)
 		refuse(&p, i, 100, 100, 0);
-	assert_int_equal(minutes(&p, 9, 100), 0);
+	int64_t rarely = minutes(&p, 9, 100); /* where little is sent: rarely, but not never */
+	assert_true(rarely > 60 && rarely <= 180);
 	patience_taken(&p, 249);
-	assert_int_equal(minutes(&p, 9, 100), 0);
+	assert_int_equal(minutes(&p, 9, 100), rarely);
 	patience_taken(&p, 1);
 	int64_t owing = minutes(&p, 9, 100);
 	assert_true(owing > 10 && owing <= 20);
-	patience_taken(&p, 1000);
+	refuse(&p, 9, 100, 100, 0);
+	assert_int_equal(minutes(&p, 9, 100), rarely);
+	patience_taken(&p, 1250);
 	assert_true(minutes(&p, 9, 100) <= 2);
+}
+
+/* A refusal of nothing, with nothing in use: no share of anything. */
+static void test_no_share_of_nothing(void **state)
+{
+	(void)state;
+	static const double parts[] = {NAN, INFINITY, -INFINITY, -0.01, -1};
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		struct patience p;
+		patience_init(&p);
+		patience_taken(&p, 4000);
+		refuse(&p, 0, 90, 100, 0.6);
+		patience_refused(&p,
+			&(struct patience_refusal){
+				.window_ms = WINDOW_MS, .level = 100, .part = parts[i], .idle = 0.6, .tried = true});
+		patience_weigh(&p);
+		int64_t m = minutes(&p, 0, 100);
+		assert_true(m > 60 && m < 300);
+	}
 }
 
 static void test_what_is_owed_is_not_forgotten(void **state)
@@ -99,7 +145,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cheap_refusals_are_soon_tried_again),
 		cmocka_unit_test(test_a_dear_trial_waits_but_not_below_a_higher_level),
+		cmocka_unit_test(test_a_doubtful_cost_is_waited_for_less),
 		cmocka_unit_test(test_owing),
+		cmocka_unit_test(test_no_share_of_nothing),
 		cmocka_unit_test(test_what_is_owed_is_not_forgotten),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
