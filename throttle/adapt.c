@@ -68,11 +68,12 @@ static double adapt_middle(const struct adapt *a)
 										      : 0;
 }
 
-/* Of the level. */
-static double adapt_trial_size(const struct adapt *a, int64_t now_ms)
+/* What a trial may add to `known`: a part of that, or of what went alone, where that was more; else large messages would go one by
+   one for ever, each in an empty window, where the limit is low. */
+static double adapt_trial_size(const struct adapt *a, int64_t now_ms, double known)
 {
 	double waited = a->past_ms && now_ms > a->past_ms ? (double)(now_ms - a->past_ms) / 1000.0 : 0;
-	return ADAPT_TRIAL + ADAPT_TRIAL_S * waited;
+	return (ADAPT_TRIAL + ADAPT_TRIAL_S * waited) * (a->alone > known ? a->alone : known);
 }
 
 double adapt_limit(const struct adapt *a, int64_t now_ms)
@@ -88,7 +89,7 @@ double adapt_limit(const struct adapt *a, int64_t now_ms)
 	if (a->past_ms) {
 		double s = now_ms > a->past_ms ? (double)(now_ms - a->past_ms) / 1000.0 : 0;
 		double known = a->proven > limit ? a->proven : limit;
-		double step = known * ADAPT_STEP + adapt_step(a), trial = known * adapt_trial_size(a, now_ms);
+		double step = known * ADAPT_STEP + adapt_step(a), trial = adapt_trial_size(a, now_ms, known);
 		double reach = known + (step > trial ? step : trial);
 		limit *= 1 + ADAPT_CUBE * s * s * s;
 		if (limit > reach)
@@ -105,7 +106,8 @@ double adapt_limit(const struct adapt *a, int64_t now_ms)
 
 void adapt_advance(struct adapt *a, int64_t now_ms)
 {
-	if (a->level > 0 && !a->past_ms && patience_is_over(&a->patience, now_ms, now_ms - a->lowered_ms, a->level))
+	if (a->level > 0 && !a->past_ms && !a->weighing &&
+		patience_is_over(&a->patience, now_ms, now_ms - a->lowered_ms, a->level))
 		a->past_ms = now_ms;
 }
 
@@ -144,7 +146,7 @@ bool adapt_may_try(const struct adapt *a, int64_t now_ms, double used, double n)
 		return false;
 	double known = adapt_proven(a), open = a->fell_from > 0 ? a->fell_from : a->refused_with;
 	return used + n <= adapt_middle(a) || used + n <= known + (open - known) * ADAPT_OPEN ||
-	       n <= a->room * a->level * adapt_trial_size(a, now_ms);
+	       n <= a->room * adapt_trial_size(a, now_ms, a->level);
 }
 
 void adapt_start_trial(struct adapt *a)
@@ -159,19 +161,19 @@ static void adapt_end_trial(struct adapt *a, bool trial)
 }
 
 /* The fence is over. What left the window meanwhile tells either what the refusal cost, or, where the server said when it would
-   take more, how far the limit has fallen: so it goes on from what is still in use, and quickly. */
+   take more, how far the limit has fallen: so it goes on from what was still in use then, and quickly. */
 static void adapt_resume(struct adapt *a, int64_t now_ms, double used)
 {
 	bool late = now_ms > a->lowered_ms + ADAPT_LATE_MS;
 	double left = late && used < a->left ? a->left : used;
-	double idle = 1 - left / (a->refused_at < a->level ? a->refused_at : a->level);
+	double whole = a->refused_at < a->level ? a->refused_at : a->level, idle = whole > 0 ? 1 - left / whole : 1;
 	a->weighing = false;
 	if (idle < ADAPT_FELL || idle > ADAPT_EMPTIED) {
 		patience_weigh(&a->patience);
 		return;
 	}
 	a->fell_from = a->level;
-	a->level = used;
+	a->level = left;
 	a->past_ms = now_ms - ADAPT_RESUME_MS;
 }
 
@@ -189,12 +191,14 @@ void adapt_taken(struct adapt *a, int64_t started_ms, double used, double n, dou
 {
 	adapt_end_trial(a, trial);
 	patience_taken(&a->patience, requests);
-	if (a->level <= 0)
+	if (a->level <= 0 || n <= 0) /* nothing of it says nothing about it */
 		return;
 	if (a->weighing && started_ms >= a->lowered_ms)
 		adapt_resume(a, started_ms, used);
 	if (used > a->proven && used > n) /* an empty window takes anything */
 		a->proven = used;
+	if (used <= n && n > a->alone)
+		a->alone = n;
 	if (a->proven >= a->refused_with)
 		a->refused_with = 0;
 	double near = n > ADAPT_ROUGH * a->fell_from ? n : 0; /* with large requests it cannot come nearer */
@@ -211,11 +215,13 @@ void adapt_taken(struct adapt *a, int64_t started_ms, double used, double n, dou
 }
 
 /* What was in use when the server had enough. A large request tells little: the limit lies between what was in use without it
-   and with it; where what is known lies between, it stands, and where that is more, it is the most that can be. A window that is being filled tells little, too: the server's may be
-   shorter than ours, or hold what somebody else sent. Then the limit lies between what is in use and what a full window would
-   hold at that pace: the middle, and nearer to what is in use each time. */
+   and with it; where what is known lies between, it stands, and where that is more, it is the most that can be. A window that is
+   being filled tells little, too: the server's may be shorter than ours, or hold what somebody else sent. Then the limit lies between
+   what is in use and what a full window would hold at that pace: the middle, and nearer to what is in use each time. */
 static double refusal_level(struct adapt *a, const struct adapt_refusal *r)
 {
+	if (a->level <= 0 && r->used <= 0)
+		return r->n;
 	if (a->level > 0 && r->used < a->level * ADAPT_VOID) {
 		double with = r->used + r->n, half = a->level / 2;
 		return with < half ? half : with < a->level ? with : a->level;
@@ -253,7 +259,7 @@ void adapt_refused(struct adapt *a, const struct adapt_refusal *r)
 	patience_pay(&a->patience);
 	a->lowered_ms = r->fence_end_ms > r->now_ms ? r->fence_end_ms : r->now_ms;
 	if (again) {
-		if (r->reach < r->used * ADAPT_FILLING && r->used < a->level)
+		if (r->reach < r->used * ADAPT_FILLING && r->used < a->level && r->used >= a->level * ADAPT_VOID)
 			adapt_set_level(a, r->used);
 		return;
 	}
@@ -282,7 +288,7 @@ void adapt_refused(struct adapt *a, const struct adapt_refusal *r)
 	a->left = r->left + r->n;
 	if (a->refused_with <= adapt_proven(a) || r->used + r->n < a->refused_with)
 		a->refused_with = r->used + r->n;
-	a->proven = 0;
+	a->proven = a->alone = 0;
 	a->past_ms = 0;
 	a->room = 1;
 	a->wins = 0;

@@ -16,6 +16,7 @@ struct adapt {
 	double ceiling;     /* 0: none */
 	double level;       /* in use at the last refusal, without the refused; 0: not refused, or forgotten */
 	double proven;      /* most that was in use when something was taken since */
+	double alone;       /* the largest that was taken since with nothing else in use */
 	int64_t lowered_ms; /* the refusal, or the end of its fence */
 	int64_t past_ms;    /* since when it goes past the level; 0: it does not */
 	double drop;        /* how far it dropped at the last refusal */

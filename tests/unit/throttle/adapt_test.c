@@ -113,6 +113,104 @@ static void test_refused_with_nothing_in_use(void **state)
 	assert_true(a.level == 25);
 }
 
+/* A request without octets after a pause: of the octets it tells nothing, so what was learned stays. */
+static void test_nothing_taken_teaches_nothing(void **state)
+{
+	(void)state;
+	for (double refused_at = 0; refused_at <= 100; refused_at += 100) {
+		struct adapt a;
+		adapt_init(&a, 200);
+		refuse(&a, 1000, 900, refused_at, 1, 11000);
+		a.left = 50;
+		double level = a.level;
+		adapt_taken(&a, 20000, 0, 0, 1, false);
+		assert_true(a.level == level && a.weighing);
+		adapt_taken(&a, 20000, 150, 0, 1, false); /* others are in flight */
+		assert_true(a.proven == 0);
+	}
+}
+
+/* Long after the fence: what it let stay counts, and not what is left since. */
+static void test_on_from_what_the_fence_let_stay(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 200);
+	adapt_refused(&a, &(struct adapt_refusal){.now_ms = 1000,
+				  .started_ms = 900,
+				  .fence_end_ms = 100000,
+				  .window_ms = WINDOW,
+				  .used = 100,
+				  .n = 1,
+				  .left = 59,
+				  .reach = 100});
+	adapt_taken(&a, 400000, 2, 1, 1, false);
+	assert_true(a.level == 60);
+	assert_true(a.fell_from == 100);
+}
+
+/* Several at once from an empty window, refused together: the first of them had nothing before it. */
+static void test_refused_together_with_nothing_in_use(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 1000);
+	refuse(&a, 1000, 900, 500, 1, 2000);
+	adapt_taken(&a, 3000, 499, 1, 1, false);
+	refuse(&a, 400000, 399900, 100, 100, 401000);
+	double level = a.level;
+	refuse(&a, 400001, 399900, 1, 100, 401000);
+	assert_true(a.level == level);
+}
+
+/* Whatever was learned: a server that takes anything is found out. Messages that are larger than the limit go one by one, each when the
+   window is empty; after a while two are tried. */
+static void test_climbs_from_next_to_nothing(void **state)
+{
+	(void)state;
+	for (int ceiling = 0; ceiling < 2; ceiling++) {
+		struct adapt a;
+		int64_t now = 1000;
+		double n = 5e6;
+		adapt_init(&a, ceiling ? 150e6 : 0);
+		refuse(&a, now, now - 10, 0, ceiling ? n : 1000, now + 1000);
+		assert_true(a.level > 0);
+		for (double used = 0; a.level > 0 && a.proven < 10 * n && now < 4 * 60 * (int64_t)MIN_MS;) {
+			now += 10000;
+			adapt_advance(&a, now);
+			if (now % WINDOW < 10000)
+				used = 0;
+			if (used > 0 && (used + n > adapt_limit(&a, now) || !adapt_may_try(&a, now, used, n)))
+				continue;
+			used += n;
+			adapt_taken(&a, now, used, n, 1, used > n);
+		}
+		assert_true(a.proven >= 10 * n);
+	}
+}
+
+/* The pause may be followed by an idle time. What a trial costs is known only when something was taken. */
+static void test_no_trial_before_its_cost_is_known(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 150e6);
+	adapt_refused(&a, &(struct adapt_refusal){.now_ms = 1000,
+				  .started_ms = 900,
+				  .fence_end_ms = 301000,
+				  .window_ms = WINDOW,
+				  .used = 90e6,
+				  .n = 1e5,
+				  .idle = 0.98,
+				  .reach = 90e6,
+				  .blind = true});
+	adapt_advance(&a, 301000 + 10 * MIN_MS);
+	assert_true(a.past_ms == 0);
+	adapt_taken(&a, 301000 + 10 * MIN_MS, 1e5, 1e5, 1, false);
+	adapt_advance(&a, 301000 + 11 * MIN_MS);
+	assert_true(a.past_ms == 0);
+}
+
 /* A window that is being filled tells the level badly: the server's may be shorter. Between what is in use and what it would hold. */
 static void test_window_being_filled(void **state)
 {
@@ -146,6 +244,13 @@ static void test_on_from_what_is_left(void **state)
 	assert_true(adapt_limit(&a, 200000) < 35);
 	refuse(&a, 201000, 200500, 26, 1, 202000);
 	assert_true(a.level <= 26);
+	adapt_init(&a, 200); /* with large requests it comes near only */
+	refuse(&a, 1000, 900, 100, 1, 200000);
+	adapt_taken(&a, 200000, 25, 1, 1, false);
+	adapt_taken(&a, 210000, 78, 20, 1, true);
+	assert_true(a.level == 25);
+	adapt_taken(&a, 211000, 85, 20, 1, true);
+	assert_true(a.level == 100);
 	adapt_init(
 		&a, 200); /* it had not fallen, the pause was for nothing: up again soon, and then never soon again */
 	refuse(&a, 1000, 900, 100, 1, 200000);
@@ -248,6 +353,7 @@ static void test_owing_delays_the_next_trial(void **state)
 		for (int i = 0; i <= owing; i++, now += 1000)
 			refuse(&a, now, now - 10, 80e6, 1e5, now + 500);
 		int64_t from = now;
+		adapt_taken(&a, now, 79e6, 1e5, 0, false);
 		for (; !a.past_ms && now < from + 3 * 60 * MIN_MS; now += 1000)
 			adapt_advance(&a, now);
 		assert_true(a.past_ms > 0);
@@ -331,6 +437,11 @@ int main(void)
 		cmocka_unit_test(test_large_request_keeps_what_is_known),
 		cmocka_unit_test(test_large_request_against_what_is_known),
 		cmocka_unit_test(test_refused_with_nothing_in_use),
+		cmocka_unit_test(test_nothing_taken_teaches_nothing),
+		cmocka_unit_test(test_on_from_what_the_fence_let_stay),
+		cmocka_unit_test(test_refused_together_with_nothing_in_use),
+		cmocka_unit_test(test_climbs_from_next_to_nothing),
+		cmocka_unit_test(test_no_trial_before_its_cost_is_known),
 		cmocka_unit_test(test_window_being_filled),
 		cmocka_unit_test(test_on_from_what_is_left),
 		cmocka_unit_test(test_a_pause_teaches_nothing),
