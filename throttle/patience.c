@@ -21,8 +21,9 @@
 #define PATIENCE_FALLEN 1.05      /* a level that was so many times higher has fallen */
 #define PATIENCE_HIGH 0.95        /* and one that is so near to the highest is as high */
 #define PATIENCE_AWAY_MS 3.6e6 /* how long a limit stays down as a rule; if it did for longer, then for longer still */
-#define PATIENCE_AWAY_COST_MS 30e3 /* what a refusal is worth as such while it is down */
-#define PATIENCE_SAME 0.02         /* levels that are nearer to each other are the same */
+#define PATIENCE_AWAY_COST_MS 30e3   /* what a refusal is worth as such while it is down */
+#define PATIENCE_AWAY_OWING_MS 300e3 /* and not more often than this, where it was in vain and is not paid for */
+#define PATIENCE_SAME 0.02           /* levels that are nearer to each other are the same */
 
 void patience_init(struct patience *p)
 {
@@ -98,9 +99,11 @@ bool patience_is_over(const struct patience *p, int64_t now_ms, int64_t since_ms
 	double dear = PATIENCE_COSTS / (1 + PATIENCE_UNSURE * p->unsure) * p->cost_ms;
 	if (since < hold || (since < dear && since < patience_away_ms(p, now_ms, level, p->cost_ms)))
 		return false;
-	if (p->credit >= 1 || since >= patience_away_ms(p, now_ms, level, p->cost_ms + PATIENCE_AWAY_COST_MS))
+	bool vain = p->credit < 0 && p->failed >= PATIENCE_FAILED;
+	double away = patience_away_ms(p, now_ms, level, p->cost_ms + PATIENCE_AWAY_COST_MS);
+	if (p->credit >= 1 || (since >= away && (!vain || since >= PATIENCE_AWAY_OWING_MS)))
 		return true;
-	if (p->credit < 0 && p->failed >= PATIENCE_FAILED && p->taken < PATIENCE_REQUESTS && since < PATIENCE_RARELY_MS)
+	if (vain && p->taken < PATIENCE_REQUESTS && since < PATIENCE_RARELY_MS)
 		return false;
 	double owing = hold * pow(PATIENCE_OWING, 1 - p->credit);
 	return since >= (owing < PATIENCE_LONGEST_MS ? owing : PATIENCE_LONGEST_MS);

@@ -86,6 +86,21 @@ static void test_a_dear_trial_waits_but_not_below_a_higher_level(void **state)
 	assert_true(long_ago > 2 * fallen && long_ago < level);
 }
 
+/* Far below where it was, for good it seems: not a refusal a minute all night long. */
+static void test_a_higher_level_is_not_sought_without_end(void **state)
+{
+	(void)state;
+	struct patience p;
+	patience_init(&p);
+	patience_taken(&p, 4000);
+	refuse(&p, 0, 100, 0, 0);
+	refuse(&p, 0, 1, 100, 0);
+	assert_int_equal(minutes(&p, 0, 1), 1);
+	for (int i = 0; i < 30; i++)
+		refuse(&p, 0, 1, 1, 0);
+	assert_int_equal(minutes(&p, 0, 1), 5);
+}
+
 /* Refusals that nothing paid for: longer, and where they told nothing new not before enough was taken. */
 static void test_owing(void **state)
 {
@@ -146,6 +161,7 @@ int main(void)
 		cmocka_unit_test(test_cheap_refusals_are_soon_tried_again),
 		cmocka_unit_test(test_a_dear_trial_waits_but_not_below_a_higher_level),
 		cmocka_unit_test(test_a_doubtful_cost_is_waited_for_less),
+		cmocka_unit_test(test_a_higher_level_is_not_sought_without_end),
 		cmocka_unit_test(test_owing),
 		cmocka_unit_test(test_no_share_of_nothing),
 		cmocka_unit_test(test_what_is_owed_is_not_forgotten),
