@@ -61,7 +61,7 @@ static int ensure_target(struct putter *p, struct err *err)
 		return -1;
 	log_err(LOG_INFO, err, "mailbox %s: the destination will be tried again", p->j->user.address);
 	struct err why = *err;
-	return job_back_off(p->j, p->failures, &why, err) ? -1 : 1;
+	return job_back_off(p->j, LIVE_TARGET, p->failures, &why, err) ? -1 : 1;
 }
 
 /* 0: *ref is filled, or the folder cannot be made (its path is NULL); -1: the mailbox ends. */
@@ -82,7 +82,7 @@ static int make_again(struct putter *p, struct route_folder *f, struct folder_re
 			return -1;
 		p->target->ops->close(&p->target);
 		struct err why = *err;
-		if (job_back_off(p->j, tries, &why, err))
+		if (job_back_off(p->j, LIVE_TARGET, tries, &why, err))
 			return -1;
 	}
 }
@@ -233,7 +233,7 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 		if (act != ACT_WAIT && ++p->failures >= JOB_TRIES)
 			return err_wrap(err, "target %s", j->target_login.row.name);
 		log_err(LOG_INFO, &why, "mailbox %s: the destination will be tried again", j->user.address);
-		if (job_back_off(j, p->failures, &why, err))
+		if (job_back_off(j, LIVE_TARGET, p->failures, &why, err))
 			return -1;
 	}
 	return o.remake_folder ? remake_folder(p, f, err) : 0;

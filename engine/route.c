@@ -125,7 +125,7 @@ int route_target(struct job *j, unsigned r, struct err *err)
 		if ((act != ACT_RETRY && act != ACT_WAIT) || (act == ACT_RETRY && tries >= most))
 			return -1;
 		struct err why = *err;
-		if (job_back_off(j, tries, &why, err))
+		if (job_back_off(j, LIVE_TARGET, tries, &why, err))
 			return -1;
 	}
 	return 0;
@@ -143,7 +143,7 @@ int route_again(struct job *j, unsigned r, unsigned *tries, struct err *err)
 		return -1;
 	route_drop(j, r);
 	struct err why = *err;
-	if (job_back_off(j, (*tries)++, &why, err))
+	if (job_back_off(j, LIVE_TARGET, (*tries)++, &why, err))
 		return -1;
 	err_clear(err);
 	return 0;
