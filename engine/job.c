@@ -14,6 +14,7 @@
 #define QUEUE_BYTES ((uint64_t)4 * 1024 * 1024)
 #define BACK_OFF_FIRST_MS 500
 #define BACK_OFF_MOST_MS 60000
+#define BACK_OFF_STATED_MS 5000 /* one that does is believed, but not called upon again and again at once */
 #define BACK_OFF_THROTTLED_MS (15 * 60 * 1000) /* a server that throttles and does not say for how long */
 #define RETRY_USER_S 300 /* a mailbox that failed for a passing reason is tried again after this, times its tries */
 #define RETRY_FOLDER \
@@ -48,7 +49,9 @@ int job_back_off(struct job *j, enum live_side side, unsigned n, const struct er
 {
 	unsigned first = j->source_login.endpoint.retry_ms;
 	int64_t ms = first ? first : BACK_OFF_FIRST_MS;
-	int64_t most = why->kind == ERR_THROTTLED ? BACK_OFF_THROTTLED_MS : BACK_OFF_MOST_MS;
+	int64_t most = why->kind != ERR_THROTTLED ? BACK_OFF_MOST_MS
+		       : why->retry_after_ms > 0  ? BACK_OFF_STATED_MS
+						  : BACK_OFF_THROTTLED_MS;
 	for (unsigned i = 1; i < n && ms < most; i++)
 		ms *= 2;
 	if (ms > most)
