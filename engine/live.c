@@ -8,6 +8,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "engine/base/utf8.h"
+#include "engine/job.h"
 #include "engine/limit.h"
 
 #include <stdlib.h>
@@ -143,7 +144,14 @@ static enum binding say_rate(struct finding *f, double share, const char *scope,
 	return f->binding = share < 1 ? BIND_WINDOW : BIND_RATE;
 }
 
-static enum binding find_at_target(const struct limit_view *v, double share, struct finding *f)
+/* more: more uploads may help. */
+static enum binding say_network(struct finding *f, bool more, const char *text)
+{
+	snprintf(f->detail, sizeof f->detail, "%s%s", text, more ? "; --uploads may help" : "");
+	return f->binding = BIND_NETWORK;
+}
+
+static enum binding find_at_target(const struct limit_view *v, double share, bool more, struct finding *f)
 {
 	switch (v->target_wait) {
 	case DIM_BYTES:
@@ -162,15 +170,13 @@ static enum binding find_at_target(const struct limit_view *v, double share, str
 	case DIM_NONE:
 		break;
 	}
-	return say(f, BIND_NETWORK, "the destination or the line to it takes no more; --uploads may help");
+	return say_network(f, more, "the destination or the line to it takes no more");
 }
 
-static void find_unlimited(const struct limit_view *v, const struct parcel_view *q, struct finding *f)
+static void find_unlimited(const struct limit_view *v, const struct parcel_view *q, bool more, struct finding *f)
 {
 	if (q->full || (!q->empty && q->bytes > q->cap / 2))
-		say(f, BIND_NETWORK,
-			"messages wait to be sent: the destination or the line to it takes no more; --uploads may "
-			"help");
+		say_network(f, more, "messages wait to be sent: the destination or the line to it takes no more");
 	else if (q->empty && v->source_in_flight)
 		say(f, BIND_SOURCE, "the source, or the line to it, gives no more");
 	else if (q->empty)
@@ -242,6 +248,8 @@ static bool find_wait(const struct live *l, const struct sight *s, struct findin
 static void find(const struct live *l, struct sight *s, double share, struct finding *f)
 {
 	const struct limit_view *v = &s->v;
+	/* By Graph so many are in flight as it allows, and where a limit was learned more uploads run against it. */
+	bool more = !v->in_flight_limit && l->uploads < JOB_UPLOADS;
 	for (enum live_side side = 0; side < LIVE_SIDES; side++)
 		add_fence(l, side, s);
 	if (v->fenced_ms > 0)
@@ -249,13 +257,13 @@ static void find(const struct live *l, struct sight *s, double share, struct fin
 	else if (find_wait(l, s, f))
 		return;
 	else if (v->target_waiting)
-		find_at_target(v, share, f);
+		find_at_target(v, share, more, f);
 	else if (v->source_waiting && v->source_rate > 0)
 		say_rate(f, share, v->source_scope, v->source_rate);
 	else if (v->source_waiting)
 		say(f, BIND_SOURCE, "the source lets so much through in a time, as its refusals taught");
 	else
-		find_unlimited(v, &s->q, f);
+		find_unlimited(v, &s->q, more, f);
 }
 
 static void vote(struct live *l, const struct finding *f)
