@@ -151,6 +151,14 @@ static enum binding say_network(struct finding *f, bool more, const char *text)
 	return f->binding = BIND_NETWORK;
 }
 
+/* Above the mailboxes only rates bind that a person set; who waits there behind others knows no number of its own. */
+static enum binding say_turn(struct finding *f, const char *scope)
+{
+	snprintf(f->detail, sizeof f->detail,
+		"the rate that was set for %s is shared, and other mailboxes come first; --rate raises it", scope);
+	return f->binding = BIND_RATE;
+}
+
 static enum binding find_at_target(const struct limit_view *v, double share, bool more, struct finding *f)
 {
 	switch (v->target_wait) {
@@ -167,7 +175,11 @@ static enum binding find_at_target(const struct limit_view *v, double share, boo
 	case DIM_IN_FLIGHT:
 		return say(f, BIND_TARGET_CONCURRENCY,
 			"the destination takes no more requests of this mailbox at once; more uploads do not help");
-	case DIM_NONE:
+	case DIM_NONE: /* others come first */
+		if (v->target_rate_binds)
+			return say_rate(f, share, v->target_scope, v->target_rate);
+		if (strncmp(v->target_scope, "target ", 7) == 0)
+			return say_turn(f, v->target_scope);
 		break;
 	}
 	return say_network(f, more, "the destination or the line to it takes no more");
@@ -260,6 +272,8 @@ static void find(const struct live *l, struct sight *s, double share, struct fin
 		find_at_target(v, share, more, f);
 	else if (v->source_waiting && v->source_rate > 0)
 		say_rate(f, share, v->source_scope, v->source_rate);
+	else if (v->source_waiting && strncmp(v->source_scope, "mailbox ", 8) != 0)
+		say_turn(f, v->source_scope);
 	else if (v->source_waiting)
 		say(f, BIND_SOURCE, "the source lets so much through in a time, as its refusals taught");
 	else
