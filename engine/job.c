@@ -5,6 +5,7 @@
 #include "engine/base/log.h"
 #include "engine/intent.h"
 #include "engine/plan.h"
+#include "engine/renamed.h"
 #include "engine/wanted.h"
 
 #include <stdlib.h>
@@ -318,7 +319,7 @@ static int move(struct job *j, struct err *err)
 	if (store_user_state(j->work->store, j->user.id, j->user.lease_epoch, busy, NULL, 0, err) ||
 		start_putters(j, err))
 		return -1;
-	return walk_folders(j, err);
+	return walk_folders(j, err) || renamed_note(j, err) ? -1 : 0;
 }
 
 static void stop_putters(struct job *j)

@@ -268,7 +268,7 @@ static void look_target(struct limits *l, struct limit_view *out)
 			continue;
 		out->target_waiting = true;
 		out->target_wait = v.binding;
-		out->target_learned = v.learned;
+		out->target_learned = v.binding_learned;
 		snprintf(out->target_scope, sizeof out->target_scope, "%s", v.binding_scope);
 	}
 	out->target_rate = l->rates.target;

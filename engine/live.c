@@ -8,7 +8,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "engine/base/utf8.h"
-#include "engine/job.h"
+#include "engine/binding.h"
 #include "engine/limit.h"
 
 #include <stdlib.h>
@@ -117,88 +117,6 @@ void live_woke(struct live *l, enum live_side side)
 
 /* --- what binds it --- */
 
-struct finding {
-	enum binding binding;
-	char detail[sizeof((struct live_row *)0)->detail];
-};
-
-static enum binding say(struct finding *f, enum binding b, const char *text)
-{
-	snprintf(f->detail, sizeof f->detail, "%s", text);
-	return f->binding = b;
-}
-
-/* A rate that a person set binds at its scope; below a window's share, the window does. */
-static enum binding say_rate(struct finding *f, double share, const char *scope, double per_s)
-{
-	char rate[32];
-	snprintf(rate, sizeof rate, "%.3g MB/s", per_s / 1e6);
-	if (share < 1)
-		snprintf(f->detail, sizeof f->detail,
-			"the window leaves %.0f%% of the rate (%s for %s); it ends by itself, or: nightferry batch set "
-			"--window",
-			share * 100, rate, scope);
-	else
-		snprintf(f->detail, sizeof f->detail,
-			"the rate that was set for %s, %s; --rate raises it while it runs", scope, rate);
-	return f->binding = share < 1 ? BIND_WINDOW : BIND_RATE;
-}
-
-/* more: more uploads may help. */
-static enum binding say_network(struct finding *f, bool more, const char *text)
-{
-	snprintf(f->detail, sizeof f->detail, "%s%s", text, more ? "; --uploads may help" : "");
-	return f->binding = BIND_NETWORK;
-}
-
-/* Above the mailboxes only rates bind that a person set; who waits there behind others knows no number of its own. */
-static enum binding say_turn(struct finding *f, const char *scope)
-{
-	snprintf(f->detail, sizeof f->detail,
-		"the rate that was set for %s is shared, and other mailboxes come first; --rate raises it", scope);
-	return f->binding = BIND_RATE;
-}
-
-static enum binding find_at_target(const struct limit_view *v, double share, bool more, struct finding *f)
-{
-	switch (v->target_wait) {
-	case DIM_BYTES:
-		if (v->target_rate_binds)
-			return say_rate(f, share, v->target_scope, v->target_rate);
-		return say(f, BIND_TARGET_BYTES,
-			v->target_learned ? "the destination takes so many bytes in a time, as its refusals taught"
-					  : "the destination's published limit of bytes in a time");
-	case DIM_REQUESTS:
-		return say(f, BIND_TARGET_REQUESTS,
-			v->target_learned ? "the destination takes so many requests in a time, as its refusals taught"
-					  : "the destination's published limit of requests in a time");
-	case DIM_IN_FLIGHT:
-		return say(f, BIND_TARGET_CONCURRENCY,
-			"the destination takes no more requests of this mailbox at once; more uploads do not help");
-	case DIM_NONE: /* others come first */
-		if (v->target_rate_binds)
-			return say_rate(f, share, v->target_scope, v->target_rate);
-		if (strncmp(v->target_scope, "target ", 7) == 0)
-			return say_turn(f, v->target_scope);
-		break;
-	}
-	return say_network(f, more, "the destination or the line to it takes no more");
-}
-
-static void find_unlimited(const struct limit_view *v, const struct parcel_view *q, bool more, struct finding *f)
-{
-	if (q->full || (!q->empty && q->bytes > q->cap / 2))
-		say_network(f, more, "messages wait to be sent: the destination or the line to it takes no more");
-	else if (q->empty && v->source_in_flight)
-		say(f, BIND_SOURCE, "the source, or the line to it, gives no more");
-	else if (q->empty)
-		say(f, BIND_SOURCE, "the source's folders are being listed and compared");
-	else if (v->in_flight)
-		say(f, BIND_NETWORK, "an answer of the destination is awaited");
-	else
-		say(f, BIND_NOTHING, "nothing holds it back");
-}
-
 /* What one look sees. */
 struct sight {
 	struct limit_view v;
@@ -231,8 +149,8 @@ static void say_fence(const struct sight *s, struct finding *f)
 {
 	const struct live_wait *w = s->fence;
 	snprintf(f->detail, sizeof f->detail, "%s asked to wait%s%s%s", s->v.fence_scope,
-		w && w->why.retry_after_ms <= 0 ? ", and not for how long: it is tried again then" : "",
-		w && w->why.hint[0] ? "; " : "", w ? w->why.hint : "");
+		w->why.retry_after_ms <= 0 ? ", and not for how long: it is tried again then" : "",
+		w->why.hint[0] ? "; " : "", w->why.hint);
 	utf8_trim(f->detail);
 	f->binding = BIND_FENCE;
 }
@@ -255,29 +173,6 @@ static bool find_wait(const struct live *l, const struct sight *s, struct findin
 			f->detail, sizeof f->detail, "tried again at %s: %s", at, err_line(&w->why, line, sizeof line));
 	utf8_trim(f->detail);
 	return true;
-}
-
-static void find(const struct live *l, struct sight *s, double share, struct finding *f)
-{
-	const struct limit_view *v = &s->v;
-	/* By Graph so many are in flight as it allows, and where a limit was learned more uploads run against it. */
-	bool more = !v->in_flight_limit && l->uploads < JOB_UPLOADS;
-	for (enum live_side side = 0; side < LIVE_SIDES; side++)
-		add_fence(l, side, s);
-	if (v->fenced_ms > 0)
-		say_fence(s, f);
-	else if (find_wait(l, s, f))
-		return;
-	else if (v->target_waiting)
-		find_at_target(v, share, more, f);
-	else if (v->source_waiting && v->source_rate > 0)
-		say_rate(f, share, v->source_scope, v->source_rate);
-	else if (v->source_waiting && strncmp(v->source_scope, "mailbox ", 8) != 0)
-		say_turn(f, v->source_scope);
-	else if (v->source_waiting)
-		say(f, BIND_SOURCE, "the source lets so much through in a time, as its refusals taught");
-	else
-		find_unlimited(v, &s->q, more, f);
 }
 
 static void vote(struct live *l, const struct finding *f)
@@ -318,6 +213,31 @@ static void show(struct live *l, const struct limit_view *v, int64_t passed_ms)
 	l->work_per_s = v->bytes_per_s + v->requests_per_s * MESSAGE_WEIGHT;
 }
 
+/* How long the destination has given nothing although something waits for it: neither a limit nor a fence of ours holds it. */
+static int64_t quiet_for(struct live *l, const struct sight *s)
+{
+	const struct limit_view *v = &s->v;
+	const struct parcel_view *q = &s->q;
+	bool at_gate = v->fenced_ms > 0 || (v->target_waiting && v->target_wait != DIM_IN_FLIGHT);
+	bool awaits = v->in_flight || q->full || q->bytes > 0;
+	if (at_gate || !awaits || is_held(l, LIVE_TARGET, s) || v->bytes_per_s > 0 || v->requests_per_s > 0)
+		l->quiet_since_ms = 0;
+	else if (!l->quiet_since_ms)
+		l->quiet_since_ms = s->now_ms;
+	return l->quiet_since_ms ? s->now_ms - l->quiet_since_ms : 0;
+}
+
+static void find(struct live *l, struct sight *s, double share, struct finding *f)
+{
+	for (enum live_side side = 0; side < LIVE_SIDES; side++)
+		add_fence(l, side, s);
+	int64_t quiet_ms = quiet_for(l, s);
+	if (s->fence)
+		say_fence(s, f);
+	else if (s->v.fenced_ms > 0 || !find_wait(l, s, f))
+		binding_find(&s->v, &s->q, share, l->uploads, quiet_ms, f);
+}
+
 static void look(struct live *l, double share, int64_t now_ms)
 {
 	struct sight s = {.now_ms = now_ms};
@@ -328,7 +248,7 @@ static void look(struct live *l, double share, int64_t now_ms)
 		find(l, &s, share, &f);
 		show(l, &s.v, now_ms - l->looked_ms);
 	} else {
-		say(&f, BIND_NOTHING, "it signs in, or ends");
+		binding_say(&f, BIND_NOTHING, "it signs in, or ends");
 	}
 	vote(l, &f);
 	l->looked_ms = now_ms;

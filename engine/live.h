@@ -39,6 +39,7 @@ struct live {
 	unsigned uploads;
 	struct live_row row;
 	int64_t looked_ms, saved_ms; /* mono clock */
+	int64_t quiet_since_ms;      /* likewise: since when the destination gives nothing; 0: it does */
 	uint64_t refused_before;     /* by jobs of this user before this one */
 	double work_per_s;           /* octets, and a bit for each message: for comparing one minute with another */
 };

@@ -48,6 +48,26 @@ static int note_left(struct job *j, size_t i, struct err *err)
 		j->work->store, j->user.id, left_out || (known && !n) ? "folder-skipped" : NOTE_LEFT, text, err);
 }
 
+/* A folder of sent mail, by its attribute or name, beside the one that goes into the destination's own. */
+static int note_second(struct job *j, size_t i, struct err *err)
+{
+	const struct folder *f = &j->list.v[i];
+	const struct mapping *m = &j->mappings[i];
+	char text[MODEL_ERROR];
+	if (f->role < ROLE_SENT || f->role > ROLE_ARCHIVE || m->role != ROLE_NONE || m->skip)
+		return 0;
+	for (size_t k = 0; k < j->list.n; k++) {
+		if (j->mappings[k].role != f->role || !wanted_folder(&j->batch, &j->list.v[k], &j->mappings[k]))
+			continue;
+		snprintf(text, sizeof text,
+			"folder \"%.300s\" arrives as \"%.200s\": the destination's \"%.100s\" is for one folder, and "
+			"\"%.200s\" goes there",
+			f->name, m->path, j->mappings[k].path, j->list.v[k].name);
+		return store_note(j->work->store, j->user.id, "folder-role", text, err);
+	}
+	return 0;
+}
+
 static int note_mapping(struct job *j, size_t i, struct err *err)
 {
 	const struct folder *f = &j->list.v[i];
@@ -62,6 +82,8 @@ static int note_mapping(struct job *j, size_t i, struct err *err)
 		snprintf(text, sizeof text, "folder \"%.300s\" is not moved: %s", f->name, m->reason);
 		return store_note(j->work->store, j->user.id, "folder-skipped", text, err);
 	}
+	if (wanted && note_second(j, i, err))
+		return -1;
 	if (!(m->changes & ~(unsigned)MAP_ROLE))
 		return 0;
 	snprintf(text, sizeof text, "folder \"%.300s\" arrives as \"%.300s\": %s", f->name, m->path,
@@ -69,18 +91,30 @@ static int note_mapping(struct job *j, size_t i, struct err *err)
 	return store_note(j->work->store, j->user.id, "folder-renamed", text, err);
 }
 
+static int note_unmatched(struct job *j, struct err *err)
+{
+	for (struct unmatched u = {0}; wanted_unmatched(&j->batch, &j->list, j->mappings, &u);)
+		if (store_note(
+			    j->work->store, j->user.id, u.excludes ? "exclude-unmatched" : NOTE_UNMATCHED, u.text, err))
+			return -1;
+	return 0;
+}
+
 /* What an earlier pass said of folders may not be so any more. */
 static int note_mappings(struct job *j, struct err *err)
 {
 	if (store_notes_forget(j->work->store, j->user.id, "folder-renamed", err) ||
 		store_notes_forget(j->work->store, j->user.id, "folder-skipped", err) ||
-		store_notes_forget(j->work->store, j->user.id, NOTE_LEFT, err))
+		store_notes_forget(j->work->store, j->user.id, "folder-role", err) ||
+		store_notes_forget(j->work->store, j->user.id, NOTE_LEFT, err) ||
+		store_notes_forget(j->work->store, j->user.id, NOTE_UNMATCHED, err) ||
+		store_notes_forget(j->work->store, j->user.id, "exclude-unmatched", err))
 		return -1;
 	for (size_t i = 0; i < j->list.n; i++) {
 		if (note_mapping(j, i, err))
 			return -1;
 	}
-	return 0;
+	return note_unmatched(j, err);
 }
 
 /* All routes must find the same folder under a path, so what any of them knows of names there counts; the lead has the last word,

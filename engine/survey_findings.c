@@ -117,6 +117,15 @@ static void find_renamed(const struct survey *s, struct assessment *out)
 			"the source lists %u folder names that cannot be used or come twice", s->odd);
 }
 
+static void find_unmatched(const struct survey *s, struct assessment *out)
+{
+	for (struct unmatched u = {0}; wanted_unmatched(s->conf.batch, &s->list, s->mappings, &u);)
+		assessment_add(out, u.excludes ? FINDING_NOTE : FINDING_LEFT_OUT,
+			u.excludes ? "exclude-unmatched" : "include-unmatched",
+			u.excludes ? "batch set --exclude corrects it" : "batch set --include corrects it", "%s",
+			u.text);
+}
+
 /* The well-known folder takes one; the others of its role keep their names. */
 static void find_roles(const struct survey *s, struct assessment *out)
 {
@@ -330,6 +339,7 @@ void survey_finish(struct survey *s, struct assessment *out)
 	find_unreadable(s, out);
 	find_same(s, out);
 	find_too_big(s, out);
+	find_unmatched(s, out);
 	find_skipped(s, out);
 	for (size_t i = 0; i < s->list.n; i++)
 		find_in_folder(s, i, out);

@@ -201,7 +201,7 @@ static int verify_once(struct work *w, const struct batch *b, const struct user 
 	for (size_t i = 0; i < out->n && !rc; i++)
 		add_total(&out->total, &out->folders[i]);
 	if (!rc)
-		rc = store_folders_left(w->store, b->id, u->id, &out->total.left, err);
+		rc = store_left_behind(w->store, b->id, u->id, &out->left, err);
 	store_folders_free(&rows, n);
 	check_done(&c);
 	return rc;
@@ -227,13 +227,13 @@ void verify_done(struct verify_result *r)
 	r->n = 0;
 }
 
-const char *verify_verdict(const struct verify_folder *t, bool skips_acknowledged)
+const char *verify_verdict(const struct verify_folder *t, const struct left_behind *left, bool skips_acknowledged)
 {
 	if (t->missing > t->waiting || t->altered)
 		return "Poor";
 	if (t->duplicate || t->waiting || (t->refused && !skips_acknowledged))
 		return "Investigate";
-	if (t->refused || t->skipped || t->left || t->gone || t->moved || t->unread)
+	if (t->refused || t->skipped || left->folders || left->patterns || t->gone || t->moved || t->unread)
 		return "Good";
 	return "Perfect";
 }

@@ -22,7 +22,6 @@ struct verify_folder {
 	uint64_t moved;    /* arrived, and a person moved it to another folder since */
 	uint64_t duplicate; /* a second copy that no receipt explains */
 	uint64_t altered;   /* content differs */
-	uint64_t left;      /* of the total: folders that stayed at the source for their name, and hold messages */
 	struct verify_route {
 		char name[8]; /* "": no more */
 		uint64_t n;
@@ -33,6 +32,7 @@ struct verify_result {
 	struct verify_folder *folders; /* owned */
 	size_t n;
 	struct verify_folder total;
+	struct left_behind left;
 	char first_trouble[MODEL_ERROR]; /* folder, UID and what is wrong; "" if nothing is */
 };
 
@@ -41,6 +41,6 @@ int verify_user(struct work *w, const struct batch *b, const struct user *u, boo
 	struct err *err);
 void verify_done(struct verify_result *r);
 /* "Perfect", "Good", "Investigate" or "Poor", as Microsoft's data consistency score is read. */
-const char *verify_verdict(const struct verify_folder *total, bool skips_acknowledged);
+const char *verify_verdict(const struct verify_folder *total, const struct left_behind *left, bool skips_acknowledged);
 
 #endif

@@ -42,6 +42,12 @@ int box_refusal(struct conn *c, enum reply reply, struct err *err, const char *d
 	case ERR_KINDS_END:
 		break;
 	}
+	/* "Command Argument Error. 11" and the like: told of messages and of arguments alike, and here there is no message */
+	if (err->kind == ERR_MESSAGE)
+		err_hint(err,
+			"Exchange says this of a folder's name that it does not take (too long, nested too deep, odd "
+			"characters) and of a full mailbox: rename the folder at the source, or leave it out with "
+			"--exclude");
 	err->kind = ERR_FOLDER;
 	return -1;
 }

@@ -5,6 +5,9 @@
 #define INPUT_ROOM ((size_t)64 << 10)
 /* Shorter literals go through the input buffer: one more copy is cheaper than one more read. */
 #define DIRECT_MIN 16384
+/* Words of a line that do not count: "* 5 EXPUNGE", "* LIST (", "* 5 FETCH (UID 9 FLAGS (\Seen))". */
+#define WORDS_FREE 4
+#define WORDS_FREE_FETCH 9
 
 /* Invariant: octets of the wire are in `in` from at to end; before them comes what is left of `line` (when ready), then
    `literal` octets that pass as they are, then lines again. */
@@ -16,6 +19,7 @@ struct filter {
 	bool ready;       /* the line is complete and mended */
 	uint64_t literal; /* octets still to pass */
 	uint64_t kept;    /* octets that libetpan keeps in memory for this command */
+	uint64_t words;   /* and words, beyond those free of a line */
 	bool streams_bodies;
 	bool mutes_counts;
 	struct repair_context context;
@@ -116,6 +120,35 @@ static int keep(struct filter *f, uint64_t n)
 	return f->kept > FILTER_KEPT_MAX ? poison(f, "the answer to one command is too long") : 0;
 }
 
+static bool separates(char c)
+{
+	return c == ' ' || c == '(' || c == ')' || c == ',' || c == '\t';
+}
+
+/* What libetpan makes cells of: words, numbers of a set, quoted strings as one each, lists. */
+static uint64_t count_words(const char *p, const char *end)
+{
+	uint64_t n = 0;
+	bool inside = false, quotes = true; /* behind one without an end, in a text, none has an end */
+	for (; p < end; p++) {
+		const char *close = quotes && *p == '"' ? repair_quote_end(p, end) : NULL;
+		quotes &= *p != '"' || close;
+		n += *p == '(' || close || (!inside && !separates(*p));
+		inside = !close && !separates(*p);
+		if (close)
+			p = close;
+	}
+	return n;
+}
+
+static int keep_words(struct filter *f)
+{
+	uint64_t n = count_words(f->line.data, f->line.data + f->line.len);
+	uint64_t free_words = f->context.kind == REPAIR_FETCH ? WORDS_FREE_FETCH : WORDS_FREE;
+	f->words += n > free_words ? n - free_words : 0;
+	return f->words > FILTER_WORDS_MAX ? poison(f, "the answer to one command has too many words") : 0;
+}
+
 /* The line in f->line is whole, without its line end. 1: hand it out. 0: it was dropped. -1: poisoned. */
 static int finish_line(struct filter *f)
 {
@@ -139,6 +172,8 @@ static int finish_line(struct filter *f)
 	if (literal && size > FILTER_LITERAL_MAX)
 		return poison(f, "a literal of more than 4 GiB was announced");
 	if (literal && !(f->streams_bodies && repair_is_body_literal(&f->line, &f->context)) && keep(f, size))
+		return -1;
+	if (keep_words(f))
 		return -1;
 	if (keep(f, f->line.len + 2) || buf_add(&f->line, "\r\n", 2, &ignored))
 		return poison(f, "a line is too long");
@@ -301,7 +336,7 @@ void filter_skipped(struct filter *f, size_t n)
 
 void filter_begin(struct filter *f, bool streams_bodies)
 {
-	f->kept = 0;
+	f->kept = f->words = 0;
 	f->streams_bodies = streams_bodies;
 }
 

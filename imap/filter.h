@@ -10,7 +10,10 @@
 
 #define FILTER_LINE_MAX ((size_t)16 << 20)  /* octets of one line */
 #define FILTER_KEPT_MAX ((uint64_t)4 << 20) /* octets of text and of literals kept in memory for one command */
-#define FILTER_LITERAL_MAX 0xFFFFFFFEu      /* libetpan counts in 32 bits and wraps silently */
+/* Words of one answer: libetpan makes cells of them, up to 200 octets for one of one letter. The first of each line (nine of FETCH, else four) are
+   not counted, so that EXPUNGE and flags may come in floods. 50,000 folders with five attributes each have 300,000. */
+#define FILTER_WORDS_MAX ((uint64_t)320000)
+#define FILTER_LITERAL_MAX 0xFFFFFFFEu /* libetpan counts in 32 bits and wraps silently */
 #define FILTER_DEPTH_MAX 40 /* parentheses; libetpan recurses, and nothing we ask for is nested deeper than five */
 #define FILTER_STASH_MAX ((size_t)1 << 20) /* octets taken in while we write */
 

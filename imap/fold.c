@@ -1,5 +1,7 @@
-/* Simple case folding (one character to one, but for the sharp s) for the scripts that have case, from Unicode's ranges;
-   composition for the letters that the mail of our languages uses (macOS writes names decomposed). */
+/* fold_next: simple case folding (one character to one, but for the sharp s) for the scripts that have case, from Unicode's ranges;
+   composition for the letters that the mail of our languages uses (macOS writes names decomposed).
+   fold_name takes in between what libidn knows of Unicode 3.2: full case folding and compatibility ("ﬁ" is "fi", "Ǆ" is "dž", "㎏" is "kg").
+   What Exchange makes of those is not documented; Windows' comparison, which it builds on, holds most of them, and "æ" and "ae", for the same. */
 #include "imap/fold.h"
 
 #include "engine/base/utf8.h"
@@ -7,6 +9,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stringprep.h>
+
+/* Octets that one may become: U+FDFA, three, becomes 33. */
+enum { WIDEST = 12 };
 
 /* Capitals at even (or odd) places, each followed by its small letter. */
 static const struct {
@@ -15,7 +21,9 @@ static const struct {
 } pairs[] = {{0x100, 0x12f, false}, {0x132, 0x137, false}, {0x139, 0x148, true}, {0x14a, 0x177, false},
 	{0x179, 0x17e, true}, {0x1cd, 0x1dc, true}, {0x1de, 0x1ef, false}, {0x1f8, 0x21f, false}, {0x222, 0x233, false},
 	{0x460, 0x481, false}, {0x48a, 0x4bf, false}, {0x4c1, 0x4ce, true}, {0x4d0, 0x52f, false},
-	{0x1e00, 0x1e95, false}, {0x1ea0, 0x1eff, false}};
+	{0x1e00, 0x1e95, false}, {0x1ea0, 0x1eff, false}, {0x23b, 0x23c, true}, {0x241, 0x242, true},
+	{0x246, 0x24f, false}, {0x370, 0x373, false}, {0x376, 0x377, false}, {0x2c80, 0x2ce3, false},
+	{0xa640, 0xa66d, false}, {0xa722, 0xa72f, false}, {0xa732, 0xa76f, false}};
 
 /* Capitals in a row at a fixed distance from their small letters. */
 static const struct {
@@ -25,7 +33,8 @@ static const struct {
 	{0x386, 0x386, 38}, {0x388, 0x38a, 37}, {0x38c, 0x38c, 64}, {0x38e, 0x38f, 63}, {0x391, 0x3a1, 32},
 	{0x3a3, 0x3ab, 32}, {0x3c2, 0x3c2, 1}, {0x400, 0x40f, 80}, {0x410, 0x42f, 32}, {0x4c0, 0x4c0, 15},
 	{0x531, 0x556, 48}, {0x1e9e, 0x1e9e, 0xdf - 0x1e9e}, {0x2160, 0x216f, 16}, {0x24b6, 0x24cf, 26},
-	{0x130, 0x130, 'i' - 0x130}, {0x30a1, 0x30f6, -0x60} /* katakana to hiragana */};
+	{0x130, 0x130, 'i' - 0x130}, {0x1c90, 0x1cbf, -0xbc0}, {0x13a0, 0x13ef, 0x97d0}, {0x2c00, 0x2c2f, 48},
+	{0x30a1, 0x30f6, -0x60} /* katakana to hiragana */};
 
 static uint32_t small_letter(uint32_t c)
 {
@@ -156,18 +165,47 @@ size_t fold_next(const char *p, size_t n, uint32_t *character)
 	return used;
 }
 
-char *fold_name(const char *utf8)
+/* Yours to free. Valid UTF-8, as an invalid octet becomes U+FFFD. */
+static char *fold_once(const char *utf8, size_t room)
 {
 	size_t n = strlen(utf8), len = 0;
-	char *out = malloc(3 * n + 1); /* an invalid octet becomes three */
+	char *out = malloc(room);
 	if (!out)
 		return NULL;
 	for (size_t i = 0; i < n;) {
 		uint32_t c;
 		i += fold_next(utf8 + i, n - i, &c);
+		bool is_ligature = c == 0xe6 || c == 0x153; /* not to Unicode, but to Windows */
+		if (is_ligature)
+			out[len++] = c == 0xe6 ? 'a' : 'o';
 		if (c != 0)
-			len += utf8_encode(c, out + len);
+			len += utf8_encode(is_ligature ? 'e' : c, out + len);
 	}
 	out[len] = '\0';
+	return out;
+}
+
+/* The mapping steps of nameprep (RFC 3491), without what it forbids. */
+static void widen(char *text, size_t room)
+{
+	Stringprep_profile steps[8] = {0};
+	for (size_t i = 0;
+		i + 1 < sizeof steps / sizeof *steps && stringprep_nameprep[i].operation == STRINGPREP_MAP_TABLE; i++)
+		steps[i] = stringprep_nameprep[i], steps[i + 1].operation = STRINGPREP_NFKC;
+	stringprep(text, room, 0, steps); /* fails where the room is too small: then it stays as it is */
+}
+
+char *fold_name(const char *utf8)
+{
+	size_t n = strlen(utf8), room = WIDEST * n + 1;
+	bool is_ascii = true;
+	for (size_t i = 0; i < n; i++)
+		is_ascii &= (unsigned char)utf8[i] < 0x80;
+	char *simple = fold_once(utf8, room), *out = NULL;
+	if (is_ascii || !simple)
+		return simple;
+	widen(simple, room);
+	out = fold_once(simple, 3 * strlen(simple) + 1);
+	free(simple);
 	return out;
 }

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { DEEPEST = 300, MOST_NODES = 100000, ROLES = ROLE_FLAGGED + 1, WORST_RANK = 5 };
+enum { DEEPEST = 300, MOST_NODES = 100000, ROLES = ROLE_FLAGGED + 1, WORST_RANK = 6 };
 
 struct node {                        /* of the source's tree */
 	int parent;                  /* -1: the top */
@@ -191,10 +191,12 @@ static void find_role(const struct plan *p, struct node *n)
 		n->role = ROLE_NONE;
 	if (!well_known(p->rules, n->role))
 		n->role = ROLE_NONE;
+	const char *there = well_known(p->rules, n->role);
+	bool is_exact = there && n->parent < 0 && strcasecmp(n->part, there) == 0;
 	if (!f || !f->can_select)
-		n->rank = 4;
+		n->rank = 5;
 	else
-		n->rank = f->role_by_attribute ? 1 : n->parent < 0 ? 2 : 3;
+		n->rank = f->role_by_attribute ? 1 : is_exact ? 2 : n->parent < 0 ? 3 : 4;
 }
 
 /* The role of one that had a path: that of the well-known folder which it went into. */
@@ -394,6 +396,7 @@ static int fill(const struct plan *p, struct mapping *m, struct err *err)
 		if (!m[i].path)
 			return out_of_memory(err);
 		m[i].changes = changes_of(p, p->leaves[i], f);
+		m[i].role = p->nodes[p->leaves[i]].role;
 		const char *why = why_skipped(f);
 		m[i].skip = why != NULL;
 		m[i].by_name = why && f->can_select && !f->is_shared && !f->is_mail;

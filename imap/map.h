@@ -30,16 +30,17 @@ struct map_rules {
 };
 
 struct mapping {
-	char *path;       /* owned: UTF-8, '/'-separated whatever the destination uses; parts never hold '/' */
-	unsigned changes; /* enum map_change, of the whole path: 0 when it is the source's, part for part */
-	bool skip;        /* not moved: not selectable, not mail, shared, ROLE_ALL / ROLE_FLAGGED views */
-	bool by_name;     /* skipped for nothing but its name, which may be a person's word for mail all the same */
-	char reason[96];  /* why skipped or changed, for people */
+	char *path;            /* owned: UTF-8, '/'-separated whatever the destination uses; parts never hold '/' */
+	unsigned changes;      /* enum map_change, of the whole path: 0 when it is the source's, part for part */
+	enum folder_role role; /* of the well-known folder that it goes into */
+	bool skip;             /* not moved: not selectable, not mail, shared, ROLE_ALL / ROLE_FLAGGED views */
+	bool by_name;    /* skipped for nothing but its name, which may be a person's word for mail all the same */
+	char reason[96]; /* why skipped or changed, for people */
 };
 
 /* One mapping for each folder, in order; a pure function of the whole list, so the same list gives the same result; and a folder that
    comes to the list later takes the path of none that has one (rules.before). Two source folders that are new never share a path, except that several folders of one role (Sent, Sent Items) go into the one well-known folder only
-   if merge is true; else the second keeps its own name. */
+   if merge is true; else it takes the surest (by attribute, else by its very name there, else by another name), and the others keep their own names. */
 int map_folders(const struct folder_list *list, const struct map_rules *rules, struct mapping **out, struct err *err);
 void map_done(struct mapping **m, size_t n);
 /* The role a decoded name suggests in the large languages (only for a top-level folder), ROLE_NONE else. */

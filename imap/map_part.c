@@ -56,8 +56,9 @@ static int copy_characters(
 		octets = next_character(from + i, n - i, &c);
 		bool is_invalid = c == 0xfffd && octets == 1;
 		bool is_control = c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
-		bool is_separator =
-			c == '/' || (!rules->exchange && rules->separator && c == (unsigned char)rules->separator);
+		/* U+F02F is how Macs keep a "/" in names, and what exosim's IMAP shows for one */
+		bool is_separator = c == '/' || (rules->exchange && c == 0xf02f) ||
+				    (!rules->exchange && rules->separator && c == (unsigned char)rules->separator);
 		if (is_invalid || is_control)
 			*changes |= MAP_CONTROL;
 		else if (is_separator)

@@ -2,29 +2,17 @@
 
 #include <math.h>
 
-#define ADAPT_MARGIN 0.003      /* how far below the level it holds */
-#define ADAPT_DROP 0.04         /* how far further it drops at a refusal */
-#define ADAPT_DROP_TRIAL 0.01   /* at one that was a trial: the level is known */
-#define ADAPT_CLIMB_MS 20000.0  /* until it is back */
-#define ADAPT_HOLD_MS 45000     /* from the refusal until it may go past the level, */
-#define ADAPT_HOLD_MORE_MS 7000 /* more for each trial in a row that gained nothing, */
-#define ADAPT_HOLD_MOST 5
-#define ADAPT_HOLD_COSTS 100.0   /* and so many times what a refusal costs */
-#define ADAPT_UNSURE 100.0       /* less where the refused was so large that the limit may be farther up */
-#define ADAPT_COST 0.7           /* half of it while it empties, the rest while it is filled again */
-#define ADAPT_COST_UNSURE 0.05   /* of it, before the first trial */
-#define ADAPT_FELL 0.1           /* after a pause that left more of the window free, the level is not known any more */
-#define ADAPT_EMPTIED 0.9        /* and one that left so much free tells nothing about it */
-#define ADAPT_RESUME_MS 15000    /* what it is ahead of a careful start when it goes on from there */
-#define ADAPT_HOLD_OWING 7.0     /* and so many times longer for each refusal that is not paid for, */
-#define ADAPT_LONGEST_MS 1200000 /* but not longer than this */
-#define ADAPT_CREDIT 0.0032      /* refusals that a taken request pays for */
-#define ADAPT_CREDIT_FIRST 6.0   /* at the start most is to be learned */
-#define ADAPT_CREDIT_MOST 20.0
-#define ADAPT_CREDIT_LEAST 2.0
-#define ADAPT_AWAY 0.03 /* how much farther below a level that falls */
+#define ADAPT_MARGIN 0.003     /* how far below the level it holds */
+#define ADAPT_DROP 0.04        /* how far further it drops at a refusal */
+#define ADAPT_DROP_TRIAL 0.01  /* at one that was a trial: the level is known */
+#define ADAPT_CLIMB_MS 20000.0 /* until it is back */
+#define ADAPT_FELL 0.1         /* after a pause that left more of the window free, the level is not known any more */
+#define ADAPT_EMPTIED 0.9      /* and one that left so much free tells nothing about it */
+#define ADAPT_RESUME_MS 15000  /* what it is ahead of a careful start when it goes on from there */
+#define ADAPT_VOID 0.03        /* of the level: refused with less in use, it is not this limit or a longer window */
+#define ADAPT_LATE_MS 3000     /* so long after the fence it was not the fence that kept it */
+#define ADAPT_AWAY 0.03        /* how much farther below a level that falls */
 #define ADAPT_AWAY_MOST 0.06
-#define ADAPT_SAME 0.02      /* levels that are nearer to each other are the same */
 #define ADAPT_CUBE 1e-5      /* growth past the level: 1 + this * seconds^3 */
 #define ADAPT_STEP 0.10      /* but at most so far beyond what was proven */
 #define ADAPT_TRIAL 0.005    /* of the level: the largest trial at first, */
@@ -40,7 +28,8 @@
 
 void adapt_init(struct adapt *a, double ceiling)
 {
-	*a = (struct adapt){.ceiling = ceiling, .credit = ADAPT_CREDIT_FIRST, .room = 1, .idle = -1};
+	*a = (struct adapt){.ceiling = ceiling, .room = 1};
+	patience_init(&a->patience);
 }
 
 void adapt_set_ceiling(struct adapt *a, double ceiling)
@@ -75,16 +64,8 @@ static double adapt_step(const struct adapt *a)
 static double adapt_middle(const struct adapt *a)
 {
 	double known = adapt_proven(a);
-	return a->credit >= 1 && a->refused_with > known * (1 + ADAPT_ROUGH) ? (known + a->refused_with) / 2 : 0;
-}
-
-static bool adapt_may_pass(const struct adapt *a, int64_t since_ms)
-{
-	int64_t hold = ADAPT_HOLD_MS + ADAPT_HOLD_MORE_MS * (a->failed < ADAPT_HOLD_MOST ? a->failed : ADAPT_HOLD_MOST);
-	if ((double)since_ms < ADAPT_HOLD_COSTS / (1 + ADAPT_UNSURE * a->unsure) * a->cost_ms)
-		return false;
-	double owing = (double)hold * (a->credit < 1 ? pow(ADAPT_HOLD_OWING, 1 - a->credit) : 1);
-	return (double)since_ms >= (owing < ADAPT_LONGEST_MS ? owing : ADAPT_LONGEST_MS);
+	return a->patience.credit >= 1 && a->refused_with > known * (1 + ADAPT_ROUGH) ? (known + a->refused_with) / 2
+										      : 0;
 }
 
 /* Of the level. */
@@ -124,7 +105,7 @@ double adapt_limit(const struct adapt *a, int64_t now_ms)
 
 void adapt_advance(struct adapt *a, int64_t now_ms)
 {
-	if (a->level > 0 && !a->past_ms && adapt_may_pass(a, now_ms - a->lowered_ms))
+	if (a->level > 0 && !a->past_ms && patience_is_over(&a->patience, now_ms, now_ms - a->lowered_ms, a->level))
 		a->past_ms = now_ms;
 }
 
@@ -166,16 +147,6 @@ bool adapt_may_try(const struct adapt *a, int64_t now_ms, double used, double n)
 	       n <= a->room * a->level * adapt_trial_size(a, now_ms);
 }
 
-/* What is missing, in time at full pace, until a window is full again that a pause empties in part. A limit that has fallen makes a long
-   pause, too: only trials tell what trials cost, and those only when it is clear that it had not fallen. */
-static void adapt_cost(struct adapt *a)
-{
-	if (a->fence_tried)
-		a->idle = a->fence_idle;
-	double known = a->idle < 0 ? a->fence_idle : a->idle;
-	a->cost_ms = known * known * (double)a->window_ms * ADAPT_COST * (a->idle < 0 ? ADAPT_COST_UNSURE : 1);
-}
-
 void adapt_start_trial(struct adapt *a)
 {
 	a->trying++;
@@ -191,10 +162,12 @@ static void adapt_end_trial(struct adapt *a, bool trial)
    take more, how far the limit has fallen: so it goes on from what is still in use, and quickly. */
 static void adapt_resume(struct adapt *a, int64_t now_ms, double used)
 {
-	double idle = 1 - used / (a->refused_at < a->level ? a->refused_at : a->level);
+	bool late = now_ms > a->lowered_ms + ADAPT_LATE_MS;
+	double left = late && used < a->left ? a->left : used;
+	double idle = 1 - left / (a->refused_at < a->level ? a->refused_at : a->level);
 	a->weighing = false;
 	if (idle < ADAPT_FELL || idle > ADAPT_EMPTIED) {
-		adapt_cost(a);
+		patience_weigh(&a->patience);
 		return;
 	}
 	a->fell_from = a->level;
@@ -209,15 +182,13 @@ static void adapt_regain(struct adapt *a)
 	a->fell_from = 0;
 	a->past_ms = 0;
 	a->away = 0;
-	adapt_cost(a);
+	patience_weigh(&a->patience);
 }
 
 void adapt_taken(struct adapt *a, int64_t started_ms, double used, double n, double requests, bool trial)
 {
 	adapt_end_trial(a, trial);
-	a->credit += ADAPT_CREDIT * requests;
-	if (a->credit > ADAPT_CREDIT_MOST)
-		a->credit = ADAPT_CREDIT_MOST;
+	patience_taken(&a->patience, requests);
 	if (a->level <= 0)
 		return;
 	if (a->weighing && started_ms >= a->lowered_ms)
@@ -226,29 +197,35 @@ void adapt_taken(struct adapt *a, int64_t started_ms, double used, double n, dou
 		a->proven = used;
 	if (a->proven >= a->refused_with)
 		a->refused_with = 0;
-	if (a->fell_from > 0 && a->proven > a->fell_from * (1 - 2 * ADAPT_MARGIN))
+	double near = n > ADAPT_ROUGH * a->fell_from ? n : 0; /* with large requests it cannot come nearer */
+	if (a->fell_from > 0 && a->proven + near > a->fell_from * (1 - 2 * ADAPT_MARGIN))
 		adapt_regain(a);
 	if (trial && a->proven > a->level * ADAPT_BEYOND && ++a->wins % ADAPT_WINS == 0 && a->room < 1000)
 		a->room++;
 	if (a->ceiling > 0 && a->proven >= a->ceiling * (1 - ADAPT_MARGIN)) { /* as published after all */
 		a->level = a->proven = a->away = 0;
 		a->past_ms = 0;
-		a->failed = a->doubts = 0;
+		a->doubts = 0;
+		patience_content(&a->patience);
 	}
 }
 
 /* What was in use when the server had enough. A large request tells little: the limit lies between what was in use without it
-   and with it; where what is known lies between, it stands. A window that is being filled tells little, too: the server's may be
+   and with it; where what is known lies between, it stands, and where that is more, it is the most that can be. A window that is being filled tells little, too: the server's may be
    shorter than ours, or hold what somebody else sent. Then the limit lies between what is in use and what a full window would
    hold at that pace: the middle, and nearer to what is in use each time. */
 static double refusal_level(struct adapt *a, const struct adapt_refusal *r)
 {
+	if (a->level > 0 && r->used < a->level * ADAPT_VOID) {
+		double with = r->used + r->n, half = a->level / 2;
+		return with < half ? half : with < a->level ? with : a->level;
+	}
 	double known = adapt_proven(a), most = a->level > 0 && a->level < r->reach ? a->level : r->reach;
 	if (a->level > 0 && known > r->used && known < r->used + r->n)
 		return known;
 	if (most < r->used * ADAPT_FILLING) {
 		a->doubts = 0;
-		return r->used;
+		return a->level > 0 && known > r->used && r->n > ADAPT_ROUGH * r->used ? r->used + r->n : r->used;
 	}
 	if (a->doubts < 30)
 		a->doubts++;
@@ -273,9 +250,7 @@ void adapt_refused(struct adapt *a, const struct adapt_refusal *r)
 	bool tried = a->past_ms || r->trial;
 	double was = a->level;
 	adapt_end_trial(a, r->trial);
-	a->credit -= 1;
-	if (a->credit < -ADAPT_CREDIT_LEAST)
-		a->credit = -ADAPT_CREDIT_LEAST;
+	patience_pay(&a->patience);
 	a->lowered_ms = r->fence_end_ms > r->now_ms ? r->fence_end_ms : r->now_ms;
 	if (again) {
 		if (r->reach < r->used * ADAPT_FILLING && r->used < a->level)
@@ -287,16 +262,24 @@ void adapt_refused(struct adapt *a, const struct adapt_refusal *r)
 		if (a->away > ADAPT_AWAY_MOST)
 			a->away = ADAPT_AWAY_MOST;
 	}
+	double proven = a->proven;
 	adapt_set_level(a, refusal_level(a, r));
 	a->fell_from = 0;
-	a->failed = tried && was > 0 && fabs(a->level - was) < ADAPT_SAME * was ? a->failed + 1 : 0;
-	a->unsure = a->level == was ? a->unsure : r->n / (r->used + r->n);
+	bool full = r->reach < r->used * ADAPT_FILLING;
+	struct patience_refusal cost = {.now_ms = r->now_ms,
+		.window_ms = r->window_ms,
+		.level = a->level,
+		.was = was,
+		.proven = full && a->level > proven ? a->level : proven,
+		.part = r->n / (r->used + r->n),
+		.idle = r->idle,
+		.tried = tried,
+		.tells = r->blind && r->idle > ADAPT_EMPTIED};
+	patience_refused(&a->patience, &cost);
 	a->drop = tried ? ADAPT_DROP_TRIAL : ADAPT_DROP;
 	a->weighing = true;
 	a->refused_at = r->used;
-	a->window_ms = r->window_ms;
-	a->fence_idle = r->idle;
-	a->fence_tried = tried || (r->blind && r->idle > ADAPT_EMPTIED);
+	a->left = r->left + r->n;
 	if (a->refused_with <= adapt_proven(a) || r->used + r->n < a->refused_with)
 		a->refused_with = r->used + r->n;
 	a->proven = 0;
@@ -313,12 +296,11 @@ void adapt_recall(struct adapt *a, int64_t now_ms, double level)
 
 void adapt_forget(struct adapt *a)
 {
-	double credit = a->credit;
-	double idle = a->idle;
+	struct patience patience = a->patience;
 	unsigned trying = a->trying;
 	adapt_init(a, a->ceiling);
-	a->credit = credit;
-	a->idle = idle;
+	patience_forget(&patience);
+	a->patience = patience;
 	a->trying = trying;
 }
 

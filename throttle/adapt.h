@@ -7,6 +7,8 @@
 #ifndef NF_THROTTLE_ADAPT_H
 #define NF_THROTTLE_ADAPT_H
 
+#include "throttle/patience.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,21 +19,15 @@ struct adapt {
 	int64_t lowered_ms; /* the refusal, or the end of its fence */
 	int64_t past_ms;    /* since when it goes past the level; 0: it does not */
 	double drop;        /* how far it dropped at the last refusal */
-	double credit;      /* refusals that what was taken pays for */
-	double away;        /* a limit that falls: how much farther to stay below */
-	double cost_ms;     /* what a refusal costs beyond what is caught up afterwards */
-	bool weighing;      /* nothing was taken since the last one, */
-	double refused_at;  /* when so much was in use */
+	struct patience patience;
+	double away;       /* a limit that falls: how much farther to stay below */
+	bool weighing;     /* nothing was taken since the last one, */
+	double refused_at; /* when so much was in use, */
+	double left;       /* and the fence let so much stay in use, with the refused */
 	double refused_with; /* what would have been in use with the smallest that was refused above what is known; 0: unknown */
-	double idle;       /* what part of the window the last trial's fence emptied; below 0: none yet */
-	double fence_idle; /* the same of the last fence: not a trial's cost if it turns out that the limit had fallen */
-	bool fence_tried;
-	double unsure;    /* the limit may be by so much higher than the level, which a large request found */
-	double fell_from; /* the level before a pause after which it goes on from less; 0: none */
-	int64_t window_ms;
+	double fell_from;      /* the level before a pause after which it goes on from less; 0: none */
 	unsigned room, trying; /* trials at once; in flight */
 	unsigned wins;         /* trials that were taken since */
-	unsigned failed;       /* trials refused in a row, with nothing gained */
 	unsigned doubts;       /* refusals in a row while the window was being filled */
 };
 
@@ -62,6 +58,7 @@ struct adapt_refusal {
 	int64_t fence_end_ms; /* when the next may go */
 	int64_t window_ms;
 	double used, n; /* in use without it; its own amount */
+	double left;    /* what is still in use when the next may go */
 	double idle;    /* what part of that the fence lets leave the window unused */
 	double reach; /* what a full window would hold at the pace of late; more than used while a window is being filled */
 	bool trial;

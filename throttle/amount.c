@@ -13,6 +13,8 @@
 #define AMOUNT_WELL_BELOW 1.1  /* what is known is so many times what was in use */
 #define AMOUNT_EASE_MS 300000  /* so long without a refusal of a burst: bursts are allowed again, step by step */
 #define AMOUNT_EMPTY 0.02      /* a window of which less is in use is empty */
+#define AMOUNT_SAME 0.02       /* amounts that are nearer to each other are the same, */
+#define AMOUNT_SINCE 0.2       /* if so much of it was sent between */
 #define AMOUNT_RECHECK_MS 1000 /* limits that move are looked at again */
 
 /* How even the pace is. The server's window may be shorter than ours; what is refused in a burst although our window has room makes
@@ -179,6 +181,7 @@ void amount_settle(struct amount *a, int64_t now_ms, int64_t started_ms, uint64_
 	if (!amount_is_published(a))
 		ledger_settle(&a->real, now_ms, n, real);
 	guess_book(&a->guess, now_ms, started_ms, real);
+	a->sent += (double)real;
 	bucket_give(&a->rate, (double)n - (double)real);
 	bucket_give(&a->pace, (double)n - (double)real);
 	if (real)
@@ -233,7 +236,7 @@ static bool amount_blame_burst(struct amount *a, const struct amount_refusal *r,
 void amount_refused(struct amount *a, const struct amount_refusal *r, const struct amount_booking *b)
 {
 	double n = (double)r->n, used = b->used - n;
-	if (guess_refused(&a->guess, r->now_ms, r->started_ms, r->fence_end_ms, (double)a->ledger.held)) {
+	if (guess_refused(&a->guess, r->now_ms, r->started_ms, r->fence_end_ms, (double)a->ledger.held, n)) {
 		amount_change(a, r->now_ms);
 		used = amount_used(a, r->now_ms) - n;
 	} else if (r->started_ms < a->guessed_ms) {
@@ -257,6 +260,7 @@ void amount_refused(struct amount *a, const struct amount_refusal *r, const stru
 		.window_ms = window_ms,
 		.used = used,
 		.n = n,
+		.left = left,
 		.idle = idle > 0 ? idle : 0,
 		.reach = doubtful ? used * (double)window_ms / (double)(span_ms > 100 ? span_ms : 100) : used,
 		.trial = b->trial,
@@ -270,11 +274,17 @@ double amount_suspect(struct amount *a, int64_t now_ms)
 	return adapt_is_near(&a->adapt, used) ? used / adapt_limit(&a->adapt, now_ms) : 0;
 }
 
-double amount_unlike(struct amount *a, int64_t now_ms)
+bool amount_same(struct amount *a, int64_t now_ms)
 {
-	double used = amount_used(a, now_ms), was = a->unnamed;
+	double used = amount_used(a, now_ms), was = a->unnamed, since = a->sent - a->unnamed_sent;
 	a->unnamed = used;
-	return used > 0 ? fabs(was - used) / used : 1;
+	a->unnamed_sent = a->sent;
+	return used > 0 && fabs(was - used) < AMOUNT_SAME * used && since > AMOUNT_SINCE * used;
+}
+
+bool amount_is_learned(const struct amount *a)
+{
+	return a->adapt.level > 0;
 }
 
 double amount_allowed_per_s(struct amount *a, int64_t now_ms, double share)

@@ -23,7 +23,8 @@ struct amount {
 	double fill;                              /* over which part of its length it is filled from there */
 	unsigned even;                            /* 0: bursts are taken; more: they were refused */
 	int64_t evened_ms;                        /* when one was refused last */
-	double unnamed;                           /* in use when a refusal named no limit last; 0: never */
+	double sent;                              /* ever */
+	double unnamed, unnamed_sent;             /* in use, and sent, when a refusal named no limit last */
 	uint64_t second[AMOUNT_RATE_SECONDS + 1]; /* what was sent in the seconds up to second_at */
 	int64_t second_at;
 };
@@ -56,8 +57,9 @@ void amount_refused(struct amount *a, const struct amount_refusal *r, const stru
 
 /* A refusal without a name: how near the limit is (1: reached), if so near that it may be this one; else 0. */
 double amount_suspect(struct amount *a, int64_t now_ms);
-/* By which part what is in use differs from what was in use at the last such refusal. */
-double amount_unlike(struct amount *a, int64_t now_ms);
+/* Whether as much was in use at the last such refusal, and more was sent since. */
+bool amount_same(struct amount *a, int64_t now_ms);
+bool amount_is_learned(const struct amount *a);
 /* A second, that are let in at this moment; 0: no limit. */
 double amount_allowed_per_s(struct amount *a, int64_t now_ms, double share);
 double amount_rate_per_s(struct amount *a, int64_t now_ms);

@@ -9,7 +9,7 @@
 #define METER_RETRY_MOST_MS 60000
 #define METER_FENCE_MOST_MS 3600000 /* a server that asks for more is not believed: Exchange's longest is 50 minutes */
 #define METER_TELLING_MS 30000      /* a pause of this length without a named limit is about an amount */
-#define METER_SAME 0.02             /* amounts that are nearer to each other are the same */
+#define METER_PAUSE_MS 5000         /* and of this length if as much was in use before */
 #define METER_RAMP 4
 #define METER_TRUST_S 604800.0 /* how long what was learned counts */
 
@@ -31,6 +31,11 @@ static uint64_t demand_of(const struct demand *d, enum meter_kind kind)
 static enum dimension meter_dimension(enum meter_kind kind)
 {
 	return kind == METER_BYTES ? DIM_BYTES : DIM_REQUESTS;
+}
+
+static unsigned meter_bit(enum dimension d)
+{
+	return d == DIM_REQUESTS ? 1u << METER_REQUESTS : d == DIM_BYTES ? 1u << METER_BYTES : 0;
 }
 
 static int64_t meter_window_ms(const struct scope_limits *l, enum meter_kind kind)
@@ -114,39 +119,29 @@ void meter_start(struct meter *m, int64_t now_ms, const struct demand *d, struct
 		amount_start(&m->amount[k], now_ms, m->share, demand_of(d, k), &b->amount[k]);
 }
 
-/* What was in use as much when it was refused before, too: no chance. */
-static enum dimension meter_same(struct meter *m, int64_t now_ms)
+/* The server did not name a limit but wants a pause. Whose limit was it? Those that are at a limit that was learned; else those of which
+   as much was in use when it was refused before, too, which is no chance; else the one that is nearest to the published limit, where the
+   pause is a long one. Several, where nothing tells them apart: each is held where it was, which costs nothing until their proportion
+   changes. A limit that is known must really be reached, else it is an outage. One bit for each kind. */
+static unsigned meter_suspects(struct meter *m, int64_t now_ms, int64_t stated_ms)
 {
-	enum dimension same = DIM_NONE;
-	double nearest = METER_SAME;
-	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
-		double off = amount_unlike(&m->amount[k], now_ms);
-		if (off < nearest) {
-			nearest = off;
-			same = meter_dimension(k);
-		}
-	}
-	return same;
-}
-
-/* The server did not name a limit but wants a long pause: the amount that is nearest to its limit, if one is near. A limit that is
-   known must really be reached, else it is an outage. */
-static enum dimension meter_suspect(struct meter *m, int64_t now_ms, int64_t stated_ms)
-{
-	enum dimension worst = DIM_NONE;
+	unsigned learned = 0, same = 0, nearest = 0;
 	double most = 0;
-	if (stated_ms < METER_TELLING_MS)
-		return DIM_NONE;
-	if (m->refused_in_row < 2)
-		worst = meter_same(m, now_ms);
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
-		double part = amount_suspect(&m->amount[k], now_ms);
+		struct amount *a = &m->amount[k];
+		double part = amount_suspect(a, now_ms);
+		if (amount_same(a, now_ms) && m->refused_in_row < 2)
+			same |= 1u << k;
+		if (part > 0 && amount_is_learned(a))
+			learned |= 1u << k;
 		if (part > most) {
 			most = part;
-			worst = meter_dimension(k);
+			nearest = 1u << k;
 		}
 	}
-	return worst;
+	if (stated_ms >= METER_TELLING_MS)
+		return learned ? learned : same ? same : nearest;
+	return stated_ms >= METER_PAUSE_MS ? same : 0;
 }
 
 void meter_fence(struct meter *m, int64_t now_ms, int64_t ms, const char *reason)
@@ -190,18 +185,16 @@ static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *
 	int64_t stated = meter_believed_ms(m, hint);
 	m->fenced_at_ms = now_ms;
 	meter_fence(m, now_ms, stated > own || (stated > 0 && m->refused_in_row < 2) ? stated : own, hint->words);
-	enum dimension dim = hint->dimension == DIM_NONE ? meter_suspect(m, now_ms, stated) : hint->dimension;
-	bool fl = dim == DIM_IN_FLIGHT || dim == DIM_NONE;
-	if (fl) /* who of those in flight is refused is chance: the most that were at once */
+	bool named = hint->dimension != DIM_NONE;
+	unsigned blamed = named ? meter_bit(hint->dimension) : meter_suspects(m, now_ms, stated);
+	if (!blamed) /* who of those in flight is refused is chance: the most that were at once */
 		flight_refused(&m->flight, now_ms, end->started_ms, b->n > m->in_flight ? b->n : m->in_flight,
-			m->fence_end_ms, dim == DIM_NONE);
-	struct amount_refusal r = {.now_ms = now_ms,
-		.started_ms = end->started_ms,
-		.fence_end_ms = m->fence_end_ms,
-		.unnamed = hint->dimension == DIM_NONE};
+			m->fence_end_ms, !named);
+	struct amount_refusal r = {
+		.now_ms = now_ms, .started_ms = end->started_ms, .fence_end_ms = m->fence_end_ms, .unnamed = !named};
 	for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++) {
 		r.n = demand_of(d, k);
-		if (dim == meter_dimension(k))
+		if (blamed & 1u << k)
 			amount_refused(&m->amount[k], &r, &b->amount[k]);
 		else
 			amount_unknown(&m->amount[k], &b->amount[k]);

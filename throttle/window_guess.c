@@ -9,10 +9,13 @@ static const double guesses[GUESSES] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2
 #define GUESS_LONGEST 2
 #define GUESS_FORGET 0.3 /* of what was not explained before, when a refusal tells as much as it can */
 #define GUESS_MOST 0.5   /* that much: limits change, too */
+#define GUESS_EMPTY \
+	0.7 /* an empty window takes anything: so much is wrong with a length that says it was refused in one, */
+#define GUESS_VOID 0.03  /* of the most that was taken: less is empty */
 #define GUESS_FIXED 0.04 /* each that is not explained, besides how far it is off */
 #define GUESS_DUST 0.006 /* amounts that are nearer to each other are the same */
 #define GUESS_DOUBT 0.04 /* so much a length must explain better for each doubling that it is off the published, */
-#define GUESS_BACK 0.1   /* and the published one to be believed again, */
+#define GUESS_BACK 0.25  /* and the published one to be believed again, */
 #define GUESS_CHANGE 0.4 /* or another instead, */
 #define GUESS_PART 0.35  /* to which so little of that is left to explain: a limit that moves is explained by none; */
 #define GUESS_CHANGE_LONGER 0.6 /* a longer one must explain nearly all: it evens out what others use, too */
@@ -75,11 +78,13 @@ static double excess(double taken, double refused)
 }
 
 /* What that length does not explain of this refusal. */
-static double guess_ask(struct window_guess *g, unsigned i, double held)
+static double guess_ask(struct window_guess *g, unsigned i, double held, double n)
 {
 	struct span_use u = window_use(g, (int64_t)(guesses[i] * (double)g->published_ms));
 	double taken = u.most > g->taken[i] ? u.most : g->taken[i], now = u.now + held;
 	double by = excess(taken, now) + excess(u.most, g->refused[i]);
+	if (now <= n * (1 + GUESS_DUST) || now <= GUESS_VOID * taken)
+		by += GUESS_EMPTY;
 	g->refused[i] = now;
 	g->taken[i] = taken < now ? taken : now;
 	return by;
@@ -106,13 +111,14 @@ static bool guess_believe(struct window_guess *g)
 	return true;
 }
 
-bool guess_refused(struct window_guess *g, int64_t now_ms, int64_t started_ms, int64_t fence_end_ms, double held)
+bool guess_refused(
+	struct window_guess *g, int64_t now_ms, int64_t started_ms, int64_t fence_end_ms, double held, double n)
 {
 	double by[GUESSES], least = HUGE_VAL, most = 0;
 	bool again = started_ms < g->open_ms; /* in flight when the last was refused: the same event */
 	(void)ledger_used(&g->history, now_ms);
 	for (unsigned i = 0; i < GUESSES && !again; i++) {
-		by[i] = guess_ask(g, i, held);
+		by[i] = guess_ask(g, i, held, n);
 		least = by[i] < least ? by[i] : least;
 		most = by[i] > most ? by[i] : most;
 	}

@@ -23,9 +23,10 @@ struct window_guess {
 void guess_init(struct window_guess *g, int64_t now_ms, int64_t published_ms);
 /* What was really sent, from started_ms on. */
 void guess_book(struct window_guess *g, int64_t now_ms, int64_t started_ms, uint64_t n);
-/* A request was refused, and was booked; the next may go at fence_end_ms; held is in flight. True: another length is believed than
+/* A request of n was refused, and was booked; the next may go at fence_end_ms; held is in flight. True: another length is believed than
    before. */
-bool guess_refused(struct window_guess *g, int64_t now_ms, int64_t started_ms, int64_t fence_end_ms, double held);
+bool guess_refused(
+	struct window_guess *g, int64_t now_ms, int64_t started_ms, int64_t fence_end_ms, double held, double n);
 /* Makes l the ledger of the length that is believed; held is in flight. */
 void guess_fill(const struct window_guess *g, int64_t now_ms, uint64_t held, struct window_ledger *l);
 

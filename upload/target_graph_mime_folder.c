@@ -256,7 +256,7 @@ static int walk(
 			snprintf(id, GRAPH_ID, "%s", t->inbox);
 		} else {
 			struct level *l = level_get(t, parent, err);
-			const struct graph_folder *f = l ? level_find(l, part, false) : NULL;
+			const struct graph_folder *f = l ? level_find(l, part, !may_make) : NULL;
 			rc = l ? 0 : refused_folder(err);
 			if (f)
 				snprintf(id, GRAPH_ID, "%s", f->id);

@@ -237,6 +237,23 @@ static const char *find_widely(const struct target_imap *t, const char *path)
 	return found;
 }
 
+/* The server refused a name, which may be taken: by which folder? Where it says so ("Mailbox already exists") and we know of none, our list may be
+   older than what others made, and is taken anew. NULL: it does not tell, and *err stays what it said. */
+static const char *find_taken(struct target_imap *t, const char *path, struct err *err)
+{
+	struct err ignored = ERR_INIT;
+	const char *same = find_widely(t, path);
+	if (same || !strstr(err->server, "exists"))
+		return same;
+	target_imap_forget_all(t);
+	same = list_once(t, &ignored) == 0 ? find_widely(t, path) : NULL;
+	if (!same)
+		err_hint(err, "the destination holds this name for the same as another folder's there, or for one of "
+			      "its own: rename "
+			      "the folder at the source, or leave it out with --exclude");
+	return same;
+}
+
 /* Makes the folder of one part below parent ("" at the top); path is its own as far as here, *raw its name at the server. */
 static int make_part(
 	struct target_imap *t, const char *parent, const char *path, const char *part, struct buf *raw, struct err *err)
@@ -262,7 +279,7 @@ static int make_part(
 		goto out;
 	rc = create(t, buf_str(raw), err);
 	const char *same = rc && err->kind == ERR_FOLDER && t->conf->kind == TARGET_EXCHANGE && !conn_is_dead(t->conn)
-				   ? find_widely(t, path)
+				   ? find_taken(t, path, err)
 				   : NULL;
 	if (same) {
 		err_clear(err);
@@ -400,6 +417,8 @@ int target_imap_find(struct target *base, const char *path, struct folder_ref *o
 		rc = list_once(t, err);
 	}
 	const char *raw = rc == 0 ? known_get(t, path) : NULL;
+	if (rc == 0 && !raw && t->conf->kind == TARGET_EXCHANGE) /* as target_imap_folder ended up with it */
+		raw = find_widely(t, path);
 	if (raw) {
 		rc = ref_fill(t, path, raw, out, err);
 		*found = rc == 0;

@@ -2,6 +2,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/lock.h"
+#include "engine/command/left_behind.h"
 #include "engine/command/progress.h"
 #include "engine/command/supervisor.h"
 
@@ -26,12 +27,12 @@ int attend_exit_code(struct store *s, int64_t batch_id, struct err *err)
 		return -1;
 	bool all_sign_in = true, failed = false, stopped = false, deferred = false, skipped = false, gone = false;
 	struct pace pace;
-	uint64_t left;
-	if (store_pace_get(s, batch_id, &pace, err) || store_folders_left(s, batch_id, 0, &left, err)) {
+	struct left_behind left;
+	if (store_pace_get(s, batch_id, &pace, err) || store_left_behind(s, batch_id, 0, &left, err)) {
 		free(v);
 		return -1;
 	}
-	skipped = left > 0;
+	skipped = left_behind_any(&left);
 	for (size_t i = 0; i < n; i++) {
 		if (v[i].state == USER_FAILED) {
 			failed = true;
@@ -109,9 +110,9 @@ static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
 	size_t n = 0;
 	struct batch now = *b;
 	struct err err = ERR_INIT;
-	uint64_t left;
+	struct left_behind left;
 	if (store_batch_by_id(c->store, b->id, &now, &err) || store_user_list(c->store, b->id, &v, &n, &err) ||
-		store_folders_left(c->store, b->id, 0, &left, &err)) {
+		store_left_behind(c->store, b->id, 0, &left, &err)) {
 		free(v);
 		cli_print_error(c, &err);
 		return;
@@ -120,7 +121,7 @@ static void print_outcome(struct cli *c, const struct batch *b, bool stopped)
 	json_t *users = json_array();
 	char word[MODEL_NAME + 2];
 	cli_word(b->name, word, sizeof word);
-	bool aside = left > 0;
+	bool aside = left_behind_any(&left);
 	struct progress_refusals refused = progress_find_refusals(v, n);
 	struct target_row t;
 	size_t shown = 0;

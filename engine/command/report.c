@@ -5,6 +5,7 @@
 #include "engine/base/clock.h"
 #include "engine/command/carried.h"
 #include "engine/command/csv_file.h"
+#include "engine/command/left_behind.h"
 #include "engine/command/outcome.h"
 #include "engine/command/progress.h"
 #include "engine/verify.h"
@@ -281,6 +282,7 @@ struct verification {
 	bool quick;
 	json_t *users;
 	struct verify_folder total;
+	struct left_behind left;
 	unsigned failed, deferred; /* users that could not be compared; of them: whose day's budget is spent */
 };
 
@@ -311,16 +313,16 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 	}
 	if (!x->c->json && r.n > 1)
 		print_folder(&r.total, "= together");
-	if (!x->c->json && r.total.left)
-		printf("  not moved: %llu folder%s with messages, for what %s; nightferry user show tells which\n",
-			(unsigned long long)r.total.left, r.total.left == 1 ? "" : "s",
-			r.total.left == 1 ? "its name says" : "their names say");
+	char left[256];
+	if (!x->c->json && left_behind_any(&r.left))
+		printf("  %s; nightferry user show tells which\n", left_behind_text(&r.left, left, sizeof left));
 	if (!x->c->json && r.first_trouble[0])
 		printf("  first trouble: %s\n", r.first_trouble);
 	json_array_append_new(
-		x->users, json_pack("{s:s,s:s,s:s,s:o,s:I,s:s}", "source_user", u->source_user, "address", u->address,
-				  "verdict", verify_verdict(&r.total, x->b->skips_acknowledged), "folders", folders,
-				  "folders_left", (json_int_t)r.total.left, "first_trouble", r.first_trouble));
+		x->users, json_pack("{s:s,s:s,s:s,s:o,s:I,s:I,s:s}", "source_user", u->source_user, "address",
+				  u->address, "verdict", verify_verdict(&r.total, &r.left, x->b->skips_acknowledged),
+				  "folders", folders, "folders_left", (json_int_t)r.left.folders, "patterns_unmatched",
+				  (json_int_t)r.left.patterns, "first_trouble", r.first_trouble));
 	x->total.source += r.total.source;
 	x->total.same += r.total.same;
 	x->total.missing += r.total.missing;
@@ -332,7 +334,8 @@ static int verify_one(struct verification *x, const struct user *u, struct err *
 	x->total.duplicate += r.total.duplicate;
 	x->total.altered += r.total.altered;
 	x->total.unread += r.total.unread;
-	x->total.left += r.total.left;
+	x->left.folders += r.left.folders;
+	x->left.patterns += r.left.patterns;
 	verify_done(&r);
 	return 0;
 }
@@ -365,7 +368,7 @@ static int run_verify(struct cli *c, struct err *err)
 	free(v);
 	work_done(&work);
 	stop_free(&stop);
-	const char *verdict = x.failed ? "Investigate" : verify_verdict(&x.total, b.skips_acknowledged);
+	const char *verdict = x.failed ? "Investigate" : verify_verdict(&x.total, &x.left, b.skips_acknowledged);
 	c->out = json_pack("{s:s,s:s,s:i,s:o}", "batch", b.name, "verdict", verdict, "not_verified", (int)x.failed,
 		"users", x.users);
 	if (rc || (!who && !x.quick && store_verdict(c->store, b.id, verdict, err)))
@@ -385,7 +388,8 @@ static int run_verify(struct cli *c, struct err *err)
 		       "then verify again.\n",
 			(unsigned long long)(x.total.refused + x.total.skipped), cli_word(b.name, word, sizeof word),
 			word);
-	const char *of_looked = x.failed == x.deferred ? verify_verdict(&x.total, b.skips_acknowledged) : verdict;
+	const char *of_looked =
+		x.failed == x.deferred ? verify_verdict(&x.total, &x.left, b.skips_acknowledged) : verdict;
 	if (strcmp(of_looked, "Perfect") && strcmp(of_looked, "Good"))
 		return EXIT_NOT_GOOD;
 	return x.deferred ? EXIT_DEFERRED : EXIT_DONE;

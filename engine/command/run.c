@@ -5,6 +5,7 @@
 #include "engine/base/lock.h"
 #include "engine/base/log.h"
 #include "engine/command/attend.h"
+#include "engine/command/left_behind.h"
 #include "engine/command/supervisor.h"
 #include "engine/pool.h"
 
@@ -42,15 +43,15 @@ static int check_pilot(struct cli *c, const struct batch *b, struct err *err)
 		if (!p->pilot || p->endpoint_id != b->endpoint_id || p->target_id != b->target_id)
 			continue;
 		any = true;
-		uint64_t left;
-		if (store_folders_left(c->store, p->id, 0, &left, err) ||
+		struct left_behind left;
+		if (store_left_behind(c->store, p->id, 0, &left, err) ||
 			store_batch_summary(c->store, p->id, &s, &active, &n_active, err)) {
 			free(v);
 			return -1;
 		}
 		free(active);
 		char word[MODEL_NAME + 2];
-		bool aside = s.counts.skipped || s.counts.refused || left;
+		bool aside = s.counts.skipped || s.counts.refused || left_behind_any(&left);
 		bool good = !strcmp(p->verdict, "Perfect") || !strcmp(p->verdict, "Good");
 		if (p->state != BATCH_SYNCED && p->state != BATCH_COMPLETED)
 			snprintf(why, sizeof why, "%s is %s", p->name, batch_state_name(p->state));

@@ -6,6 +6,7 @@
 #include "engine/base/stop.h"
 #include "engine/command/bind.h"
 #include "engine/command/carried.h"
+#include "engine/command/left_behind.h"
 #include "engine/command/outcome.h"
 #include "engine/command/progress.h"
 #include "engine/command/target.h"
@@ -169,16 +170,15 @@ static int tell_queue(struct cli *c, const struct batch *b, const struct endpoin
 }
 
 /* Mail that stays behind is told where the eye falls, not only in the report. */
-static int tell_left(struct cli *c, const struct batch *b, uint64_t *left, struct err *err)
+static int tell_left(struct cli *c, const struct batch *b, struct left_behind *left, struct err *err)
 {
-	char word[MODEL_NAME + 2];
-	if (store_folders_left(c->store, b->id, 0, left, err))
+	char word[MODEL_NAME + 2], text[256];
+	if (store_left_behind(c->store, b->id, 0, left, err))
 		return -1;
-	uint64_t n = *left;
-	json_object_set_new(c->out, "folders_left", json_integer((json_int_t)n));
-	if (n && !c->json)
-		printf("  %llu folder%s with messages not moved, for what %s: nightferry batch report %s\n",
-			(unsigned long long)n, n == 1 ? "" : "s", n == 1 ? "its name says" : "their names say",
+	json_object_set_new(c->out, "folders_left", json_integer((json_int_t)left->folders));
+	json_object_set_new(c->out, "patterns_unmatched", json_integer((json_int_t)left->patterns));
+	if (left_behind_any(left) && !c->json)
+		printf("  %s: nightferry batch report %s\n", left_behind_text(left, text, sizeof text),
 			cli_word(b->name, word, sizeof word));
 	return 0;
 }
@@ -250,7 +250,7 @@ static int run_status(struct cli *c, struct err *err)
 			printf("  copied %s\n", by);
 	}
 	struct night_now now = {.share = 1};
-	uint64_t left = 0;
+	struct left_behind left = {0};
 	int rc = tell_left(c, &b, &left, err) || outcome_tell_forecast(c, &b, err) || tell_night(c, &b, &now, err) ? -1
 														   : 0;
 	unsigned waiting = 0;
@@ -276,7 +276,8 @@ static int run_status(struct cli *c, struct err *err)
 			e.name, e.paused_text, e.name);
 	if (target_say_doubts(c, b.target_id, err))
 		return -1;
-	struct standing standing = {engine, s.counts.skipped || s.counts.refused || left, now.over, refused};
+	struct standing standing = {
+		engine, s.counts.skipped || s.counts.refused || left_behind_any(&left), now.over, refused};
 	if (!c->json && print_next(c, &b, &standing, err))
 		return -1;
 	return EXIT_DONE;

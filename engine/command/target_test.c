@@ -2,6 +2,7 @@
 #include "engine/command/target.h"
 
 #include "engine/base/clock.h"
+#include "engine/command/fence_watch.h"
 #include "engine/login.h"
 #include "upload/prove.h"
 
@@ -140,6 +141,7 @@ static int try_routes(struct cli *c, struct target_row *t, const char *user, uin
 	if (!scope || !gate)
 		rc = err_set(err, ERR_MEMORY, "no memory for a test");
 	bool ready = rc == 0 && target_login_init(&login, work, t, user, 0, &why) == 0;
+	struct fence_watch *watch = rc == 0 ? fence_watch_new(scope, "the test") : NULL;
 	for (size_t i = 0; rc == 0 && i < out->n; i++) {
 		const struct target_ops *ops = target_route(out->proofs[i].route);
 		struct prove_conf conf = {.ops = ops,
@@ -154,6 +156,7 @@ static int try_routes(struct cli *c, struct target_row *t, const char *user, uin
 		else
 			refuse_route(c, out->proofs[i].route, &why, out, i);
 	}
+	fence_watch_free(&watch);
 	target_login_done(&login);
 	gate_free(&gate);
 	scope_close(&scope);

@@ -165,7 +165,7 @@ int store_notes_forget(struct store *s, int64_t user_id, const char *kind, struc
 
 struct left_args {
 	int64_t batch_id, user_id;
-	uint64_t n;
+	struct left_behind out;
 };
 
 static int left_look(struct db *db, void *arg, struct err *err)
@@ -173,20 +173,22 @@ static int left_look(struct db *db, void *arg, struct err *err)
 	struct left_args *a = arg;
 	struct query q;
 	query_begin(&q, db,
-		"SELECT count(*) FROM note n JOIN user u ON u.id = n.user_id WHERE u.batch_id = ?1 AND n.kind = "
-		"'" NOTE_LEFT "' AND (?2 = 0 OR u.id = ?2)");
+		"SELECT count(*) FILTER (WHERE n.kind = '" NOTE_LEFT "'), count(*) FILTER (WHERE n.kind = "
+		"'" NOTE_UNMATCHED "') FROM note n JOIN user u ON u.id = n.user_id WHERE u.batch_id = ?1 AND "
+		"(?2 = 0 OR u.id = ?2)");
 	put_int(&q, a->batch_id);
 	put_int(&q, a->user_id);
 	int rc = query_row(&q, err);
-	a->n = rc > 0 ? get_uint(&q) : 0;
+	a->out.folders = rc > 0 ? get_uint(&q) : 0;
+	a->out.patterns = rc > 0 ? get_uint(&q) : 0;
 	query_end(&q);
 	return rc < 0 ? -1 : 0;
 }
 
-int store_folders_left(struct store *s, int64_t batch_id, int64_t user_id, uint64_t *n, struct err *err)
+int store_left_behind(struct store *s, int64_t batch_id, int64_t user_id, struct left_behind *out, struct err *err)
 {
 	struct left_args a = {.batch_id = batch_id, .user_id = user_id};
 	int rc = store_look_settled(s, left_look, &a, err);
-	*n = a.n;
+	*out = a.out;
 	return rc;
 }

@@ -235,6 +235,12 @@ struct folder_path_row {
 /* Of a user's folders that have a place at the destination, by raw as octets. store_paths_free. */
 int store_paths(struct store *s, int64_t user_id, struct folder_path_row **out, size_t *n, struct err *err);
 void store_paths_free(struct folder_path_row **v, size_t n);
+struct renamed {
+	char *raw; /* yours to free(); NULL: there is none */
+	char name[MODEL_TEXT];
+};
+/* A folder that came later than this one and is the same by UIDVALIDITY, UIDs and content: its copy at the destination is a second one. */
+int store_renamed_find(struct store *s, int64_t user_id, const char *raw, struct renamed *out, struct err *err);
 /* Items of a generation with uid > after, ascending, full rows. item_done each. */
 int store_items_full(struct store *s, int64_t generation_id, uint32_t after, struct item *out, size_t cap, size_t *n,
 	struct err *err);
@@ -250,9 +256,14 @@ int store_note(struct store *s, int64_t user_id, const char *kind, const char *t
 	struct err *err); /* queued; the same (kind, text) once */
 int store_notes(struct store *s, int64_t user_id, struct note **out, size_t *n, struct err *err); /* free() */
 int store_notes_forget(struct store *s, int64_t user_id, const char *kind, struct err *err);      /* queued */
-/* The kind of a note on a folder that stays behind although it holds messages; how many a user (0: all of the batch) has. */
+/* Kinds of notes on what stays behind and that nobody chose to leave: a folder that holds messages; a pattern of --include that matches no folder. */
 #define NOTE_LEFT "folder-left"
-int store_folders_left(struct store *s, int64_t batch_id, int64_t user_id, uint64_t *n, struct err *err);
+#define NOTE_UNMATCHED "include-unmatched"
+struct left_behind {
+	uint64_t folders, patterns; /* so many such notes */
+};
+/* Of a user (0: of all of the batch). */
+int store_left_behind(struct store *s, int64_t batch_id, int64_t user_id, struct left_behind *out, struct err *err);
 int store_verdict(struct store *s, int64_t batch_id, const char *verdict, struct err *err);
 
 /* --- windows, budgets, what was learned, what goes on --- */

@@ -173,7 +173,7 @@ void senders_trace(struct senders *v, int64_t now_ms, uint64_t level, FILE *trac
 		fprintf(trace, "  %s used %.2f limit %.2f level %.2f proven %.2f credit %.1f",
 			k == METER_BYTES ? "MB" : "requests", amount_used(w, now_ms) / in,
 			adapt_limit(&w->adapt, now_ms) / in, w->adapt.level / in, w->adapt.proven / in,
-			w->adapt.credit);
+			w->adapt.patience.credit);
 	}
 	fprintf(trace, "  at once %u of %u, fence %.1f, real %.2f\n", m->in_flight, flight_limit(&m->flight, now_ms),
 		m->fence_end_ms > now_ms ? (double)(m->fence_end_ms - now_ms) / 1000 : 0, (double)level / 1e6);

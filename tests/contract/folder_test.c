@@ -212,6 +212,33 @@ static void test_create(void **state)
 	}
 }
 
+static bool create_is_an_error(struct fake *f, const char *tag, const char *command)
+{
+	if (strncmp(command, "CREATE", 6) && strncmp(command, "SELECT", 6))
+		return answer(f, tag, command);
+	fake_say(f, "%s BAD Command Argument Error. 11\r\n", tag);
+	return true;
+}
+
+/* Exchange says the same of messages: here no hint is about them. */
+static void test_create_is_an_error(void **state)
+{
+	(void)state;
+	struct scene *s = begin(NULL, "");
+	uint32_t validity, next, exists;
+	s->fake.on_command = create_is_an_error;
+	fake_sync(&s->fake);
+	assert_int_equal(mailbox_create(s->conn, "there", &s->err), -1);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(s->err.kind, ERR_FOLDER);
+		assert_string_equal(s->err.server, "Command Argument Error. 11");
+		assert_non_null(strstr(s->err.hint, "folder's name"));
+		assert_null(strstr(s->err.hint, "octets"));
+		assert_int_equal(mailbox_select(s->conn, "there", &validity, &next, &exists, &s->err), -1);
+	}
+	end(s);
+}
+
 /* --- listing of a destination --- */
 
 static bool lies(struct fake *f, size_t i, const char *items)
@@ -286,6 +313,7 @@ int main(void)
 		cmocka_unit_test(test_too_many_folders),
 		cmocka_unit_test(test_no_folders),
 		cmocka_unit_test(test_create),
+		cmocka_unit_test(test_create_is_an_error),
 		cmocka_unit_test(test_mailbox_list),
 	};
 	return cmocka_run_group_tests_name("folder", tests, NULL, NULL);

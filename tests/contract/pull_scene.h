@@ -1,4 +1,4 @@
-/* One pull against the fake server, for pull_test.c and pull_list_test.c: what is set before, what came, what is left. */
+/* One pull against the fake server, for pull_test.c, pull_refusal_test.c and pull_list_test.c: what is set before, what came, what is left. */
 #ifndef NF_TESTS_PULL_SCENE_H
 #define NF_TESTS_PULL_SCENE_H
 
@@ -161,6 +161,12 @@ static inline void all_but(struct scene *s, uint32_t uid, enum err_kind kind)
 static inline bool wants_body(const char *items)
 {
 	return strstr(items, "BODY") != NULL;
+}
+
+/* A hook: nothing is said of the special message's body. */
+static inline bool no_line(struct fake *f, size_t i, const char *items)
+{
+	return wants_body(items) && f->v[i].uid == f->special;
 }
 
 #endif

@@ -13,7 +13,7 @@ MAY["exosim"] = MAY["upload"] | {"exosim"}
 # A library's headers by pattern, and the files that may include them.
 HOMES = [
     (r"libetpan/", r"imap/"),
-    (r"stringprep\.h", r"imap/saslprep\.c"),
+    (r"stringprep\.h", r"imap/(saslprep|fold)\.c"),
     (r"sasl/", r"imap/"),
     (r"curl/", r"upload/http\.c$|tests/"),
     (r"gmime/|glib", r"upload/"),

@@ -158,6 +158,17 @@ def test_sizes(nightferry, exosim, dovecot_target):
     assert " arrive, " in nf.run("target", "show", "contoso").out and not left(dovecot_target)
 
 
+def test_a_wait_is_told(nightferry, exosim, dovecot_target):
+    """A size probe may be refused by a limit, and then waits for it: minutes that must not look like a hang."""
+    add(nightferry, exosim)
+    before = exosim.ask("/state")["totals"]["appended"]  # of a test without sizes
+    waiting = exosim.fault("throttle", ms=5000, nth=before + 1, count=1, command="APPEND")
+    result = nightferry.run("target", "test", "contoso", "--probe-size", "300kB")
+    assert exosim.fired(waiting) == 1
+    told = [line for line in result.err.splitlines() if "asked to wait: the test goes on by itself in" in line]
+    assert len(told) == 1 and "Suggested Backoff Time: 5000" in told[0], result.err
+
+
 def test_a_session_that_breaks(nightferry, exosim, dovecot_target):
     """Whatever breaks in the middle: it is said, the old proof stands, and the next session takes everything away."""
     nf = nightferry

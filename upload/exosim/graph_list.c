@@ -116,7 +116,8 @@ static int find_candidates(struct listing *l, struct err *err)
 {
 	const struct filter *f = &l->g->query.filter;
 	const char *id = filter_message_id(f);
-	enum store_part part = f->n ? resource_part(filter_properties(f)) : STORE_INDEX;
+	bool by_date = !l->g->query.has_order || l->g->query.order == MP_RECEIVED;
+	enum store_part part = f->n ? resource_part(filter_properties(f)) : by_date ? STORE_DATES : STORE_INDEX;
 	uint32_t *uids = NULL;
 	size_t n = 0;
 	char *set;

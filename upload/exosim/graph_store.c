@@ -359,14 +359,15 @@ int store_fetch(struct link *l, const char *set, enum store_part part, void (*ta
 	void *ctx, struct err *err)
 {
 	static const char *const items[] = {
-		"", " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]", " BODY.PEEK[HEADER]", " BODY.PEEK[]"};
+		"", "", " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]", " BODY.PEEK[HEADER]", " BODY.PEEK[]"};
 	struct fetch f = {take, ctx};
 	size_t size = strlen(set) + 200;
 	char *command = malloc(size);
 	int r;
 
 	assert(command);
-	snprintf(command, size, "UID FETCH %s (UID FLAGS INTERNALDATE SAVEDATE RFC822.SIZE%s)", set, items[part]);
+	snprintf(command, size, "UID FETCH %s (UID %sINTERNALDATE%s)", set,
+		part == STORE_DATES ? "" : "FLAGS SAVEDATE RFC822.SIZE ", items[part]);
 	r = store_run(l, command, NULL, 0, one_row, &f, NULL, err);
 	free(command);
 	return r;

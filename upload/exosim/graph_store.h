@@ -31,7 +31,8 @@ int store_close(struct link *l, struct err *err);
 int store_search(
 	struct link *l, const char *criteria, const char *literal, uint32_t **uids, size_t *n, struct err *err);
 
-enum store_part { STORE_INDEX, STORE_MESSAGE_ID, STORE_HEADER, STORE_WHOLE };
+/* STORE_DATES: UID and received date, all that a page of an unfiltered list needs of the messages that are not in it. */
+enum store_part { STORE_DATES, STORE_INDEX, STORE_MESSAGE_ID, STORE_HEADER, STORE_WHOLE };
 /* set: a sequence set of UIDs. take owns what is in the row. */
 int store_fetch(struct link *l, const char *set, enum store_part part, void (*take)(void *ctx, struct store_row *row),
 	void *ctx, struct err *err);

@@ -47,6 +47,26 @@ static void test_pairs(void **state)
 		{"sss", "ßs", 1},
 		{"ss\xcc\x81", "ß", 0}, /* the second is an ś */
 		{"s", "ß", 0},
+		/* full case folding and compatibility */
+		{"oﬃce", "OFFICE", 1},
+		{"ﬁn", "fin", 1},
+		{"ﬅ", "ST", 1},
+		{"sﬆ", "ßt", 1},
+		{"Ǆ ǅ", "ǆ dž", 1},
+		{"µ", "μ", 1},
+		{"K", "k", 1},
+		{"ΐ", "Ϊ́", 1},
+		{"և", "ԵՒ", 1},
+		{"ᾳ", "αι", 1},
+		{"ŉ", "ʼN", 1},
+		{"Œuvre, ægis", "oeuvre, AEGIS", 1},
+		{"ﬁ\xcc\x81", "fí", 1},
+		{"ﷺ", "صلى الله عليه وسلم", 1}, /* the widest of all */
+		{"ＩＪ", "ĳ", 1},
+		{"ა", "Ა", 1},
+		{"ı", "i", 0},
+		{"ä", "ae", 0},
+		{"ø", "o", 0},
 		{"ab", "abc", 0},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

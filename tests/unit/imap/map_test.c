@@ -106,6 +106,10 @@ static void test_roles(void **state)
 			{"archive", PLAIN, ROLE_NONE, "Archive", MAP_ROLE},
 			{"INBOX|Sent", PLAIN, ROLE_NONE, "INBOX/Sent", 0}, /* the top-level one is surer */
 			{"Sent Mail", PLAIN, ROLE_NONE, "Sent Items", MAP_ROLE}, {NULL, PLAIN, ROLE_NONE, NULL, 0}});
+	check(&exchange, /* the very name is surer than another */
+		(const struct in[]){{"Gesendet", PLAIN, ROLE_SENT, "Gesendet", 0},
+			{"sent items", PLAIN, ROLE_SENT, "Sent Items", MAP_ROLE},
+			{"Trash", PLAIN, ROLE_TRASH, "Deleted Items", MAP_ROLE}, {NULL, PLAIN, ROLE_NONE, NULL, 0}});
 	check(&merging, (const struct in[]){{"Sent", ATTRIBUTE, ROLE_SENT, "Sent Items", MAP_ROLE},
 				{"Sent|2019", PLAIN, ROLE_NONE, "Sent Items/2019", MAP_ROLE},
 				{"Sent Items", PLAIN, ROLE_NONE, "Sent Items", 0},
@@ -162,6 +166,7 @@ static void test_names(void **state)
 			{"\xd0\xb6", PLAIN, ROLE_NONE, "\xd0\xb6 (2)", MAP_CASE}, {NULL, PLAIN, ROLE_NONE, NULL, 0}});
 	/* below a folder that was changed, and the skipped gives way */
 	check(&exchange, (const struct in[]){{"p/q", PLAIN, ROLE_NONE, "p_q", MAP_SLASH},
+				 {"s\xef\x80\xaft", PLAIN, ROLE_NONE, "s_t", MAP_SLASH},
 				 {"p/q|r", PLAIN, ROLE_NONE, "p_q/r", MAP_SLASH},
 				 {"name", NO_SELECT, ROLE_NONE, "name (2)", MAP_CASE},
 				 {"NAME", PLAIN, ROLE_NONE, "NAME", 0}, {NULL, PLAIN, ROLE_NONE, NULL, 0}});

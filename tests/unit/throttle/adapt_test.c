@@ -14,8 +14,13 @@
 
 static void refuse(struct adapt *a, int64_t now_ms, int64_t started_ms, double used, double n, int64_t fence_end_ms)
 {
-	adapt_refused(
-		a, &(struct adapt_refusal){now_ms, started_ms, fence_end_ms, WINDOW, used, n, 0, used, false, false});
+	adapt_refused(a, &(struct adapt_refusal){.now_ms = now_ms,
+				 .started_ms = started_ms,
+				 .fence_end_ms = fence_end_ms,
+				 .window_ms = WINDOW,
+				 .used = used,
+				 .n = n,
+				 .reach = used});
 }
 
 static void test_nothing_known_is_the_ceiling(void **state)
@@ -76,8 +81,36 @@ static void test_large_request_keeps_what_is_known(void **state)
 	adapt_taken(&a, 30000, 59, 1, 1, false);
 	refuse(&a, 90000, 89000, 45, 20, 90000); /* 65 with it: 60 explains it */
 	assert_true(a.level > 59);
-	refuse(&a, 99000, 98000, 30, 1, 99000);
+	refuse(&a, 99000, 98000, 30, 0.5, 99000);
 	assert_true(a.level == 30); /* this one does not */
+}
+
+/* Refused with a large one although more than it would have made was in use before: so the limit is less than that, and not as little
+   as what was in use without it. With a small one it is what was in use. */
+static void test_large_request_against_what_is_known(void **state)
+{
+	(void)state;
+	for (int large = 0; large < 2; large++) {
+		struct adapt a;
+		adapt_init(&a, 150);
+		refuse(&a, 1000, 900, 90, 1, 2000);
+		adapt_taken(&a, 3000, 95, 1, 1, true);
+		refuse(&a, 60000, 59900, large ? 70 : 89, large ? 20 : 1, 61000);
+		assert_true(a.level == (large ? 90 : 89));
+	}
+}
+
+/* Refused with next to nothing in use: that is not this limit as it is known, nor a limit of nothing. */
+static void test_refused_with_nothing_in_use(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 150);
+	refuse(&a, 1000, 900, 100, 1, 301000);
+	refuse(&a, 302000, 301900, 1, 1, 310000);
+	assert_true(a.level == 50);
+	refuse(&a, 312000, 311900, 1, 1, 320000);
+	assert_true(a.level == 25);
 }
 
 /* A window that is being filled tells the level badly: the server's may be shorter. Between what is in use and what it would hold. */
@@ -86,7 +119,13 @@ static void test_window_being_filled(void **state)
 	(void)state;
 	struct adapt a;
 	adapt_init(&a, 150);
-	struct adapt_refusal r = {1000, 900, 2000, WINDOW, 12, 1, 0, 140, false, false};
+	struct adapt_refusal r = {.now_ms = 1000,
+		.started_ms = 900,
+		.fence_end_ms = 2000,
+		.window_ms = WINDOW,
+		.used = 12,
+		.n = 1,
+		.reach = 140};
 	adapt_refused(&a, &r);
 	assert_true(a.level > 70 && a.level < 80);
 	r.started_ms = 3000;
@@ -145,8 +184,15 @@ static void test_a_usual_pause_tells_what_trials_cost(void **state)
 	for (int blind = 0; blind < 2; blind++) {
 		struct adapt a;
 		adapt_init(&a, 150e6);
-		adapt_refused(
-			&a, &(struct adapt_refusal){1000, 900, 301000, WINDOW, 90e6, 1e5, 0.98, 90e6, false, blind});
+		adapt_refused(&a, &(struct adapt_refusal){.now_ms = 1000,
+					  .started_ms = 900,
+					  .fence_end_ms = 301000,
+					  .window_ms = WINDOW,
+					  .used = 90e6,
+					  .n = 1e5,
+					  .idle = 0.98,
+					  .reach = 90e6,
+					  .blind = blind});
 		for (int i = 0; i < 1000; i++)
 			adapt_taken(&a, 302000, 89e6, 1, 1, false);
 		adapt_advance(&a, 301000 + 30 * MIN_MS);
@@ -283,6 +329,8 @@ int main(void)
 		cmocka_unit_test(test_shape_after_a_refusal),
 		cmocka_unit_test(test_same_event_counts_once),
 		cmocka_unit_test(test_large_request_keeps_what_is_known),
+		cmocka_unit_test(test_large_request_against_what_is_known),
+		cmocka_unit_test(test_refused_with_nothing_in_use),
 		cmocka_unit_test(test_window_being_filled),
 		cmocka_unit_test(test_on_from_what_is_left),
 		cmocka_unit_test(test_a_pause_teaches_nothing),

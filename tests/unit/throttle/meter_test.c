@@ -1,166 +1,126 @@
-/* What no other test of the throttle held (found by changing its lines one by one): fences only ever grow and have an end, who states an hour is
-   believed when it refuses again, the first request after a fence goes alone, what was learned fades, and who waits for much is not passed
-   by for ever. */
-#include "throttle/admit.h"
+#include "throttle/meter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
-#define MINUTE_MS 60000
-#define HOUR_MS 3600000
+/* Whose limit was it, when the server names none? */
 
-static const struct demand one = {.requests = 1, .bytes = 1000};
-
-static struct meter meter_of(const struct scope_limits *limits)
-{
-	struct meter m;
-	memset(&m, 0, sizeof m);
-	meter_init(&m, 0, limits);
-	return m;
-}
-
-static void refuse(struct meter *m, int64_t now_ms, enum dimension dimension, int64_t stated_ms)
-{
-	struct meter_booking b;
-	struct throttle_hint hint = {.dimension = dimension, .retry_after_ms = stated_ms, .words = "too much"};
-	struct meter_end end = {
-		.verdict = VERDICT_REFUSED, .hint = &hint, .bytes_sent = 1000, .latency_ms = 10, .started_ms = now_ms};
-	meter_start(m, now_ms, &one, &b);
-	meter_stop(m, now_ms + 10, &one, &b, &end);
-}
-
-static void test_fences_only_grow_and_end(void **state)
-{
-	(void)state;
-	struct meter m = meter_of(&(struct scope_limits){0});
-	meter_fence(&m, 0, 10 * MINUTE_MS, "long");
-	meter_fence(&m, 1000, MINUTE_MS, "short");
-	assert_int_equal(m.fence_end_ms, 10 * MINUTE_MS);
-	assert_string_equal(m.reason, "long");
-	meter_fence(&m, 1000, -1, "none");
-	assert_int_equal(m.fence_end_ms, 10 * MINUTE_MS);
-	meter_fence(&m, 1000, INT64_C(1000) * HOUR_MS, "a lie");
-	assert_int_equal(m.fence_end_ms, 1000 + HOUR_MS);
-}
-
-/* A named limit holds for its window, not longer; who refuses again after that means it. */
-static void test_a_stated_hour_is_believed_at_last(void **state)
-{
-	(void)state;
-	struct meter m = meter_of(
-		&(struct scope_limits){.requests = 1000, .requests_window_ms = 10 * MINUTE_MS, .in_flight = 4});
-	refuse(&m, 0, DIM_REQUESTS, HOUR_MS);
-	assert_true(m.fence_end_ms > 0 && m.fence_end_ms <= 10 * MINUTE_MS + 10);
-	int64_t now = m.fence_end_ms + 1;
-	refuse(&m, now, DIM_REQUESTS, HOUR_MS);
-	assert_int_equal(m.fence_end_ms, now + 10 + HOUR_MS);
-}
-
-static void test_one_at_first_after_a_fence(void **state)
-{
-	(void)state;
-	struct meter m = meter_of(&(struct scope_limits){.in_flight = 4});
-	struct meter_booking b;
-	struct meter_block block;
-	meter_fence(&m, 0, 1000, "closed");
-	assert_true(meter_may(&m, 1000, &one, &block));
-	meter_start(&m, 1000, &one, &b);
-	assert_false(meter_may(&m, 1000, &one, &block));
-	assert_int_equal(block.why, DIM_IN_FLIGHT);
-	struct meter_end end = {.verdict = VERDICT_OK, .bytes_sent = 1000, .latency_ms = 10, .started_ms = 1000};
-	meter_stop(&m, 1010, &one, &b, &end);
-	meter_start(&m, 1010, &one, &b);
-	assert_true(meter_may(&m, 1010, &one, &block)); /* two */
-}
-
-static double recalled(int64_t age_s)
-{
-	struct scope_limits limits = {.requests = 1000, .requests_window_ms = 10 * MINUTE_MS};
-	struct meter m = meter_of(&limits);
-	struct scope_learned l = {.requests = 400}, now;
-	meter_set_learned(&m, 0, &l, age_s);
-	meter_get_learned(&m, &now);
-	return now.requests;
-}
-
-static void test_what_was_learned_fades(void **state)
-{
-	(void)state;
-	assert_true(recalled(0) > 399 && recalled(0) < 401);
-	assert_true(recalled(3 * 86400) > recalled(0) && recalled(3 * 86400) < 1000); /* nearer to what is published */
-	assert_true(recalled(6 * 86400) > recalled(3 * 86400));
-	assert_true(recalled(8 * 86400) <= 0);                /* a week */
-	struct meter m = meter_of(&(struct scope_limits){0}); /* nothing is published, as of IMAP */
-	struct scope_learned l = {.requests = 400, .in_flight = 2}, now;
-	meter_set_learned(&m, 0, &l, 8 * 86400);
-	meter_get_learned(&m, &now);
-	assert_true(now.requests <= 0 && now.in_flight == 0);
-	meter_set_learned(&m, 0, &l, 6 * 86400);
-	meter_get_learned(&m, &now);
-	assert_true(now.requests > 399 && now.requests < 401 && now.in_flight == 2);
-	assert_true(recalled(-5) <= recalled(0)); /* from a clock that was set back: as new */
-}
-
-struct job {
-	struct waiter w;
-	struct permit p;
+struct play {
+	struct meter meter;
+	int64_t now_ms;
 };
 
-/* A small one that fits whenever there is room must not go past a large one that waits for all of it, again and again. */
-static void test_large_ones_are_not_passed_by(void **state)
+static void play_start(struct play *p, uint64_t requests, uint64_t bytes)
+{
+	struct scope_limits l = {
+		.requests = requests, .requests_window_ms = 60000, .bytes = bytes, .bytes_window_ms = 60000};
+	p->now_ms = 1000;
+	meter_init(&p->meter, p->now_ms, &l);
+}
+
+/* One request, whether or not it may. */
+static void play_send(struct play *p, uint64_t bytes, int64_t refused_for_ms)
+{
+	struct demand d = {.bytes = bytes, .requests = 1};
+	struct meter_booking b;
+	struct throttle_hint hint = {.dimension = DIM_NONE, .retry_after_ms = refused_for_ms, .words = "later"};
+	bool refused = refused_for_ms >= 0;
+	meter_start(&p->meter, p->now_ms, &d, &b);
+	struct meter_end end = {.verdict = refused ? VERDICT_REFUSED : VERDICT_OK,
+		.hint = refused ? &hint : NULL,
+		.bytes_sent = bytes,
+		.started_ms = p->now_ms};
+	p->now_ms += 10;
+	meter_stop(&p->meter, p->now_ms, &d, &b, &end);
+}
+
+static void play_many(struct play *p, unsigned n, uint64_t bytes)
+{
+	for (unsigned i = 0; i < n; i++)
+		play_send(p, bytes, -1);
+}
+
+static bool learned(const struct play *p, enum meter_kind k)
+{
+	return amount_is_learned(&p->meter.amount[k]);
+}
+
+/* As many requests each time, and ever other amounts of octets. */
+static void test_what_was_as_much_before(void **state)
 {
 	(void)state;
-	struct admit a;
-	struct scope_limits limits = {.bytes = 1000000, .bytes_window_ms = MINUTE_MS};
-	struct job large = {.w = {.demand = {.bytes = 900000, .requests = 1}}}, small[4];
-	memset(small, 0, sizeof small);
-	admit_init(&a);
-	struct scope *top = admit_open(&a, 0, NULL, "top", &limits);
-	struct scope *leaf[2] = {admit_open(&a, 0, top, "large", NULL), admit_open(&a, 0, top, "small", NULL)};
-	int64_t now = 0, waited_ms = -1;
-	bool running[4] = {false};
-	for (; now < 20 * MINUTE_MS && waited_ms < 0; now += 100) {
-		if (now == 5 * MINUTE_MS)
-			admit_enter(&a, now, leaf[0], &large.w, &large.p);
-		admit_run(&a, now);
-		while (admit_take_wake(&a))
-			continue;
-		for (size_t i = 0; i < 4; i++) {
-			if (running[i] && !small[i].w.granted)
-				continue;
-			if (running[i])
-				admit_leave(&a, now, &small[i].p, VERDICT_OK, NULL, 20000, 10);
-			small[i].w.demand = (struct demand){.bytes = 20000, .requests = 1};
-			admit_enter(&a, now, leaf[1], &small[i].w, &small[i].p);
-			running[i] = true;
+	struct play p;
+	play_start(&p, 0, 0);
+	for (int i = 0; i < 2; i++) {
+		assert_false(learned(&p, METER_REQUESTS));
+		play_many(&p, 200, i ? 900 : 500);
+		play_send(&p, 500, 10000);
+		p.now_ms += 70000;
+	}
+	assert_true(learned(&p, METER_REQUESTS));
+	assert_false(learned(&p, METER_BYTES));
+	assert_int_equal(p.meter.flight.level, 1);
+}
+
+/* Both are as much as before: each is held where it was, so whichever it is is not passed again. */
+static void test_what_cannot_be_told_apart(void **state)
+{
+	(void)state;
+	struct play p;
+	play_start(&p, 0, 0);
+	for (int i = 0; i < 2; i++) {
+		play_many(&p, 200, 500);
+		play_send(&p, 500, 10000);
+		p.now_ms += 70000;
+	}
+	assert_true(learned(&p, METER_REQUESTS));
+	assert_true(learned(&p, METER_BYTES));
+}
+
+/* Nothing went between: as much in use is no wonder then. Nor do short pauses tell anything. */
+static void test_an_outage_teaches_nothing(void **state)
+{
+	(void)state;
+	for (int quick = 0; quick < 2; quick++) {
+		struct play p;
+		play_start(&p, 0, 0);
+		for (int i = 0; i < 3; i++) {
+			play_many(&p, i && !quick ? 1 : 200, 500);
+			play_send(&p, 500, quick ? 2000 : 10000);
+			p.now_ms += quick ? 70000 : 11000;
 		}
-		if (now >= 5 * MINUTE_MS && large.w.granted)
-			waited_ms = now - 5 * MINUTE_MS;
+		assert_false(learned(&p, METER_REQUESTS));
+		assert_false(learned(&p, METER_BYTES));
 	}
-	assert_in_range(
-		waited_ms, 0, 3 * MINUTE_MS); /* the window that is full, and the turns of the small ones before it */
-	admit_leave(&a, now, &large.p, VERDICT_OK, NULL, 900000, 10);
-	for (size_t i = 0; i < 4; i++) {
-		admit_cancel(&a, now, leaf[1], &small[i].w);
-		if (small[i].w.granted)
-			admit_leave(&a, now, &small[i].p, VERDICT_UNUSED, NULL, 0, 0);
+}
+
+/* A limit that is known and reached explains it; the other amount need not be suspected, even if it is the same by chance. */
+static void test_a_known_limit_first(void **state)
+{
+	(void)state;
+	struct play p;
+	struct scope_learned l = {.requests = 200};
+	play_start(&p, 1000, 1000000);
+	meter_set_learned(&p.meter, p.now_ms, &l, 0);
+	for (int i = 0; i < 2; i++) {
+		play_many(&p, 199, 500);
+		play_send(&p, 500, 40000);
+		p.now_ms += 70000;
 	}
-	admit_close(&a, now, &leaf[0]);
-	admit_close(&a, now, &leaf[1]);
-	admit_close(&a, now, &top);
-	admit_done(&a);
+	assert_true(learned(&p, METER_REQUESTS));
+	assert_false(learned(&p, METER_BYTES));
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_fences_only_grow_and_end),
-		cmocka_unit_test(test_a_stated_hour_is_believed_at_last),
-		cmocka_unit_test(test_one_at_first_after_a_fence), cmocka_unit_test(test_what_was_learned_fades),
-		cmocka_unit_test(test_large_ones_are_not_passed_by)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_was_as_much_before),
+		cmocka_unit_test(test_what_cannot_be_told_apart),
+		cmocka_unit_test(test_an_outage_teaches_nothing),
+		cmocka_unit_test(test_a_known_limit_first),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,7 @@ static void play_second(struct play *p, int64_t s, uint64_t n, uint64_t limit, i
 		return;
 	p->refusals++;
 	p->open_s = s + pause_s;
-	guess_refused(&p->guess, now + 100, now, p->open_s * 1000, 0);
+	guess_refused(&p->guess, now + 100, now, p->open_s * 1000, 0, (double)n);
 }
 
 static uint64_t pace(int64_t s)
@@ -77,6 +77,23 @@ static void test_a_limit_that_moves(void **state)
 }
 
 /* Only one of those that were in flight together tells something, and what was refused is no proof that it was taken. */
+/* An empty window takes anything, so who is refused in one has the length wrong: twice is enough. */
+static void test_refused_in_an_empty_window(void **state)
+{
+	(void)state;
+	struct window_guess g;
+	guess_init(&g, 0, PUBLISHED_MS);
+	for (int64_t s = 0; s < 300; s++)
+		guess_book(&g, s * 1000 + 100, s * 1000, 100);
+	assert_false(guess_refused(&g, 300100, 300000, 600000, 0, 100));
+	guess_book(&g, 602100, 602000, 100);
+	bool longer = guess_refused(&g, 602100, 602000, 610000, 0, 100);
+	guess_book(&g, 611100, 611000, 100);
+	longer = guess_refused(&g, 611100, 611000, 620000, 0, 100) || longer;
+	assert_true(longer);
+	assert_true(g.best_ms > PUBLISHED_MS);
+}
+
 static void test_the_same_event_counts_once(void **state)
 {
 	(void)state;
@@ -84,10 +101,10 @@ static void test_the_same_event_counts_once(void **state)
 	guess_init(&g, 0, PUBLISHED_MS);
 	for (int64_t s = 0; s < 100; s++)
 		guess_book(&g, s * 1000 + 100, s * 1000, 10);
-	guess_refused(&g, 100000, 99900, 130000, 30);
+	guess_refused(&g, 100000, 99900, 130000, 30, 1);
 	struct window_guess once = g;
 	for (int i = 0; i < 5; i++)
-		assert_false(guess_refused(&g, 100100 + i, 99900, 130000, 30));
+		assert_false(guess_refused(&g, 100100 + i, 99900, 130000, 30, 1));
 	assert_memory_equal(g.wrong, once.wrong, sizeof g.wrong);
 	assert_memory_equal(g.refused, once.refused, sizeof g.refused);
 }
@@ -113,6 +130,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_finds_the_length),
 		cmocka_unit_test(test_a_limit_that_moves),
+		cmocka_unit_test(test_refused_in_an_empty_window),
 		cmocka_unit_test(test_the_same_event_counts_once),
 		cmocka_unit_test(test_fill_keeps_what_was_sent),
 	};
