@@ -34,11 +34,17 @@ static enum binding say_network(struct finding *f, bool more, const char *text)
 }
 
 /* Above the mailboxes only rates bind that a person set; who waits there behind others knows no number of its own. */
-static enum binding say_turn(struct finding *f, const char *scope)
+static enum binding say_turn(struct finding *f, double share, const char *scope)
 {
-	snprintf(f->detail, sizeof f->detail,
-		"the rate that was set for %s is shared, and other mailboxes come first; --rate raises it", scope);
-	return f->binding = BIND_RATE;
+	if (share < 1)
+		snprintf(f->detail, sizeof f->detail,
+			"the window leaves %.0f%% of the rate, which is shared, and other mailboxes come first",
+			share * 100);
+	else
+		snprintf(f->detail, sizeof f->detail,
+			"the rate that was set for %s is shared, and other mailboxes come first; --rate raises it",
+			scope);
+	return f->binding = share < 1 ? BIND_WINDOW : BIND_RATE;
 }
 
 static enum binding find_at_target(const struct limit_view *v, double share, bool more, struct finding *f)
@@ -61,7 +67,7 @@ static enum binding find_at_target(const struct limit_view *v, double share, boo
 		if (v->target_rate_binds)
 			return say_rate(f, share, v->target_scope, v->target_rate);
 		if (strncmp(v->target_scope, "target ", 7) == 0)
-			return say_turn(f, v->target_scope);
+			return say_turn(f, share, v->target_scope);
 		break;
 	}
 	return say_network(f, more, "the destination or the line to it takes no more");
@@ -109,7 +115,7 @@ void binding_find(const struct limit_view *v, const struct parcel_view *q, doubl
 	} else if (v->source_waiting && v->source_rate > 0) {
 		say_rate(f, share, v->source_scope, v->source_rate);
 	} else if (v->source_waiting && strncmp(v->source_scope, "mailbox ", 8) != 0) {
-		say_turn(f, v->source_scope);
+		say_turn(f, share, v->source_scope);
 	} else if (v->source_waiting) {
 		binding_say(f, BIND_SOURCE, "the source lets so much through in a time, as its refusals taught");
 	} else {

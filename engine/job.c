@@ -15,7 +15,7 @@
 #define QUEUE_BYTES ((uint64_t)4 * 1024 * 1024)
 #define BACK_OFF_FIRST_MS 500
 #define BACK_OFF_MOST_MS 60000
-#define BACK_OFF_STATED_MS 5000 /* one that does is believed, but not called upon again and again at once */
+#define BACK_OFF_STATED_MS 5000                /* a server that throttles and says for how long: beside what it says */
 #define BACK_OFF_THROTTLED_MS (15 * 60 * 1000) /* a server that throttles and does not say for how long */
 #define RETRY_USER_S 300 /* a mailbox that failed for a passing reason is tried again after this, times its tries */
 #define RETRY_FOLDER \

@@ -38,6 +38,8 @@ static void test_finds(void **state)
 		/* behind another mailbox at a rate that both share: nothing was refused */
 		{{.source_waiting = true, .source_scope = "batch b"}, {.empty = true, .cap = 10}, 1, 0, BIND_RATE,
 			"batch b is shared", "refusals"},
+		{{.source_waiting = true, .source_scope = "batch b"}, {.empty = true, .cap = 10}, 0.25, 0, BIND_WINDOW,
+			"25% of the rate", "refusals"},
 		{{.source_waiting = true, .source_scope = "mailbox m"}, {.empty = true, .cap = 10}, 1, 0, BIND_SOURCE,
 			"refusals", "shared"},
 		{{.target_waiting = true, .target_wait = DIM_NONE, .target_scope = "target t"}, {.bytes = 9, .cap = 10},
