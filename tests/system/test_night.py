@@ -234,7 +234,8 @@ def test_message_larger_than_a_day(nightferry, dovecot, exosim_for):
     nightferry.run("user", "stop", "pilot", "bob")
     engine = nightferry.start("run")
     watch.wait_for(lambda: "the host at src" in watch.users(nightferry)["alice"]["error"], 120)
-    assert watch.users(nightferry)["alice"]["counts"]["copied"] == 1
+    row = watch.users(nightferry)["alice"]
+    assert row["counts"]["copied"] == 1 and "is less than the next message (9" in row["error"], row  # most of the day's is left
     clock.set("2027-01-13T19:00:01")
     watch.wait_for(lambda: states(nightferry)["alice"] == "Synced", 120)
     assert set(spent(nightferry)) == {""} and spent(nightferry)[""] > 60_000
@@ -243,6 +244,15 @@ def test_message_larger_than_a_day(nightferry, dovecot, exosim_for):
     clock.set("2027-01-14T19:00:01")
     watch.wait_for(lambda: states(nightferry)["bob"] == "Synced", 120)
     stop(nightferry, engine)
+
+
+def test_a_forecast_without_a_window(nightferry, dovecot, exosim_for):
+    world(nightferry, dovecot, exosim_for, count=3, slow_ms=0, endpoint=("--daily-bytes", "1500B"))
+    out = nightferry.run("batch", "assess", "pilot", code=None).out
+    assert "the source gives 0.0015 MB a day" in out and "What binds" in out, out
+    nightferry.run("batch", "set", "pilot", "--until", "2027-01-13T10:00Z")
+    out = nightferry.run("batch", "assess", "pilot", "--stored", code=None).out
+    assert "No window opens any more" in out and "What binds" not in out, out
 
 
 def test_looking_is_booked_too(nightferry, dovecot, exosim_for):
