@@ -285,7 +285,8 @@ static void look_source(struct limits *l, struct limit_view *out)
 	out->source_in_flight = v.in_flight;
 	out->source_waiting = v.waiting && v.binding_scope[0];
 	snprintf(out->source_scope, sizeof out->source_scope, "%s", v.binding_scope);
-	if (!out->source_waiting || v.binding != DIM_BYTES)
+	/* DIM_NONE: behind another mailbox's request, which waits for the same rate */
+	if (!out->source_waiting || (v.binding != DIM_BYTES && v.binding != DIM_NONE))
 		return;
 	const struct limit_rates *r = &l->rates;
 	if (strncmp(v.binding_scope, "batch ", 6) == 0)
