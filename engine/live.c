@@ -140,6 +140,8 @@ static void add_fence(const struct live *l, enum live_side side, struct sight *s
 		return;
 	s->fence = w;
 	s->v.fenced_ms = w->until_ms - s->now_ms;
+	s->v.fence_is_own =
+		side == LIVE_TARGET || w->why.retry_after_ms <= 0; /* else limit_source_refused closes the host */
 	snprintf(s->v.fence_scope, sizeof s->v.fence_scope, side == LIVE_SOURCE ? "the source" : "the destination");
 	snprintf(s->v.fence_words, sizeof s->v.fence_words, "%s", w->why.server[0] ? w->why.server : w->why.text);
 	utf8_trim(s->v.fence_words);
@@ -210,6 +212,8 @@ static void show(struct live *l, const struct limit_view *v, int64_t passed_ms)
 		r->fenced_ms += (uint64_t)passed_ms;
 	r->fenced_until = v->fenced_ms > 0 ? clock_wall_s() + (v->fenced_ms + 999) / 1000 : 0;
 	snprintf(r->fence_words, sizeof r->fence_words, "%s", v->fence_words);
+	l->is_shut =
+		v->fenced_ms > 0 && v->fence_is_own && !v->in_flight && v->bytes_per_s <= 0 && v->requests_per_s <= 0;
 	l->work_per_s = v->bytes_per_s + v->requests_per_s * MESSAGE_WEIGHT;
 }
 

@@ -41,7 +41,8 @@ struct live {
 	int64_t looked_ms, saved_ms; /* mono clock */
 	int64_t quiet_since_ms;      /* likewise: since when the destination gives nothing; 0: it does */
 	uint64_t refused_before;     /* by jobs of this user before this one */
-	double work_per_s;           /* octets, and a bit for each message: for comparing one minute with another */
+	bool is_shut;      /* a server asked to wait, for this mailbox alone, and nothing moves: row.fenced_until */
+	double work_per_s; /* octets, and a bit for each message: for comparing one minute with another */
 };
 
 void live_begin(struct live *l, struct store *s, const struct user *u);

@@ -193,6 +193,17 @@ def test_fenced(nightferry, dovecot, exosim_for, engine):
     assert any(learned(nightferry).get(IMAP_SCOPE, (0,))), learned(nightferry)
 
 
+def test_a_mailbox_that_is_shut_for_long_gives_its_place(nightferry, dovecot, exosim_for, engine):
+    exosim = world(nightferry, dovecot, exosim_for, names=("alice", "bob"), count=30, batch=("--pilot", "--max-concurrent", "1"))
+    exosim.fault("throttle", ms=3_600_000, nth=10, count=1, mailbox="alice@contoso.example")
+    engine()
+    watch.wait_for(lambda: watch.users(nightferry)["bob"]["state"] == "Synced", 180, 0.2)
+    alice = watch.users(nightferry)["alice"]
+    assert alice["state"] == "Queued" and "deferred until" in alice["error"] and "others go on meanwhile" in alice["error"], alice
+    assert "others go on meanwhile" in nightferry.run("batch", "status", "pilot").out
+    nightferry.run("batch", "stop", "pilot")
+
+
 def test_fenced_mailboxes_starve_no_other(nightferry, dovecot, exosim_for, engine):
     """They have read ahead as far as they may and hold that while they are fenced; the third has room of its own for its messages."""
     fenced = ("alice", "carol")
