@@ -458,7 +458,7 @@ int adopt_mail(struct job *j, struct route_folder *f, const struct mail *m, bool
 		for (unsigned r = 0; r < j->n_routes; r++)
 			route_drop(j, r);
 		struct err why = *err;
-		if (job_back_off(j, tries, &why, err))
+		if (job_back_off(j, LIVE_TARGET, tries, &why, err))
 			return -1;
 	}
 }

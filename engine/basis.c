@@ -142,7 +142,7 @@ static int add_budget(struct basis *b, struct store *s, const struct endpoint *e
 		b->conf.host_bytes_per_day = e->bytes_per_day;
 	else
 		b->conf.mailbox_bytes_per_day = e->bytes_per_day;
-	note(b, "the source gives %.0f MB a day%s; a day ends at midnight in %s", (double)e->bytes_per_day / 1e6,
+	note(b, "the source gives %.4g MB a day%s; a day ends at midnight in %s", (double)e->bytes_per_day / 1e6,
 		rule.of_host ? " in all" : " from each mailbox", rule.zone[0] ? rule.zone : "UTC");
 	return rule.of_host ? store_spent_get(s, e->id, "", b->zone, now, &b->conf.host_spent_today, err) : 0;
 }

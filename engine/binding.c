@@ -1,5 +1,7 @@
 #include "engine/binding.h"
 
+#include "engine/job.h"
+
 #include <string.h>
 
 enum binding binding_say(struct finding *f, enum binding b, const char *text)
@@ -24,7 +26,28 @@ static enum binding say_rate(struct finding *f, double share, const char *scope,
 	return f->binding = share < 1 ? BIND_WINDOW : BIND_RATE;
 }
 
-static enum binding find_at_target(const struct limit_view *v, double share, struct finding *f)
+/* more: more uploads may help. */
+static enum binding say_network(struct finding *f, bool more, const char *text)
+{
+	snprintf(f->detail, sizeof f->detail, "%s%s", text, more ? "; --uploads may help" : "");
+	return f->binding = BIND_NETWORK;
+}
+
+/* Above the mailboxes only rates bind that a person set; who waits there behind others knows no number of its own. */
+static enum binding say_turn(struct finding *f, double share, const char *scope)
+{
+	if (share < 1)
+		snprintf(f->detail, sizeof f->detail,
+			"the window leaves %.0f%% of the rate, which is shared, and other mailboxes come first",
+			share * 100);
+	else
+		snprintf(f->detail, sizeof f->detail,
+			"the rate that was set for %s is shared, and other mailboxes come first; --rate raises it",
+			scope);
+	return f->binding = share < 1 ? BIND_WINDOW : BIND_RATE;
+}
+
+static enum binding find_at_target(const struct limit_view *v, double share, bool more, struct finding *f)
 {
 	switch (v->target_wait) {
 	case DIM_BYTES:
@@ -40,18 +63,20 @@ static enum binding find_at_target(const struct limit_view *v, double share, str
 	case DIM_IN_FLIGHT:
 		return binding_say(f, BIND_TARGET_CONCURRENCY,
 			"the destination takes no more requests of this mailbox at once; more uploads do not help");
-	case DIM_NONE:
+	case DIM_NONE: /* others come first */
+		if (v->target_rate_binds)
+			return say_rate(f, share, v->target_scope, v->target_rate);
+		if (strncmp(v->target_scope, "target ", 7) == 0)
+			return say_turn(f, share, v->target_scope);
 		break;
 	}
-	return binding_say(f, BIND_NETWORK, "the destination or the line to it takes no more; --uploads may help");
+	return say_network(f, more, "the destination or the line to it takes no more");
 }
 
-static void find_unlimited(const struct limit_view *v, const struct parcel_view *q, struct finding *f)
+static void find_unlimited(const struct limit_view *v, const struct parcel_view *q, bool more, struct finding *f)
 {
 	if (q->full || (!q->empty && q->bytes > q->cap / 2))
-		binding_say(f, BIND_NETWORK,
-			"messages wait to be sent: the destination or the line to it takes no more; --uploads may "
-			"help");
+		say_network(f, more, "messages wait to be sent: the destination or the line to it takes no more");
 	else if (q->empty && v->source_in_flight)
 		binding_say(f, BIND_SOURCE, "the source, or the line to it, gives no more");
 	else if (q->empty)
@@ -73,9 +98,11 @@ static void say_quiet(struct finding *f, int64_t quiet_ms)
 		(long long)(quiet_ms / 1000));
 }
 
-void binding_find(
-	const struct limit_view *v, const struct parcel_view *q, double share, int64_t quiet_ms, struct finding *f)
+void binding_find(const struct limit_view *v, const struct parcel_view *q, double share, unsigned uploads,
+	int64_t quiet_ms, struct finding *f)
 {
+	/* By Graph so many are in flight as it allows, and where a limit was learned more uploads run against it. */
+	bool more = !v->in_flight_limit && uploads < JOB_UPLOADS;
 	if (quiet_ms >= BINDING_QUIET_MS) {
 		say_quiet(f, quiet_ms);
 		return;
@@ -84,12 +111,14 @@ void binding_find(
 		snprintf(f->detail, sizeof f->detail, "%s asked to wait", v->fence_scope);
 		f->binding = BIND_FENCE;
 	} else if (v->target_waiting) {
-		find_at_target(v, share, f);
+		find_at_target(v, share, more, f);
 	} else if (v->source_waiting && v->source_rate > 0) {
 		say_rate(f, share, v->source_scope, v->source_rate);
+	} else if (v->source_waiting && strncmp(v->source_scope, "mailbox ", 8) != 0) {
+		say_turn(f, share, v->source_scope);
 	} else if (v->source_waiting) {
 		binding_say(f, BIND_SOURCE, "the source lets so much through in a time, as its refusals taught");
 	} else {
-		find_unlimited(v, q, f);
+		find_unlimited(v, q, more, f);
 	}
 }

@@ -14,8 +14,8 @@ struct finding {
 };
 
 enum binding binding_say(struct finding *f, enum binding b, const char *text);
-/* share: of the rate, as the window leaves it. quiet_ms: how long the destination gave nothing although something waits for it. */
-void binding_find(
-	const struct limit_view *v, const struct parcel_view *q, double share, int64_t quiet_ms, struct finding *f);
+/* share: of the rate, as the window leaves it. uploads: as they are set. quiet_ms: how long the destination gave nothing although something waits for it. */
+void binding_find(const struct limit_view *v, const struct parcel_view *q, double share, unsigned uploads,
+	int64_t quiet_ms, struct finding *f);
 
 #endif

@@ -31,21 +31,29 @@ static const char *amount(uint64_t n, char *out, size_t size)
 	return out;
 }
 
+/* message: of one message, which may not fit although much is left; 0: of something else. */
 static int fail_spent(const struct endpoint *e, const struct day_booking *b, const struct zone *z, int64_t now,
-	int64_t until, struct err *err)
+	int64_t until, uint64_t message, struct err *err)
 {
-	char local[CLOCK_TEXT], utc[CLOCK_TEXT], size[32];
+	char local[CLOCK_TEXT], utc[CLOCK_TEXT], size[32], next[32], why[96] = "is spent";
 	clock_format(zone_to_local(z, until), local, sizeof local);
 	clock_format(until, utc, sizeof utc);
-	err_set(err, ERR_DEFERRED, "deferred until %.10s %.5s %s (%s): the daily budget of %s of %s%s at %s is spent",
-		local, local + 11, b->zone, utc, amount(e->bytes_per_day, size, sizeof size),
-		b->mailbox[0] ? "mailbox " : "the host", b->mailbox, e->name);
+	amount(message, next, sizeof next);
+	if (message > e->bytes_per_day)
+		snprintf(why, sizeof why, "is less than the next message (%s), which goes alone on a new day", next);
+	else if (message > e->bytes_per_day / 10)
+		snprintf(why, sizeof why, "leaves too little for the next message (%s)", next);
+	err_set(err, ERR_DEFERRED, "deferred until %.10s %.5s %s (%s): the daily budget of %s of %s%s at %s %s", local,
+		local + 11, b->zone, utc, amount(e->bytes_per_day, size, sizeof size),
+		b->mailbox[0] ? "mailbox " : "the host", b->mailbox, e->name, why);
 	err_hint(err, "a new day brings a new budget; a larger one: nightferry endpoint set %s --daily-bytes", e->name);
 	err->retry_after_ms = (until - now) * 1000;
 	return -1;
 }
 
-int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_user, uint64_t bytes, bool alone,
+enum what { WHAT_MANY, WHAT_LIST, WHAT_MESSAGE };
+
+static int take(struct store *s, int64_t endpoint_id, const char *source_user, uint64_t bytes, enum what what,
 	struct day_booking *out, struct err *err)
 {
 	struct endpoint e;
@@ -57,7 +65,7 @@ int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_use
 		return -1;
 	if (!e.bytes_per_day)
 		return 0;
-	if (!alone && bytes > e.bytes_per_day)
+	if (what == WHAT_MANY && bytes > e.bytes_per_day)
 		return err_set(err, ERR_DEFERRED, "more than a day's budget at once");
 	if (budget_day_rule(s, &e, &rule, err))
 		return -1;
@@ -69,11 +77,17 @@ int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_use
 	int64_t want = bytes < INT64_MAX ? (int64_t)bytes : INT64_MAX;
 	int rc = want ? store_spent_take(s, e.id, out->mailbox, z, e.bytes_per_day, want, now, &until, err) : 0;
 	if (!rc && until)
-		rc = fail_spent(&e, out, z, now, until, err);
+		rc = fail_spent(&e, out, z, now, until, what == WHAT_MESSAGE ? bytes : 0, err);
 	else if (!rc)
 		out->bytes = bytes;
 	zone_free(&z);
 	return rc;
+}
+
+int budget_day_take(struct store *s, int64_t endpoint_id, const char *source_user, uint64_t bytes, bool alone,
+	struct day_booking *out, struct err *err)
+{
+	return take(s, endpoint_id, source_user, bytes, alone ? WHAT_LIST : WHAT_MANY, out, err);
 }
 
 /* How many of v are booked together. */
@@ -91,7 +105,7 @@ int budget_day_take_some(struct store *s, int64_t endpoint_id, const char *sourc
 	uint64_t bytes;
 	*k = chunk(v, n, &bytes);
 	/* What is left of a day is used up message by message. */
-	while (budget_day_take(s, endpoint_id, source_user, bytes, *k == 1, out, err)) {
+	while (take(s, endpoint_id, source_user, bytes, *k == 1 ? WHAT_MESSAGE : WHAT_MANY, out, err)) {
 		if (err->kind != ERR_DEFERRED || *k == 1)
 			return -1;
 		err_clear(err);

@@ -86,10 +86,14 @@ static int wait_until_due(struct doubt *d, struct err *err)
 	int64_t left = since + after - clock_mono_ms();
 	if (left <= 0)
 		return 0;
+	struct err why = ERR_INIT;
+	snprintf(why.text, sizeof why.text,
+		"it is not known whether %zu %s arrived: looked up when all that came must be visible", d->n,
+		d->n == 1 ? "message" : "messages");
 	log_line(LOG_INFO, "mailbox %s: %zu messages in %s are in doubt; looked up in %lld s", j->user.address, d->n,
 		d->f->mapping->path, (long long)(left + 999) / 1000);
 	while (left > 0 && !job_is_over(j)) {
-		clock_sleep_ms(left, stop_fd(j->stop, STOP_DRAIN));
+		job_sleep(j, LIVE_TARGET, left, &why);
 		left = since + after - clock_mono_ms();
 	}
 	return job_is_over(j) ? err_set(err, ERR_STOPPED, "stopped") : 0;
@@ -111,7 +115,7 @@ static int try_route(struct doubt *d, unsigned r, enum reach *how, struct err *e
 			return -1;
 		route_drop(d->j, r);
 		struct err why = *err;
-		if (job_back_off(d->j, tries, &why, err))
+		if (job_back_off(d->j, LIVE_TARGET, tries, &why, err))
 			return -1;
 	}
 }

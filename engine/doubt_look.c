@@ -91,7 +91,7 @@ static int look(struct group *g, struct err *err)
 			return err_wrap(err, "looking up what is in doubt in %s", d->f->mapping->path);
 		route_drop(d->j, g->r);
 		struct err why = *err;
-		if (job_back_off(d->j, tries, &why, err))
+		if (job_back_off(d->j, LIVE_TARGET, tries, &why, err))
 			return -1;
 	}
 	for (size_t i = 0; i < g->n; i++)
@@ -165,7 +165,7 @@ static int fetch_canons_with_retries(struct doubt *d, struct err *err)
 			return err_wrap(err, "comparing what is in doubt in %s", d->f->mapping->path);
 		job_drop_source(d->j);
 		struct err why = *err;
-		if (job_back_off(d->j, tries, &why, err))
+		if (job_back_off(d->j, LIVE_SOURCE, tries, &why, err))
 			return -1;
 	}
 	return 0;

@@ -83,6 +83,8 @@ static int find_by_all(struct job *j, struct route_folder *f, bool known_empty, 
 static int wait_until_visible(struct job *j, const struct route_folder *f, struct err *err)
 {
 	int64_t after = 0;
+	struct err why = ERR_INIT;
+	snprintf(why.text, sizeof why.text, "looked into when all must be visible there that was put last");
 	for (unsigned r = 0; r < j->n_routes; r++)
 		if (route_settle_after_ms(j, r) > after)
 			after = route_settle_after_ms(j, r);
@@ -92,7 +94,7 @@ static int wait_until_visible(struct job *j, const struct route_folder *f, struc
 			return 0;
 		if (left > after / 1000 + 1) /* the clock was set back since: as long as can be asked for */
 			left = after / 1000 + 1;
-		clock_sleep_ms(left * 1000, stop_fd(j->stop, STOP_DRAIN));
+		job_sleep(j, LIVE_TARGET, left * 1000, &why);
 		if (job_is_over(j))
 			return err_set(err, ERR_STOPPED, "stopped");
 		if (clock_wall_s() < f->dest.put_at)

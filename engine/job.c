@@ -15,6 +15,7 @@
 #define QUEUE_BYTES ((uint64_t)4 * 1024 * 1024)
 #define BACK_OFF_FIRST_MS 500
 #define BACK_OFF_MOST_MS 60000
+#define BACK_OFF_STATED_MS 5000                /* a server that throttles and says for how long: beside what it says */
 #define BACK_OFF_THROTTLED_MS (15 * 60 * 1000) /* a server that throttles and does not say for how long */
 #define RETRY_USER_S 300 /* a mailbox that failed for a passing reason is tried again after this, times its tries */
 #define RETRY_FOLDER \
@@ -38,18 +39,27 @@ bool job_is_over(struct job *j)
 	return stop_is_asked(j->stop);
 }
 
-int job_back_off(struct job *j, unsigned n, const struct err *why, struct err *err)
+void job_sleep(struct job *j, enum live_side side, int64_t ms, const struct err *why)
+{
+	live_wait(j->live, side, clock_mono_ms() + ms, why);
+	clock_sleep_ms(ms, stop_fd(j->stop, STOP_DRAIN));
+	live_woke(j->live, side);
+}
+
+int job_back_off(struct job *j, enum live_side side, unsigned n, const struct err *why, struct err *err)
 {
 	unsigned first = j->source_login.endpoint.retry_ms;
 	int64_t ms = first ? first : BACK_OFF_FIRST_MS;
-	int64_t most = why && why->kind == ERR_THROTTLED ? BACK_OFF_THROTTLED_MS : BACK_OFF_MOST_MS;
+	int64_t most = why->kind != ERR_THROTTLED ? BACK_OFF_MOST_MS
+		       : why->retry_after_ms > 0  ? BACK_OFF_STATED_MS
+						  : BACK_OFF_THROTTLED_MS;
 	for (unsigned i = 1; i < n && ms < most; i++)
 		ms *= 2;
 	if (ms > most)
 		ms = most;
-	if (why && why->retry_after_ms > ms)
+	if (why->retry_after_ms > ms)
 		ms = why->retry_after_ms;
-	clock_sleep_ms(ms, stop_fd(j->stop, STOP_DRAIN));
+	job_sleep(j, side, ms, why);
 	return job_is_over(j) ? err_set(err, ERR_STOPPED, "stopped while waiting to try again") : 0;
 }
 
@@ -98,7 +108,7 @@ int job_source(struct job *j, struct err *err)
 			return -1;
 		log_err(LOG_INFO, err, "mailbox %s: the source will be tried again", j->user.source_user);
 		struct err why = *err;
-		if (job_back_off(j, tries > j->source_failures ? tries : j->source_failures, &why, err))
+		if (job_back_off(j, LIVE_SOURCE, tries > j->source_failures ? tries : j->source_failures, &why, err))
 			return -1;
 	}
 	return 0;

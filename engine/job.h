@@ -105,7 +105,9 @@ void job_run(struct work *work, const struct user *user, struct stop *stop, stru
 void job_fail(struct job *j, const struct err *why);
 bool job_is_over(struct job *j); /* failed or asked to stop; any thread */
 /* Waits before try number n of something that failed (the server's statement counts), unless stopped. Any thread. 0, or -1: stopped. */
-int job_back_off(struct job *j, unsigned n, const struct err *why, struct err *err);
+int job_back_off(struct job *j, enum live_side side, unsigned n, const struct err *why, struct err *err);
+/* Sleeps so long unless stopped, and lets status tell why. Any thread. */
+void job_sleep(struct job *j, enum live_side side, int64_t ms, const struct err *why);
 /* What failed for the n-th time in a row is not tried again: by its kind, or because that was enough. A server that asks to wait is waited for as often
    as it asks. */
 bool job_gives_up(enum err_kind kind, unsigned n);

@@ -252,6 +252,7 @@ static void look_fences(struct limits *l, struct limit_view *out)
 			out->refused += v.refused;
 		if (v.fenced && v.fenced_ms > out->fenced_ms) {
 			out->fenced_ms = v.fenced_ms;
+			out->fence_is_own = api || order[i] == TARGET_MAILBOX || order[i] == SOURCE_MAILBOX;
 			snprintf(out->fence_words, sizeof out->fence_words, "%s", v.reason);
 			snprintf(
 				out->fence_scope, sizeof out->fence_scope, "the %s", target ? "destination" : "source");

@@ -63,6 +63,7 @@ struct limit_view {
 	double target_rate;
 	unsigned source_in_flight;
 	int64_t fenced_ms; /* 0: not fenced */
+	bool fence_is_own; /* it is about this mailbox, not a whole host or tenant */
 	char fence_scope[64], fence_words[160];
 	double bytes_per_s, limit_per_s; /* what arrives; what the narrowest scope allows, 0: no limit */
 	double requests_per_s, requests_limit_per_s;

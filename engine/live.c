@@ -7,6 +7,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/base/utf8.h"
 #include "engine/binding.h"
 #include "engine/limit.h"
 
@@ -96,7 +97,85 @@ void live_take_parting(struct live *l, struct err *err)
 	pthread_mutex_unlock(&l->lock);
 }
 
+void live_wait(struct live *l, enum live_side side, int64_t until_ms, const struct err *why)
+{
+	struct live_wait *w = &l->waits[side];
+	pthread_mutex_lock(&l->lock);
+	if (!w->n++ || until_ms > w->until_ms) {
+		w->until_ms = until_ms;
+		w->why = *why;
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+void live_woke(struct live *l, enum live_side side)
+{
+	pthread_mutex_lock(&l->lock);
+	l->waits[side].n--;
+	pthread_mutex_unlock(&l->lock);
+}
+
 /* --- what binds it --- */
+
+/* What one look sees. */
+struct sight {
+	struct limit_view v;
+	struct parcel_view q;
+	const struct live_wait *fence; /* v's fence is this wait; NULL: a gate's */
+	int64_t now_ms;
+};
+
+/* Does a side's wait hold the mailbox back? Not while the other goes on with what it has. */
+static bool is_held(const struct live *l, enum live_side side, const struct sight *s)
+{
+	return l->waits[side].n && (side == LIVE_SOURCE ? s->q.empty : !s->v.in_flight);
+}
+
+/* A server that asked to wait, where the job sleeps instead of a gate, is a fence like any other. */
+static void add_fence(const struct live *l, enum live_side side, struct sight *s)
+{
+	const struct live_wait *w = &l->waits[side];
+	bool asked = w->why.kind == ERR_THROTTLED || w->why.retry_after_ms > 0;
+	if (!is_held(l, side, s) || !asked || w->until_ms - s->now_ms <= s->v.fenced_ms)
+		return;
+	s->fence = w;
+	s->v.fenced_ms = w->until_ms - s->now_ms;
+	s->v.fence_is_own =
+		side == LIVE_TARGET || w->why.retry_after_ms <= 0; /* else limit_source_refused closes the host */
+	snprintf(s->v.fence_scope, sizeof s->v.fence_scope, side == LIVE_SOURCE ? "the source" : "the destination");
+	snprintf(s->v.fence_words, sizeof s->v.fence_words, "%s", w->why.server[0] ? w->why.server : w->why.text);
+	utf8_trim(s->v.fence_words);
+}
+
+static void say_fence(const struct sight *s, struct finding *f)
+{
+	const struct live_wait *w = s->fence;
+	snprintf(f->detail, sizeof f->detail, "%s asked to wait%s%s%s", s->v.fence_scope,
+		w->why.retry_after_ms <= 0 ? ", and not for how long: it is tried again then" : "",
+		w->why.hint[0] ? "; " : "", w->why.hint);
+	utf8_trim(f->detail);
+	f->binding = BIND_FENCE;
+}
+
+/* Something failed, and the job sleeps before it tries again: why, and until when. */
+static bool find_wait(const struct live *l, const struct sight *s, struct finding *f)
+{
+	enum live_side side = is_held(l, LIVE_SOURCE, s) ? LIVE_SOURCE : LIVE_TARGET;
+	const struct live_wait *w = &l->waits[side];
+	char at[CLOCK_TEXT], line[sizeof f->detail];
+	if (!is_held(l, side, s))
+		return false;
+	int64_t left = w->until_ms > s->now_ms ? w->until_ms - s->now_ms : 0;
+	clock_format(clock_wall_s() + (left + 999) / 1000, at, sizeof at);
+	f->binding = side == LIVE_SOURCE ? BIND_SOURCE : BIND_NETWORK;
+	if (w->why.kind == ERR_NONE)
+		snprintf(f->detail, sizeof f->detail, "%s, at %s", w->why.text, at);
+	else
+		snprintf(
+			f->detail, sizeof f->detail, "tried again at %s: %s", at, err_line(&w->why, line, sizeof line));
+	utf8_trim(f->detail);
+	return true;
+}
 
 static void vote(struct live *l, const struct finding *f)
 {
@@ -133,32 +212,45 @@ static void show(struct live *l, const struct limit_view *v, int64_t passed_ms)
 		r->fenced_ms += (uint64_t)passed_ms;
 	r->fenced_until = v->fenced_ms > 0 ? clock_wall_s() + (v->fenced_ms + 999) / 1000 : 0;
 	snprintf(r->fence_words, sizeof r->fence_words, "%s", v->fence_words);
+	l->is_shut =
+		v->fenced_ms > 0 && v->fence_is_own && !v->in_flight && v->bytes_per_s <= 0 && v->requests_per_s <= 0;
 	l->work_per_s = v->bytes_per_s + v->requests_per_s * MESSAGE_WEIGHT;
 }
 
 /* How long the destination has given nothing although something waits for it: neither a limit nor a fence of ours holds it. */
-static int64_t quiet_for(struct live *l, const struct limit_view *v, const struct parcel_view *q, int64_t now_ms)
+static int64_t quiet_for(struct live *l, const struct sight *s)
 {
+	const struct limit_view *v = &s->v;
+	const struct parcel_view *q = &s->q;
 	bool at_gate = v->fenced_ms > 0 || (v->target_waiting && v->target_wait != DIM_IN_FLIGHT);
 	bool awaits = v->in_flight || q->full || q->bytes > 0;
-	if (at_gate || !awaits || v->bytes_per_s > 0 || v->requests_per_s > 0)
+	if (at_gate || !awaits || is_held(l, LIVE_TARGET, s) || v->bytes_per_s > 0 || v->requests_per_s > 0)
 		l->quiet_since_ms = 0;
 	else if (!l->quiet_since_ms)
-		l->quiet_since_ms = now_ms;
-	return l->quiet_since_ms ? now_ms - l->quiet_since_ms : 0;
+		l->quiet_since_ms = s->now_ms;
+	return l->quiet_since_ms ? s->now_ms - l->quiet_since_ms : 0;
+}
+
+static void find(struct live *l, struct sight *s, double share, struct finding *f)
+{
+	for (enum live_side side = 0; side < LIVE_SIDES; side++)
+		add_fence(l, side, s);
+	int64_t quiet_ms = quiet_for(l, s);
+	if (s->fence)
+		say_fence(s, f);
+	else if (s->v.fenced_ms > 0 || !find_wait(l, s, f))
+		binding_find(&s->v, &s->q, share, l->uploads, quiet_ms, f);
 }
 
 static void look(struct live *l, double share, int64_t now_ms)
 {
-	struct limit_view v = {0};
-	struct parcel_view q = {0};
+	struct sight s = {.now_ms = now_ms};
 	struct finding f = {.binding = BIND_NOTHING};
 	if (l->limits) {
-		limit_look(l->limits, &v);
-		parcel_queue_look(l->queue, &q);
-		int64_t quiet_ms = quiet_for(l, &v, &q, now_ms);
-		binding_find(&v, &q, share, quiet_ms, &f);
-		show(l, &v, now_ms - l->looked_ms);
+		limit_look(l->limits, &s.v);
+		parcel_queue_look(l->queue, &s.q);
+		find(l, &s, share, &f);
+		show(l, &s.v, now_ms - l->looked_ms);
 	} else {
 		binding_say(&f, BIND_NOTHING, "it signs in, or ends");
 	}

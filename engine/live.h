@@ -13,15 +13,25 @@ struct limits;
 
 #define LIVE_VOTES 15 /* looks of which the most frequent finding is shown: about three seconds of them */
 
+enum live_side { LIVE_SOURCE, LIVE_TARGET, LIVE_SIDES };
+
+/* Threads of the job that sleep before they try again; what they wait for is seen at no gate. */
+struct live_wait {
+	unsigned n;       /* threads that sleep */
+	int64_t until_ms; /* mono clock */
+	struct err why;   /* of the one that sleeps longest; kind NONE: nothing failed, the text says it all */
+};
+
 struct live {
 	int64_t user_id;
 	char who[MODEL_TEXT];       /* for the log */
-	pthread_mutex_t lock;       /* guards the next five, and what the loop writes of `row` */
+	pthread_mutex_t lock;       /* guards the next six, and what the loop writes of `row` */
 	struct limits *limits;      /* borrowed from the job while it is attached; NULL: not */
 	struct parcel_queue *queue; /* likewise */
 	struct err parting;         /* why the job is to end; kind NONE: nobody said */
 	enum binding parting_binding;
-	bool concluded;            /* the last row was queued: none follows */
+	bool concluded; /* the last row was queued: none follows */
+	struct live_wait waits[LIVE_SIDES];
 	_Atomic unsigned troubles; /* refusals and losses at the source; any thread */
 	/* what was seen */
 	enum binding votes[LIVE_VOTES];
@@ -31,7 +41,8 @@ struct live {
 	int64_t looked_ms, saved_ms; /* mono clock */
 	int64_t quiet_since_ms;      /* likewise: since when the destination gives nothing; 0: it does */
 	uint64_t refused_before;     /* by jobs of this user before this one */
-	double work_per_s;           /* octets, and a bit for each message: for comparing one minute with another */
+	bool is_shut;      /* a server asked to wait, for this mailbox alone, and nothing moves: row.fenced_until */
+	double work_per_s; /* octets, and a bit for each message: for comparing one minute with another */
 };
 
 void live_begin(struct live *l, struct store *s, const struct user *u);
@@ -44,6 +55,9 @@ void live_detach(struct live *l); /* before either goes; may be called twice */
 void live_take_parting(struct live *l, struct err *err);
 /* Tells what became of it: queued before the user's state is saved, so that whoever sees the state sees this too. */
 void live_conclude(struct live *l, struct store *s);
+/* A thread is going to sleep until then (mono clock), because of *why; and it woke up. Any thread. */
+void live_wait(struct live *l, enum live_side side, int64_t until_ms, const struct err *why);
+void live_woke(struct live *l, enum live_side side);
 static inline void live_note_trouble(struct live *l)
 {
 	atomic_fetch_add(&l->troubles, 1);

@@ -52,7 +52,7 @@ static int after_break(struct job *j, struct route_folder *f, bool got_on, struc
 	}
 	f->cautious = CAUTIOUS_MESSAGES;
 	struct err why = *err;
-	return job_back_off(j, f->tries, &why, err) ? -1 : 0;
+	return job_back_off(j, LIVE_SOURCE, f->tries, &why, err) ? -1 : 0;
 }
 
 int pass_folder(struct job *j, struct route_folder *f, struct err *err)

@@ -180,7 +180,7 @@ int plan_folders(struct job *j, struct err *err)
 			return -1;
 		job_drop_source(j);
 		struct err why = *err;
-		if (job_back_off(j, tries, &why, err))
+		if (job_back_off(j, LIVE_SOURCE, tries, &why, err))
 			return -1;
 	}
 	if (odd) {

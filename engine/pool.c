@@ -15,6 +15,7 @@
 #define PACE_MS 500
 #define LESSONS_MS 60000 /* between two savings of what was learned */
 #define DRAIN_MS 8000    /* what is in flight gets so long to end; then its connections are cut, and it is in doubt */
+#define SHUT_S 900       /* a mailbox that is shut so long gives its place away, to one that is due sooner */
 #define LOCK_TRIES 20    /* a killed engine's lock is free a moment later */
 
 struct slot {
@@ -37,7 +38,8 @@ struct pool {
 	size_t active;
 	struct roster roster;
 	int64_t begun, turned_at, paced_ms, lessons_ms; /* jobs so far; when things were done last */
-	bool waiting;                                   /* somebody waits for room, or is due later */
+	bool waiting;                                   /* somebody waits for room, or is due later, */
+	int64_t next_at;                                /* not sooner than then, if not for room (wall) */
 };
 
 static void *slot_main(void *arg)
@@ -104,6 +106,7 @@ static int claim(struct pool *p, struct err *err)
 		if (store_user_claim(p->work.store, p->conf->batch_id, &u, &found, &next_at, err))
 			return -1;
 		p->waiting = next_at > 0;
+		p->next_at = next_at;
 		if (!found)
 			return 0;
 		if (start(p, &u, err))
@@ -148,6 +151,25 @@ static void part(struct slot *s, enum binding binding, const struct err *why)
 	stop_request(s->stop, STOP_DRAIN);
 }
 
+/* A mailbox that a server shut for long gives its place to one that waits; its scope keeps the fence.
+   Not for a short while: it may be the largest, and comes back only when there is room. */
+static bool part_shut(struct pool *p, struct slot *s, int64_t wall)
+{
+	const struct live_row *r = &s->live.row;
+	struct err why = ERR_INIT;
+	char at[CLOCK_TEXT];
+	if (!p->waiting || p->next_at > wall + SHUT_S || !s->live.is_shut || r->binding != BIND_FENCE ||
+		r->fenced_until - wall < SHUT_S)
+		return false;
+	clock_format(r->fenced_until, at, sizeof at);
+	err_set(&why, ERR_DEFERRED, "deferred until %s: %s; others go on meanwhile", at, r->detail);
+	snprintf(why.server, sizeof why.server, "%s", r->fence_words);
+	why.retry_after_ms = (r->fenced_until - wall) * 1000;
+	log_line(LOG_INFO, "mailbox %s: back into the queue, %s", s->user.source_user, why.text);
+	part(s, BIND_FENCE, &why);
+	return true;
+}
+
 /* A mailbox more than its batch may have now goes back into the queue: the one that began last. */
 static void part_surplus(struct pool *p, struct course *c)
 {
@@ -171,7 +193,7 @@ static void part_surplus(struct pool *p, struct course *c)
 }
 
 /* Every mailbox is looked at, and told what a person or the clock changed. */
-static void follow(struct pool *p)
+static void follow(struct pool *p, int64_t wall)
 {
 	for (size_t i = 0; i < p->roster.n; i++) {
 		struct course *c = &p->roster.v[i];
@@ -193,6 +215,8 @@ static void follow(struct pool *p)
 			part(s, BIND_WINDOW, &c->closed);
 			continue;
 		}
+		if (part_shut(p, s, wall))
+			continue;
 		enum binding b = s->live.row.binding;
 		c->active++;
 		c->troubles += atomic_exchange(&s->live.troubles, 0);
@@ -222,7 +246,7 @@ static int turn(struct pool *p, bool changed, struct err *err)
 	if ((changed || wall != p->turned_at) && roster_turn(&p->roster, p->work.store, wall, err))
 		return -1;
 	p->turned_at = wall;
-	follow(p);
+	follow(p, wall);
 	if (now_ms - p->paced_ms >= PACE_MS) {
 		p->paced_ms = now_ms;
 		if (roster_pace(&p->roster, p->work.store, now_ms, p->waiting, err))

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define THROTTLED_MS 1000              /* a session is not kept for longer */
 #define FULL_ANSWERS 4                 /* in a row, while the session itself is well: the mailbox is full */
 #define FULL_RETRY_MS (15 * 60 * 1000) /* it is a guess: looked at again by itself */
 
@@ -49,6 +50,13 @@ static void give_up(struct putter *p, struct parcel **run, const struct err *why
 	parcel_queue_done_with(p->j->queue, n);
 }
 
+/* Who asks to wait is there: what was lost before counts no more. */
+static void note_failure(struct putter *p, enum err_action act)
+{
+	p->waits = act == ACT_WAIT ? p->waits + 1 : 0;
+	p->failures = act == ACT_WAIT ? 0 : p->failures + 1;
+}
+
 /* Opens the target if need be. 0: ready; 1: try again; -1: the mailbox ends (err). */
 static int ensure_target(struct putter *p, struct err *err)
 {
@@ -57,11 +65,12 @@ static int ensure_target(struct putter *p, struct err *err)
 	if (!route_open(p->j, p->route, p->gate, &p->target, err))
 		return 0;
 	enum err_action act = err_action(err->kind);
-	if ((act != ACT_RETRY && act != ACT_WAIT) || (act == ACT_RETRY && ++p->failures >= JOB_TRIES))
+	note_failure(p, act);
+	if ((act != ACT_RETRY && act != ACT_WAIT) || p->failures >= JOB_TRIES)
 		return -1;
 	log_err(LOG_INFO, err, "mailbox %s: the destination will be tried again", p->j->user.address);
 	struct err why = *err;
-	return job_back_off(p->j, p->failures, &why, err) ? -1 : 1;
+	return job_back_off(p->j, LIVE_TARGET, p->failures + p->waits, &why, err) ? -1 : 1;
 }
 
 /* 0: *ref is filled, or the folder cannot be made (its path is NULL); -1: the mailbox ends. */
@@ -82,7 +91,7 @@ static int make_again(struct putter *p, struct route_folder *f, struct folder_re
 			return -1;
 		p->target->ops->close(&p->target);
 		struct err why = *err;
-		if (job_back_off(p->j, tries, &why, err))
+		if (job_back_off(p->j, LIVE_TARGET, tries, &why, err))
 			return -1;
 	}
 }
@@ -210,19 +219,21 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 		end = &(*end)->next;
 	*end = rest;
 	if (o.placed)
-		p->failures = p->culprits = p->full = 0;
+		p->failures = p->waits = p->culprits = p->full = 0;
 	if (saved)
 		return -1;
 	if (o.fatal.kind != ERR_NONE) {
 		*err = o.fatal;
 		return err_wrap_name(err, "folder", f->source->name);
 	}
-	bool busy =
-		!rc && !o.placed && o.busy.kind != ERR_NONE; /* the session is well, the server asks to come again */
-	if (rc)
-		p->target->ops->close(&p->target);
+	/* Who throttles for long hangs up as well: found when the time is over, that would read as a connection lost. */
+	bool throttled = !rc && o.busy.kind == ERR_THROTTLED && o.busy.retry_after_ms >= THROTTLED_MS;
+	/* The session is well, the server asks to come again. Short throttles, and those without a time, are waited for at the gate. */
+	bool busy = throttled || (!rc && !o.placed && o.busy.kind != ERR_NONE && o.busy.kind != ERR_THROTTLED);
 	if (busy)
 		why = o.busy;
+	if (rc || throttled)
+		p->target->ops->close(&p->target);
 	if (busy && strstr(why.server, SAYS_FULL) && ++p->full >= FULL_ANSWERS)
 		return say_full(&why, err);
 	if (rc || busy) {
@@ -230,10 +241,11 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 		*err = why;
 		if (act != ACT_RETRY && act != ACT_WAIT && act != ACT_SKIP_FOLDER && act != ACT_SKIP_MESSAGE)
 			return -1;
-		if (act != ACT_WAIT && ++p->failures >= JOB_TRIES)
+		note_failure(p, act);
+		if (p->failures >= JOB_TRIES)
 			return err_wrap(err, "target %s", j->target_login.row.name);
 		log_err(LOG_INFO, &why, "mailbox %s: the destination will be tried again", j->user.address);
-		if (job_back_off(j, p->failures, &why, err))
+		if (job_back_off(j, LIVE_TARGET, p->failures + p->waits, &why, err))
 			return -1;
 	}
 	return o.remake_folder ? remake_folder(p, f, err) : 0;

@@ -20,6 +20,7 @@ struct putter { /* one thread's */
 	struct put_item *items; /* owned; RUN_ITEMS */
 	struct item *records;   /* owned; RUN_ITEMS */
 	unsigned failures;      /* connections lost and requests to come again, in a row */
+	unsigned waits;         /* likewise: requests to wait */
 	unsigned full;          /* answers in a row that may mean a full mailbox */
 	unsigned culprits;      /* messages set aside in a row because the destination fails with them */
 };

@@ -23,7 +23,7 @@ static int judge(struct putter *p, struct parcel *q, const struct put_item *it, 
 			p->culprits >= CULPRITS)
 			return 0;
 		p->culprits++;
-		p->failures = 0;
+		p->failures = p->waits = 0;
 		return 1;
 	case ACT_DRAIN:
 	case ACT_STOP_MAILBOX:
@@ -103,7 +103,8 @@ void putter_judge(struct putter *p, struct parcel *run, size_t n, enum fate *fat
 				}
 			} else {
 				o->remake_folder |= err_action(it->err.kind) == ACT_SKIP_FOLDER;
-				if (o->busy.kind == ERR_NONE && err_action(it->err.kind) == ACT_RETRY)
+				if (o->busy.kind == ERR_NONE &&
+					(err_action(it->err.kind) == ACT_RETRY || it->err.kind == ERR_THROTTLED))
 					o->busy = it->err;
 			}
 			break;

@@ -84,7 +84,7 @@ static int refresh_item(
 			return 0;
 		}
 		route_drop(j, r);
-		if (job_back_off(j, tries, &why, err))
+		if (job_back_off(j, LIVE_TARGET, tries, &why, err))
 			return -1;
 	}
 }

@@ -106,6 +106,7 @@ int route_open(struct job *j, unsigned r, struct gate *gate, struct target **out
 int route_target(struct job *j, unsigned r, struct err *err)
 {
 	struct job_route *route = &j->routes[r];
+	unsigned lost = 0; /* in a row */
 	for (unsigned tries = 1; !route->target; tries++) {
 		if (job_is_over(j))
 			return err_set(err, ERR_STOPPED, "stopped");
@@ -122,10 +123,11 @@ int route_target(struct job *j, unsigned r, struct err *err)
 		}
 		enum err_action act = err_action(err->kind);
 		unsigned most = route->reached ? JOB_TRIES : JOB_FIRST_TRIES;
-		if ((act != ACT_RETRY && act != ACT_WAIT) || (act == ACT_RETRY && tries >= most))
+		lost = act == ACT_RETRY ? lost + 1 : 0;
+		if ((act != ACT_RETRY && act != ACT_WAIT) || lost >= most)
 			return -1;
 		struct err why = *err;
-		if (job_back_off(j, tries, &why, err))
+		if (job_back_off(j, LIVE_TARGET, tries, &why, err))
 			return -1;
 	}
 	return 0;
@@ -143,7 +145,7 @@ int route_again(struct job *j, unsigned r, unsigned *tries, struct err *err)
 		return -1;
 	route_drop(j, r);
 	struct err why = *err;
-	if (job_back_off(j, (*tries)++, &why, err))
+	if (job_back_off(j, LIVE_TARGET, (*tries)++, &why, err))
 		return -1;
 	err_clear(err);
 	return 0;

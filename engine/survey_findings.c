@@ -311,8 +311,8 @@ static void find_in_all(const struct survey *s, struct assessment *out, uint64_t
 			"a message with several Gmail labels counts, and arrives, once in the folder of each");
 	if (s->conf.endpoint->bytes_per_day && out->bytes > s->conf.endpoint->bytes_per_day)
 		assessment_add(out, FINDING_NOTE, "daily-budget", "",
-			"the source gives %llu MB a day%s%s: it takes %llu days at least",
-			ull(s->conf.endpoint->bytes_per_day / 1000000), p ? ", by " : "", p ? p->title : "",
+			"the source gives %.4g MB a day%s%s: it takes %llu days at least",
+			(double)s->conf.endpoint->bytes_per_day / 1e6, p ? ", by " : "", p ? p->title : "",
 			ull((out->bytes + s->conf.endpoint->bytes_per_day - 1) / s->conf.endpoint->bytes_per_day));
 	if (!out->messages)
 		assessment_add(

@@ -44,7 +44,7 @@ static int look_at(struct job *j, struct route_folder *f, const struct item *it,
 			return -1;
 		route_drop(j, r);
 		struct err why = *err;
-		if (job_back_off(j, tries, &why, err))
+		if (job_back_off(j, LIVE_TARGET, tries, &why, err))
 			return -1;
 	}
 }

@@ -18,6 +18,8 @@
 #define ADAPT_TRIAL 0.005    /* of the level: the largest trial at first, */
 #define ADAPT_TRIAL_S 0.0005 /* and so much more each second that it waits */
 #define ADAPT_OPEN 0.25      /* of what lies between what is known and what was refused: a trial may be so large, too */
+#define ADAPT_GAINED 0.3     /* or of what was gained since, */
+#define ADAPT_FAR 0.03       /* or of what is missing to where the limit was before */
 #define ADAPT_NEAR_LEVEL 0.97
 #define ADAPT_NEAR_CEILING 0.5 /* the published limit may be far above the real one */
 #define ADAPT_FILLING 1.25     /* a window that would hold so much more at that pace is being filled */
@@ -146,6 +148,7 @@ bool adapt_may_try(const struct adapt *a, int64_t now_ms, double used, double n)
 		return false;
 	double known = adapt_proven(a), open = a->fell_from > 0 ? a->fell_from : a->refused_with;
 	return used + n <= adapt_middle(a) || used + n <= known + (open - known) * ADAPT_OPEN ||
+	       n <= (a->proven - a->level) * ADAPT_GAINED || n <= (a->patience.high - known) * ADAPT_FAR ||
 	       n <= a->room * adapt_trial_size(a, now_ms, a->level);
 }
 

@@ -300,6 +300,10 @@ static void print_end(const struct assess_view *x)
 	else
 		printf("  All done by %s%s.\n", assess_view_moment(x, f->ends_at, at, sizeof at),
 			x->basis->schedule ? "" : " UTC");
+	if (!f->n_nights && f->unfinished) { /* nothing was reckoned: there is nothing that binds */
+		puts("  No window opens any more: batch set --window, --blackout, --until.");
+		return;
+	}
 	if (f->largest < x->forecast_n) {
 		const struct forecast_user *u = &x->forecast_v[f->largest];
 		printf("  The largest is %s: %s, %s at work%s; what binds it: %s.\n",

@@ -33,7 +33,7 @@ static void find_reasons(struct outcome *o, const struct assessment *a, const st
 	if (o->fenced_s)
 		reason(o, "%s behind fences of a server", assess_duration(o->fenced_s, takes, sizeof takes));
 	if (live->refused)
-		reason(o, "%u requests were refused by a limit", live->refused);
+		reason(o, "%u request%s refused by a limit", live->refused, live->refused == 1 ? " was" : "s were");
 	if (o->deferred_s)
 		reason(o, "%s waiting for a window, a budget or room",
 			assess_duration(o->deferred_s, takes, sizeof takes));

@@ -136,6 +136,39 @@ static int tell_night(struct cli *c, const struct batch *b, struct night_now *no
 	return 0;
 }
 
+/* Why those in the queue have not begun: how many there are, and what allows no more at once. */
+static int tell_queue(struct cli *c, const struct batch *b, const struct endpoint *e, unsigned waiting, struct err *err)
+{
+	struct target_row t;
+	struct pace p;
+	struct night n;
+	char who[MODEL_NAME + 64], word[MODEL_NAME + 2];
+	if (!waiting)
+		return 0;
+	if (store_target_by_id(c->store, b->target_id, &t, err) || store_night_get(c->store, b->id, &n, err) ||
+		store_pace_get(c->store, b->id, &p, err))
+		return -1;
+	unsigned most = n.auto_ramp && p.mailboxes ? p.mailboxes : b->max_mailboxes;
+	snprintf(who, sizeof who, n.auto_ramp ? "--auto-ramp of the batch" : "--max-mailboxes of the batch");
+	if (e->max_mailboxes && (!most || e->max_mailboxes < most)) {
+		most = e->max_mailboxes;
+		snprintf(who, sizeof who, "--max-mailboxes of endpoint %s", cli_word(e->name, word, sizeof word));
+	}
+	if (e->max_connections && (!most || e->max_connections < most)) {
+		most = e->max_connections;
+		snprintf(who, sizeof who, "--max-connections of endpoint %s", cli_word(e->name, word, sizeof word));
+	}
+	if (t.max_mailboxes && (!most || t.max_mailboxes < most)) {
+		most = t.max_mailboxes;
+		snprintf(who, sizeof who, "--max-mailboxes of target %s", cli_word(t.name, word, sizeof word));
+	}
+	json_object_set_new(c->out, "at_once", json_integer(most));
+	json_object_set_new(c->out, "at_once_by", json_string(most ? who : ""));
+	if (!c->json && most)
+		printf("  %u wait%s for a turn: %u at once, by %s\n", waiting, waiting == 1 ? "s" : "", most, who);
+	return 0;
+}
+
 /* Mail that stays behind is told where the eye falls, not only in the report. */
 static int tell_left(struct cli *c, const struct batch *b, struct left_behind *left, struct err *err)
 {
@@ -220,6 +253,12 @@ static int run_status(struct cli *c, struct err *err)
 	struct left_behind left = {0};
 	int rc = tell_left(c, &b, &left, err) || outcome_tell_forecast(c, &b, err) || tell_night(c, &b, &now, err) ? -1
 														   : 0;
+	unsigned waiting = 0;
+	for (size_t i = 0; i < n && engine && now.share > 0 && !e.paused_at; i++)
+		waiting += all[i].state == USER_QUEUED && all[i].error_kind == ERR_NONE;
+	json_object_set_new(c->out, "waiting", json_integer(waiting));
+	if (!rc)
+		rc = tell_queue(c, &b, &e, waiting, err);
 	for (size_t i = 0; i < n && !rc; i++) {
 		bool busy = all[i].state == USER_SYNCING || all[i].state == USER_VALIDATING ||
 			    all[i].state == USER_INCREMENTAL_SYNCING || all[i].state == USER_COMPLETING;

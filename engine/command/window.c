@@ -79,12 +79,31 @@ int window_check_share(const struct night *n, const struct batch *b, const struc
 	return -1;
 }
 
+/* "open with 25% of the rate until …, then with 100%; closed from …" */
+static void say_open(const struct night *n, const struct schedule *s, double share, int64_t at, char *out, size_t size)
+{
+	char moment[NIGHT_MOMENT];
+	int64_t change = schedule_next_change(s, at), closes = night_closes_at(s, at);
+	double then = change != SCHEDULE_NEVER ? schedule_is_open(s, change) : 0;
+	int len = snprintf(out, size, "open");
+	if (share < 1)
+		len += snprintf(out + len, size - (size_t)len, " with %.0f%% of the rate", share * 100);
+	if (change != SCHEDULE_NEVER)
+		len += snprintf(out + len, size - (size_t)len, " until %s",
+			night_moment(s, n->zone, change, moment, sizeof moment));
+	if (then > 0)
+		len += snprintf(out + len, size - (size_t)len, ", then with %.0f%%%s", then * 100,
+			share < 1 ? "" : " of the rate");
+	if (then > 0 && closes != SCHEDULE_NEVER)
+		snprintf(out + len, size - (size_t)len, "; closed from %s",
+			night_moment(s, n->zone, closes, moment, sizeof moment));
+}
+
 const char *window_state(const struct night *n, int64_t at, char *out, size_t size)
 {
 	struct schedule *s = NULL;
 	struct night_now now;
 	struct err err = ERR_INIT;
-	char moment[NIGHT_MOMENT];
 	out[0] = 0;
 	if (night_schedule(n, &s, &err)) {
 		snprintf(out, size, "its windows cannot be read: %.200s", err.text);
@@ -97,13 +116,7 @@ const char *window_state(const struct night *n, int64_t at, char *out, size_t si
 		night_reason(n, s, &now, &err);
 		snprintf(out, size, "%.250s", err.text);
 	} else {
-		int64_t closes = night_closes_at(s, at);
-		int len = snprintf(out, size, "open");
-		if (now.share < 1)
-			len += snprintf(out + len, size - (size_t)len, " with %.0f%% of the rate", now.share * 100);
-		if (closes != SCHEDULE_NEVER)
-			snprintf(out + len, size - (size_t)len, " until %s",
-				night_moment(s, n->zone, closes, moment, sizeof moment));
+		say_open(n, s, now.share, at, out, size);
 	}
 	schedule_free(&s);
 	return out;
@@ -133,18 +146,20 @@ json_t *window_json(const struct night *n, int64_t at)
 	struct schedule *s = NULL;
 	struct night_now now = {.share = 0, .open_at = INT64_MAX};
 	struct err err = ERR_INIT;
-	int64_t closes = SCHEDULE_NEVER;
+	int64_t closes = SCHEDULE_NEVER, changes = SCHEDULE_NEVER;
 	char state[320];
 	if (!night_schedule(n, &s, &err)) {
 		night_look(n, s, at, &now);
 		closes = now.share > 0 ? night_closes_at(s, at) : 0;
+		changes = s ? schedule_next_change(s, at) : SCHEDULE_NEVER;
 	}
 	schedule_free(&s);
 	/* 0: not; -1: never */
-	return json_pack("{s:o,s:o,s:s,s:I,s:I,s:b,s:f,s:I,s:I,s:s,s:b}", "windows", lines_json(n->windows),
+	return json_pack("{s:o,s:o,s:s,s:I,s:I,s:b,s:f,s:I,s:I,s:I,s:s,s:b}", "windows", lines_json(n->windows),
 		"blackouts", lines_json(n->blackouts), "time_zone", n->zone, "start_after", (json_int_t)n->start_after,
 		"until", (json_int_t)n->until, "open", (int)(now.share > 0), "share", now.share, "opens_at",
 		(json_int_t)(now.open_at == INT64_MAX ? -1 : now.open_at), "closes_at",
-		(json_int_t)(closes == SCHEDULE_NEVER ? -1 : closes), "text", window_state(n, at, state, sizeof state),
-		"auto_ramp", (int)n->auto_ramp);
+		(json_int_t)(closes == SCHEDULE_NEVER ? -1 : closes), "changes_at",
+		(json_int_t)(changes == SCHEDULE_NEVER ? -1 : changes), "text",
+		window_state(n, at, state, sizeof state), "auto_ramp", (int)n->auto_ramp);
 }

@@ -6,7 +6,9 @@
 
 #include <stdlib.h>
 
-#define LEARNED_KEEP_S (8 * 86400) /* meter.c trusts it for a week */
+#define DAY_S 86400
+#define LEARNED_KEEP_S (8 * DAY_S) /* meter.c trusts it for a week */
+#define IN_FLIGHT_MOST 1000        /* beyond it is no limit of a server */
 
 struct live_args {
 	int64_t user_id;
@@ -107,8 +109,9 @@ static int learned_step(struct db *db, void *arg, struct err *err)
 {
 	const struct learned_args *a = arg;
 	struct query q;
-	query_begin(&q, db, "DELETE FROM learned WHERE at < ?");
+	query_begin(&q, db, "DELETE FROM learned WHERE at < ? OR at > ?");
 	put_int(&q, a->at - LEARNED_KEEP_S);
+	put_int(&q, a->at + DAY_S);
 	if (query_run(&q, err) < 0)
 		return -1;
 	query_begin(&q, db,
@@ -141,11 +144,17 @@ static int learned_look(struct db *db, void *arg, struct err *err)
 	int rc = query_row(&q, err);
 	a->age_s = -1;
 	if (rc > 0) {
-		a->learned.requests = (double)get_uint(&q);
-		a->learned.bytes = (double)get_uint(&q);
+		a->learned.requests = (double)whole((double)get_uint(&q));
+		a->learned.bytes = (double)whole((double)get_uint(&q));
 		a->learned.in_flight = get_unsigned(&q);
+		if (a->learned.in_flight > IN_FLIGHT_MOST)
+			a->learned.in_flight = 0;
 		int64_t at = get_int(&q);
 		a->age_s = a->at > at ? a->at - at : 0;
+		if (at > a->at + DAY_S) { /* a clock that was far ahead: who knows how old it is */
+			a->learned = (struct scope_learned){0};
+			a->age_s = -1;
+		}
 	}
 	query_end(&q);
 	return rc < 0 ? -1 : 0;

@@ -91,6 +91,19 @@ def test_throttled_in_mid_window_and_hung_up(nightferry, dovecot, exosim_for):
     watch.perfect(nightferry)
 
 
+def test_a_throttle_is_no_loss(nightferry, dovecot, exosim_for):
+    """It hangs up when it throttles; that is found when the stated time is over, and must not count as a connection lost (eight in a row fail a
+    mailbox)."""
+    _, _, exosim = world(nightferry, dovecot, exosim_for)
+    throttle = exosim.fault("throttle", ms=5000, nth=7, count=2)
+    start(nightferry)
+    assert exosim.fired(throttle) == 2
+    with open(nightferry.state + ".log", encoding="utf-8") as f:
+        log = f.read()
+    assert "Request is throttled" in log and "ended the connection" not in log, log
+    watch.perfect(nightferry)
+
+
 def test_a_throttle_is_no_try(nightferry, dovecot, exosim_for):
     """However often the destination asks to wait where flags are brought up to date, and where folders are looked at: it is waited for."""
     source, _, exosim = world(nightferry, dovecot, exosim_for, count=8)

@@ -100,6 +100,24 @@ def test_rate_and_uploads(nightferry, dovecot, exosim_for, engine):
     assert watch.perfect(nightferry)["same"] == 80
 
 
+def test_a_rate_that_several_share(nightferry, dovecot, exosim_for, engine):
+    """After a large message its mailbox waits behind the other one: that is the rate, and nobody refused anything. The third waits for a turn."""
+    world(nightferry, dovecot, exosim_for, ("bob", "carol"), count=80, size=LARGE, also={"alice": (2, 3_000_000)},
+          batch=("--pilot", "--max-mailboxes", "2", "--rate", "30kB/s"))
+    engine()
+    binds(nightferry, "rate")
+    row = binds(nightferry, "rate", "bob")
+    assert "batch pilot" in row["why"], row
+    for _ in range(10):
+        assert "refusals" not in nightferry.run("batch", "status", "pilot").out
+        time.sleep(0.2)
+    says(nightferry, "1 waits for a turn: 2 at once, by --max-mailboxes of the batch")
+    nightferry.run("endpoint", "set", "src", "--max-mailboxes", "1")
+    says(nightferry, "by --max-mailboxes of endpoint src")
+    assert watch.status(nightferry)["at_once"] == 1
+    nightferry.run("batch", "stop", "pilot")
+
+
 def test_a_window_that_leaves_a_share(nightferry, dovecot, exosim_for, engine):
     world(nightferry, dovecot, exosim_for, count=60, size=LARGE,
           batch=("--pilot", "--rate", "200kB/s", "--window", "daily 25%", "--time-zone", "Asia/Karachi"))
@@ -173,6 +191,17 @@ def test_fenced(nightferry, dovecot, exosim_for, engine):
     process.terminate()
     process.communicate(timeout=180)
     assert any(learned(nightferry).get(IMAP_SCOPE, (0,))), learned(nightferry)
+
+
+def test_a_mailbox_that_is_shut_for_long_gives_its_place(nightferry, dovecot, exosim_for, engine):
+    exosim = world(nightferry, dovecot, exosim_for, names=("alice", "bob"), count=30, batch=("--pilot", "--max-concurrent", "1"))
+    exosim.fault("throttle", ms=3_600_000, nth=10, count=1, mailbox="alice@contoso.example")
+    engine()
+    watch.wait_for(lambda: watch.users(nightferry)["bob"]["state"] == "Synced", 180, 0.2)
+    alice = watch.users(nightferry)["alice"]
+    assert alice["state"] == "Queued" and "deferred until" in alice["error"] and "others go on meanwhile" in alice["error"], alice
+    assert "others go on meanwhile" in nightferry.run("batch", "status", "pilot").out
+    nightferry.run("batch", "stop", "pilot")
 
 
 def test_fenced_mailboxes_starve_no_other(nightferry, dovecot, exosim_for, engine):

@@ -152,6 +152,28 @@ def test_a_copy_has_windows_too(nightferry, dovecot):
     assert watch.users(nightferry, batch)["alice"]["counts"]["copied"] == 6
 
 
+def test_a_quarter_by_day(nightferry):
+    """Never closed: the answer comes at once (it took minutes), and says when the share changes."""
+    nf = nightferry
+    nf.binary = FP
+    clock = Clock(nf, "2027-01-13T08:00:00")
+    nf.run("endpoint", "create", "src", "--host", "imap.example.org", "--skip-test")
+    nf.run("target", "create", "contoso", "--kind", "imap", "--host", "imap.example.org", "--skip-test")
+    ferry.add_batch(nf, [("alice", "pw", "alice@contoso.example")], extra=("--pilot", "--rate", "1MB/s", "--time-zone", "Asia/Karachi",
+                                                                           "--window", "daily 25%", "--window", "Mon-Fri 20:00-06:00"))
+
+    def state():
+        return nf.run("batch", "status", "pilot").out.split("window: ")[1].split("\n")[0]
+    assert state() == "open with 25% of the rate until 2027-01-13 20:00 Asia/Karachi (15:00Z), then with 100%"
+    clock.set("2027-01-13T16:00:00")
+    assert state() == "open until 2027-01-14 06:00 Asia/Karachi (01:00Z), then with 25% of the rate"
+    night = watch.status(nf)["night"]
+    assert night["closes_at"] == -1 and night["changes_at"] == 1799888400, night
+    nf.run("batch", "set", "pilot", "--window", "Mon-Fri 20:00-06:00", "--window", "Mon-Fri 06:00-20:00 25%")
+    assert state() == ("open until 2027-01-14 06:00 Asia/Karachi (01:00Z), then with 25% of the rate; "
+                       "closed from 2027-01-16 06:00 Asia/Karachi (01:00Z)")
+
+
 @pytest.mark.parametrize("options, word", [
     (("--window", "Mon-Fri 20:00-06:00"), "--time-zone"), (("--window", "Mun", "--time-zone", "UTC"), "Mun"),
     (("--blackout", "2026-13-01", "--time-zone", "UTC"), "2026-13-01"), (("--until", "2026-12-01 20:00"), "time zone"),
@@ -212,7 +234,8 @@ def test_message_larger_than_a_day(nightferry, dovecot, exosim_for):
     nightferry.run("user", "stop", "pilot", "bob")
     engine = nightferry.start("run")
     watch.wait_for(lambda: "the host at src" in watch.users(nightferry)["alice"]["error"], 120)
-    assert watch.users(nightferry)["alice"]["counts"]["copied"] == 1
+    row = watch.users(nightferry)["alice"]
+    assert row["counts"]["copied"] == 1 and "is less than the next message (9" in row["error"], row  # most of the day's is left
     clock.set("2027-01-13T19:00:01")
     watch.wait_for(lambda: states(nightferry)["alice"] == "Synced", 120)
     assert set(spent(nightferry)) == {""} and spent(nightferry)[""] > 60_000
@@ -221,6 +244,15 @@ def test_message_larger_than_a_day(nightferry, dovecot, exosim_for):
     clock.set("2027-01-14T19:00:01")
     watch.wait_for(lambda: states(nightferry)["bob"] == "Synced", 120)
     stop(nightferry, engine)
+
+
+def test_a_forecast_without_a_window(nightferry, dovecot, exosim_for):
+    world(nightferry, dovecot, exosim_for, count=3, slow_ms=0, endpoint=("--daily-bytes", "1500B"))
+    out = nightferry.run("batch", "assess", "pilot", code=None).out
+    assert "the source gives 0.0015 MB a day" in out and "What binds" in out, out
+    nightferry.run("batch", "set", "pilot", "--until", "2027-01-13T10:00Z")
+    out = nightferry.run("batch", "assess", "pilot", "--stored", code=None).out
+    assert "No window opens any more" in out and "What binds" not in out, out
 
 
 def test_looking_is_booked_too(nightferry, dovecot, exosim_for):

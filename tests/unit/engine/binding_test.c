@@ -35,12 +35,24 @@ static void test_finds(void **state)
 			0, BIND_RATE, "2 MB/s", "hangs"},
 		{{.source_waiting = true, .source_rate = 2e6, .source_scope = "batch b"}, {.empty = true, .cap = 10},
 			0.5, 0, BIND_WINDOW, "50%", "hangs"},
+		/* behind another mailbox at a rate that both share: nothing was refused */
+		{{.source_waiting = true, .source_scope = "batch b"}, {.empty = true, .cap = 10}, 1, 0, BIND_RATE,
+			"batch b is shared", "refusals"},
+		{{.source_waiting = true, .source_scope = "batch b"}, {.empty = true, .cap = 10}, 0.25, 0, BIND_WINDOW,
+			"25% of the rate", "refusals"},
+		{{.source_waiting = true, .source_scope = "mailbox m"}, {.empty = true, .cap = 10}, 1, 0, BIND_SOURCE,
+			"refusals", "shared"},
+		{{.target_waiting = true, .target_wait = DIM_NONE, .target_scope = "target t"}, {.bytes = 9, .cap = 10},
+			1, 0, BIND_RATE, "target t is shared", "--uploads"},
+		/* as many in flight as were allowed */
+		{{.in_flight = 1, .in_flight_limit = 1, .bytes_per_s = 1}, {.full = true, .bytes = 9, .cap = 10}, 1, 0,
+			BIND_NETWORK, "takes no more", "--uploads"},
 		{{0}, {.cap = 10}, 1, 0, BIND_NOTHING, "nothing holds", "hangs"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct finding f = {0};
-		binding_find(&cases[i].v, &cases[i].q, cases[i].share, cases[i].quiet_ms, &f);
+		binding_find(&cases[i].v, &cases[i].q, cases[i].share, 1, cases[i].quiet_ms, &f);
 		if (f.binding != cases[i].binding || !strstr(f.detail, cases[i].word) ||
 			strstr(f.detail, cases[i].not ))
 			fail_msg("case %zu: %d, %s", i, (int)f.binding, f.detail);

@@ -56,6 +56,20 @@ static void test_windows(void **unused)
 	schedule_free(&s);
 }
 
+/* A quarter by day, all by night: the share changes for ever, and it never closes. This ended after minutes, in the year 36812. */
+static void test_never_closed(void **unused)
+{
+	(void)unused;
+	struct night n = {.windows = "daily 25%\ndaily 20:00-06:00", .zone = "Asia/Karachi"};
+	struct schedule *s = schedule_of(&n);
+	assert_int_equal(night_closes_at(s, WED_2030_PK), INT64_MAX);
+	schedule_free(&s);
+	snprintf(n.blackouts, sizeof n.blackouts, "2027-12-25");
+	s = schedule_of(&n); /* the window of the evening before runs on until six in the morning */
+	assert_int_equal(night_closes_at(s, WED_2030_PK), WED_2030_PK + 345 * 86400 + (9 * 60 + 30) * 60);
+	schedule_free(&s);
+}
+
 static void test_moments_of_another_day(void **unused)
 {
 	(void)unused;
@@ -117,7 +131,7 @@ static void test_refused(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_always), cmocka_unit_test(test_windows),
-		cmocka_unit_test(test_moments_of_another_day), cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_refused)};
+		cmocka_unit_test(test_never_closed), cmocka_unit_test(test_moments_of_another_day),
+		cmocka_unit_test(test_bounds), cmocka_unit_test(test_refused)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #include "engine/base/clock.h"
 
+#include <limits.h>
 #include <sqlite3.h>
 
 static struct scratch f;
@@ -224,6 +225,22 @@ static void test_learned(void **unused)
 	assert_int_equal(back.in_flight, 3);
 	OK(store_learned_get(f.s, "target contoso", 900, &back, &age, &err)); /* a clock that went back */
 	assert_int_equal(age, 0);
+	/* learned when the clock was years ahead: it would count as new until then */
+	OK(store_learned_save(f.s, "ahead", &l, 1000 + 3000 * DAY, &err));
+	OK(store_flush(f.s, &err));
+	OK(store_learned_get(f.s, "ahead", 2000, &back, &age, &err));
+	assert_int_equal(age, -1);
+	assert_true(back.requests <= 0 && back.in_flight == 0);
+	OK(store_learned_save(f.s, "target contoso", &l, 1000, &err));
+	l.in_flight = UINT_MAX;
+	OK(store_learned_save(f.s, "huge", &l, 1000, &err));
+	l.in_flight = 3;
+	OK(store_flush(f.s, &err));
+	OK(store_learned_get(f.s, "ahead", 1000 + 3000 * DAY, &back, &age, &err)); /* and it is gone */
+	assert_int_equal(age, -1);
+	OK(store_learned_get(f.s, "huge", 1000, &back, &age, &err));
+	assert_int_equal(back.in_flight, 0);
+	assert_int_equal((int)back.requests, 123);
 	OK(store_learned_save(f.s, "other", &l, 1000 + 9 * DAY, &err)); /* the old ones go */
 	OK(store_flush(f.s, &err));
 	OK(store_learned_get(f.s, "target contoso", 1500, &back, &age, &err));

@@ -320,6 +320,14 @@ static void test_a_trial_as_large_as_the_doubt(void **state)
 	refuse(&a, 1000, 900, 80e6, 1e5, 2000);
 	assert_false(adapt_may_try(&a, 3000, 79.8e6, 5e6));
 	assert_true(adapt_may_try(&a, 3000, 79.8e6, 1e5));
+	/* it was more before: what is missing to that counts, too */
+	refuse(&a, 10000, 9900, 20e6, 1e5, 11000);
+	assert_true(adapt_may_try(&a, 12000, 19.9e6, 1.5e6));
+	assert_false(adapt_may_try(&a, 12000, 19.9e6, 2.5e6));
+	/* and what was gained since */
+	adapt_taken(&a, 12000, 30e6, 1e5, 1, true);
+	assert_true(adapt_may_try(&a, 12000, 30e6, 2.5e6));
+	assert_false(adapt_may_try(&a, 12000, 30e6, 3.5e6));
 }
 
 /* Near the level one trial at a time, or several would be refused together; far past it more and more. */

@@ -1,0 +1,92 @@
+"""Why is this mailbox slow, and until when? What status says while a server refuses, hangs up, or is only waited for. The waits are so long
+that the answer stands when it is looked at."""
+import ferry
+import pytest
+import watch
+from hostile import Drop, Folder, HostileServer, Message, text_message
+
+
+class Source:
+    """A scripted source that is well until `trouble` is set: then every command but the sign-in is answered with it; b"": hung up on."""
+    certificate, tls = None, "none"
+
+    def __init__(self, messages=60):
+        self.messages, self.trouble = messages, None
+        self.server = HostileServer(self)
+        self.port = self.server.port
+
+    def prepare(self, world):
+        world.folders = [Folder(b"INBOX", [Message(u, text_message(u, 3000)) for u in range(1, self.messages + 1)])]
+        for command in ("METADATA", "BODIES", "EXAMINE"):
+            world.hooks[command] = self.answer
+
+    def answer(self, session, tag, _):
+        if self.trouble is None:
+            return False
+        if not self.trouble:
+            raise Drop()
+        session.send(tag + b" " + self.trouble + b"\r\n")
+        return True
+
+
+def add(nf, source, exosim, retry="300s", target=("--settle-after", "300ms")):
+    nf.run("endpoint", "create", "src", "--host", "localhost", "--port", source.port, "--tls", "none", "--test-user", "alice", "--password-file",
+           nf.secret_file("pw"), "--retry-delay", retry)
+    ferry.add_exchange(nf, exosim, "alice@contoso.example", extra=target)
+    ferry.add_batch(nf, [("alice", "pw", "alice@contoso.example")])
+
+
+def shown(nf, binds):
+    """The row of status once it says that, and the text for people at that time."""
+    watch.wait_for(lambda: watch.users(nf)["alice"].get("live", {}).get("binds") == binds and watch.users(nf)["alice"]["live"]["why"], 120, 0.2)
+    return watch.users(nf)["alice"]["live"], nf.run("batch", "status", "pilot").out
+
+
+def stop(nf, process):
+    """Even while it sleeps for minutes."""
+    process.terminate()
+    return nf.finish(process, 60)
+
+
+@pytest.mark.parametrize("trouble, binds, words, said", [
+    (b"NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)", "fence",
+     ("the source asked to wait, and not for how long", "opens again within 24 hours"), "[OVERQUOTA] Account exceeded"),
+    (b"NO [UNAVAILABLE] busy, try again in 400 seconds", "fence", ("the source asked to wait",), "try again in 400 seconds"),
+    (b"", "source", ("tried again at 2", "the connection broke"), None)])
+def test_a_source_that_refuses(trouble, binds, words, said, nightferry, dovecot, exosim_for):
+    source, exosim = Source(), exosim_for(dovecot(["alice@contoso.example"], special_use=False))
+    add(nightferry, source, exosim)
+    source.trouble = trouble
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    row, text = shown(nightferry, binds)
+    assert all(w in row["why"] for w in words), row
+    assert f"held back by {binds}: " in text, text
+    if said:
+        assert said in row["fence_words"] and row["fenced_until"] > row["at"] + 60, row
+        assert "fenced until 2" in text and said in text, text
+    stop(nightferry, process)
+    assert watch.users(nightferry)["alice"]["state"] in ("Queued", "Stopped")
+    source.trouble = None
+    nightferry.run("batch", "start", "pilot", "--wait")
+    assert watch.users(nightferry)["alice"]["counts"]["copied"] == 60
+
+
+def test_a_destination_that_hangs_up(nightferry, dovecot, exosim_for):
+    source, exosim = Source(), exosim_for(dovecot(["alice@contoso.example"], special_use=False))
+    add(nightferry, source, exosim)
+    exosim.fault("refuse_connection", count=0)
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    row, _ = shown(nightferry, "network")
+    assert "tried again at 2" in row["why"] and "target contoso" in row["why"], row
+    stop(nightferry, process)
+
+
+def test_what_is_in_doubt_is_waited_for(nightferry, dovecot, exosim_for):
+    source, exosim = Source(), exosim_for(dovecot(["alice@contoso.example"], special_use=False))
+    add(nightferry, source, exosim, retry="20ms", target=("--settle-after", "400s"))
+    exosim.fault("drop_after_commit", nth=60)
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    row, _ = shown(nightferry, "network")
+    row = watch.wait_for(lambda: [r for r in [watch.users(nightferry)["alice"]["live"]] if "arrived" in r["why"]], 120, 0.2)[0]
+    assert "it is not known whether" in row["why"] and ", at 2" in row["why"], row
+    stop(nightferry, process)
