@@ -198,8 +198,9 @@ static void vote(struct live *l, const struct finding *f)
 		snprintf(l->row.detail, sizeof l->row.detail, "%s", f->binding == best ? f->detail : "");
 }
 
-static void show(struct live *l, const struct limit_view *v, int64_t passed_ms)
+static void show(struct live *l, const struct sight *s, int64_t passed_ms)
 {
+	const struct limit_view *v = &s->v;
 	struct live_row *r = &l->row;
 	r->bytes_per_s = (uint64_t)v->bytes_per_s;
 	r->limit_per_s = (uint64_t)v->limit_per_s;
@@ -212,8 +213,9 @@ static void show(struct live *l, const struct limit_view *v, int64_t passed_ms)
 		r->fenced_ms += (uint64_t)passed_ms;
 	r->fenced_until = v->fenced_ms > 0 ? clock_wall_s() + (v->fenced_ms + 999) / 1000 : 0;
 	snprintf(r->fence_words, sizeof r->fence_words, "%s", v->fence_words);
-	l->is_shut =
-		v->fenced_ms > 0 && v->fence_is_own && !v->in_flight && v->bytes_per_s <= 0 && v->requests_per_s <= 0;
+	bool waits = s->fence || v->target_waiting || v->source_waiting; /* else another route may go on */
+	l->is_shut = v->fenced_ms > 0 && v->fence_is_own && waits && !v->in_flight && v->bytes_per_s <= 0 &&
+		     v->requests_per_s <= 0;
 	l->work_per_s = v->bytes_per_s + v->requests_per_s * MESSAGE_WEIGHT;
 }
 
@@ -250,8 +252,9 @@ static void look(struct live *l, double share, int64_t now_ms)
 		limit_look(l->limits, &s.v);
 		parcel_queue_look(l->queue, &s.q);
 		find(l, &s, share, &f);
-		show(l, &s.v, now_ms - l->looked_ms);
+		show(l, &s, now_ms - l->looked_ms);
 	} else {
+		l->is_shut = false;
 		binding_say(&f, BIND_NOTHING, "it signs in, or ends");
 	}
 	vote(l, &f);

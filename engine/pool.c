@@ -15,7 +15,7 @@
 #define PACE_MS 500
 #define LESSONS_MS 60000 /* between two savings of what was learned */
 #define DRAIN_MS 8000    /* what is in flight gets so long to end; then its connections are cut, and it is in doubt */
-#define SHUT_S 900       /* a mailbox that is shut so long gives its place away, to one that is due sooner */
+#define SHUT_S 600       /* a mailbox that is shut so long gives its place away, to one that is due sooner */
 #define LOCK_TRIES 20    /* a killed engine's lock is free a moment later */
 
 struct slot {

@@ -84,7 +84,7 @@ class World:
 class Session:
     def __init__(self, world, sock):
         self.world, self.sock, self.buffer = world, sock, b""
-        self.selected, self.by_uid = None, False
+        self.selected, self.by_uid, self.user = None, False, None
         self.commands = 0
 
     def send(self, data):
@@ -169,9 +169,11 @@ class Session:
         return self.ok(tag, b"[CAPABILITY " + CAPABILITIES + b"] welcome")
 
     def do_authenticate(self, tag, arguments):
-        if b" " not in arguments.strip():
+        value = arguments.strip().partition(b" ")[2]
+        if not value:
             self.send(b"+ \r\n")
-            base64.b64decode(self.line())
+            value = self.line()
+        self.user = base64.b64decode(value).split(b"\0")[1]
         return self.ok(tag, b"[CAPABILITY " + CAPABILITIES + b"] welcome")
 
     def do_namespace(self, tag, _):

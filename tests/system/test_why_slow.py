@@ -7,11 +7,12 @@ from hostile import Drop, Folder, HostileServer, Message, text_message
 
 
 class Source:
-    """A scripted source that is well until `trouble` is set: then every command but the sign-in is answered with it; b"": hung up on."""
+    """A scripted source that is well until `trouble` is set: then every command but the sign-in is answered with it; b"": hung up on.
+    Of one user only, if `troubled` names it."""
     certificate, tls = None, "none"
 
     def __init__(self, messages=60):
-        self.messages, self.trouble = messages, None
+        self.messages, self.trouble, self.troubled = messages, None, None
         self.server = HostileServer(self)
         self.port = self.server.port
 
@@ -21,7 +22,7 @@ class Source:
             world.hooks[command] = self.answer
 
     def answer(self, session, tag, _):
-        if self.trouble is None:
+        if self.trouble is None or (self.troubled and session.user != self.troubled):
             return False
         if not self.trouble:
             raise Drop()
@@ -29,11 +30,11 @@ class Source:
         return True
 
 
-def add(nf, source, exosim, retry="300s", target=("--settle-after", "300ms")):
+def add(nf, source, exosim, retry="300s", target=("--settle-after", "300ms"), users=("alice",), batch=("--pilot",)):
     nf.run("endpoint", "create", "src", "--host", "localhost", "--port", source.port, "--tls", "none", "--test-user", "alice", "--password-file",
            nf.secret_file("pw"), "--retry-delay", retry)
     ferry.add_exchange(nf, exosim, "alice@contoso.example", extra=target)
-    ferry.add_batch(nf, [("alice", "pw", "alice@contoso.example")])
+    ferry.add_batch(nf, [(user, "pw", f"{user}@contoso.example") for user in users], extra=batch)
 
 
 def shown(nf, binds):
@@ -69,6 +70,19 @@ def test_a_source_that_refuses(trouble, binds, words, said, nightferry, dovecot,
     source.trouble = None
     nightferry.run("batch", "start", "pilot", "--wait")
     assert watch.users(nightferry)["alice"]["counts"]["copied"] == 60
+
+
+def test_a_source_that_has_enough_of_one_mailbox(nightferry, dovecot, exosim_for):
+    """It sleeps for the longest time that is waited where a server states none, and bob has its place meanwhile."""
+    source, exosim = Source(), exosim_for(dovecot(["alice@contoso.example", "bob@contoso.example"], special_use=False))
+    add(nightferry, source, exosim, retry="900s", users=("alice", "bob"), batch=("--pilot", "--max-concurrent", "1"))
+    source.trouble, source.troubled = b"NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)", b"alice"
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    watch.wait_for(lambda: watch.users(nightferry)["bob"]["state"] == "Synced", 120, 0.2)
+    alice = watch.users(nightferry)["alice"]
+    assert alice["state"] == "Queued" and "deferred until" in alice["error"] and "Account exceeded" in alice["error"], alice
+    assert watch.users(nightferry)["bob"]["counts"]["copied"] == 60
+    stop(nightferry, process)
 
 
 def test_a_destination_that_hangs_up(nightferry, dovecot, exosim_for):
