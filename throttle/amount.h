@@ -57,7 +57,7 @@ void amount_refused(struct amount *a, const struct amount_refusal *r, const stru
 
 /* A refusal without a name: how near the limit is (1: reached), if so near that it may be this one; else 0. */
 double amount_suspect(struct amount *a, int64_t now_ms);
-/* Whether as much was in use at the last such refusal, and more was sent since. */
+/* Whether as much was in use at the last such refusal, and more was sent since; remembers this one for the next. */
 bool amount_same(struct amount *a, int64_t now_ms);
 bool amount_is_learned(const struct amount *a);
 /* A second, that are let in at this moment; 0: no limit. */

@@ -52,7 +52,7 @@ const char *bind_history(const struct live_row *r, char *out, size_t size)
 			r->refused == 1 ? "request" : "requests", (unsigned long long)(r->fenced_ms + 500) / 1000,
 			r->deferrals ? "; " : "");
 	if (r->deferrals && len < size)
-		snprintf(out + len, size - len, "deferred %u %s by windows, budgets or for want of room", r->deferrals,
-			r->deferrals == 1 ? "time" : "times");
+		snprintf(out + len, size - len, "deferred %u %s by windows, budgets, long fences or for want of room",
+			r->deferrals, r->deferrals == 1 ? "time" : "times");
 	return out;
 }
