@@ -24,6 +24,9 @@
 #define ADAPT_NEAR_CEILING 0.5 /* the published limit may be far above the real one */
 #define ADAPT_FILLING 1.25     /* a window that would hold so much more at that pace is being filled */
 #define ADAPT_ROUGH 0.03       /* so far from what is known is what was refused, where it is known roughly */
+#define ADAPT_LARGE 0.03       /* a large one that was refused comes again at so much less in all, doubled each time, */
+#define ADAPT_LARGE_MOST 0.25  /* but not at less than that */
+#define ADAPT_LARGE_ROW 8      /* (doubled so often at most) */
 #define ADAPT_WINS 6           /* trials taken until one more may be in flight, */
 #define ADAPT_BEYOND 1.006     /* beyond so many times the level; nearer to it several would be refused together */
 #define ADAPT_FLOOR 0.01       /* of the ceiling: also the step that leads up from nothing */
@@ -104,6 +107,21 @@ double adapt_limit(const struct adapt *a, int64_t now_ms)
 	if (limit < adapt_step(a))
 		limit = adapt_step(a);
 	return limit < top ? limit : top;
+}
+
+static bool adapt_is_large(const struct adapt *a, double n)
+{
+	return a->level > 0 && n > ADAPT_ROUGH * a->level;
+}
+
+double adapt_limit_for(const struct adapt *a, int64_t now_ms, double n)
+{
+	double limit = adapt_limit(a, now_ms);
+	if (!a->large_row || !adapt_is_large(a, n))
+		return limit;
+	double below = ADAPT_LARGE * (double)(1u << (a->large_row - 1));
+	double bound = a->large_with * (1 - (below < ADAPT_LARGE_MOST ? below : ADAPT_LARGE_MOST));
+	return bound < limit ? bound : limit;
 }
 
 void adapt_advance(struct adapt *a, int64_t now_ms)
@@ -190,16 +208,19 @@ static void adapt_regain(struct adapt *a)
 	patience_weigh(&a->patience);
 }
 
-void adapt_taken(struct adapt *a, int64_t started_ms, double used, double n, double requests, bool trial)
+void adapt_taken(struct adapt *a, const struct adapt_taking *t)
 {
-	adapt_end_trial(a, trial);
-	patience_taken(&a->patience, requests);
+	double used = t->used, n = t->n;
+	adapt_end_trial(a, t->trial);
+	patience_taken(&a->patience, t->requests);
 	if (a->level <= 0 || n <= 0) /* nothing of it says nothing about it */
 		return;
-	if (a->weighing && started_ms >= a->lowered_ms)
-		adapt_resume(a, started_ms, used);
-	if (used > a->proven && used > n) /* an empty window takes anything */
-		a->proven = used;
+	if (a->weighing && t->started_ms >= a->lowered_ms)
+		adapt_resume(a, t->started_ms, used);
+	if (adapt_is_large(a, n))
+		a->large_row = 0;
+	if (t->sure > a->proven && t->sure > n) /* an empty window takes anything */
+		a->proven = t->sure;
 	if (used <= n && n > a->alone)
 		a->alone = n;
 	if (a->proven >= a->refused_with)
@@ -207,7 +228,7 @@ void adapt_taken(struct adapt *a, int64_t started_ms, double used, double n, dou
 	double near = n > ADAPT_ROUGH * a->fell_from ? n : 0; /* with large requests it cannot come nearer */
 	if (a->fell_from > 0 && a->proven + near > a->fell_from * (1 - 2 * ADAPT_MARGIN))
 		adapt_regain(a);
-	if (trial && a->proven > a->level * ADAPT_BEYOND && ++a->wins % ADAPT_WINS == 0 && a->room < 1000)
+	if (t->trial && a->proven > a->level * ADAPT_BEYOND && ++a->wins % ADAPT_WINS == 0 && a->room < 1000)
 		a->room++;
 	if (a->ceiling > 0 && a->proven >= a->ceiling * (1 - ADAPT_MARGIN)) { /* as published after all */
 		a->level = a->proven = a->away = 0;
@@ -229,7 +250,8 @@ static double refusal_level(struct adapt *a, const struct adapt_refusal *r)
 		double with = r->used + r->n, half = a->level / 2;
 		return with < half ? half : with < a->level ? with : a->level;
 	}
-	double known = adapt_proven(a), most = a->level > 0 && a->level < r->reach ? a->level : r->reach;
+	double held = a->level * (1 - a->away), known = a->proven > held ? a->proven : held;
+	double most = a->level > 0 && a->level < r->reach ? a->level : r->reach;
 	if (a->level > 0 && known > r->used && known < r->used + r->n)
 		return known;
 	if (most < r->used * ADAPT_FILLING) {
@@ -252,6 +274,28 @@ static void adapt_set_level(struct adapt *a, double level)
 		a->level = 1;
 }
 
+/* It is refused again and again where the limit falls; and where the server counts what it refuses, each time costs as much as one that
+   it takes. */
+static void adapt_count_large(struct adapt *a, const struct adapt_refusal *r)
+{
+	if (!adapt_is_large(a, r->n))
+		return;
+	if (!a->large_row || r->used + r->n < a->large_with)
+		a->large_with = r->used + r->n;
+	if (a->large_row < ADAPT_LARGE_ROW)
+		a->large_row++;
+}
+
+/* Refused without having tried: the limit falls, so keep away from it for a while. Where a large one was refused near the level, that is
+   not told from the level itself. */
+static void adapt_keep_away(struct adapt *a, const struct adapt_refusal *r, bool tried)
+{
+	double near = a->level * (adapt_is_large(a, r->n) ? 1 - ADAPT_ROUGH : 1);
+	a->away = tried || r->used + r->n > near ? 0 : a->away <= 0 ? ADAPT_AWAY : a->away * 2;
+	if (a->away > ADAPT_AWAY_MOST)
+		a->away = ADAPT_AWAY_MOST;
+}
+
 void adapt_refused(struct adapt *a, const struct adapt_refusal *r)
 {
 	bool again = a->level > 0 &&
@@ -259,6 +303,7 @@ void adapt_refused(struct adapt *a, const struct adapt_refusal *r)
 	bool tried = a->past_ms || r->trial;
 	double was = a->level;
 	adapt_end_trial(a, r->trial);
+	adapt_count_large(a, r);
 	patience_pay(&a->patience);
 	a->lowered_ms = r->fence_end_ms > r->now_ms ? r->fence_end_ms : r->now_ms;
 	if (again) {
@@ -266,11 +311,8 @@ void adapt_refused(struct adapt *a, const struct adapt_refusal *r)
 			adapt_set_level(a, r->used);
 		return;
 	}
-	if (a->level > 0) { /* refused without having tried: the limit falls, so keep away from it for a while */
-		a->away = tried || r->used + r->n > a->level ? 0 : a->away <= 0 ? ADAPT_AWAY : a->away * 2;
-		if (a->away > ADAPT_AWAY_MOST)
-			a->away = ADAPT_AWAY_MOST;
-	}
+	if (a->level > 0)
+		adapt_keep_away(a, r, tried);
 	double proven = a->proven;
 	adapt_set_level(a, refusal_level(a, r));
 	a->fell_from = 0;

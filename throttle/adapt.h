@@ -26,6 +26,8 @@ struct adapt {
 	double refused_at; /* when so much was in use, */
 	double left;       /* and the fence let so much stay in use, with the refused */
 	double refused_with; /* what would have been in use with the smallest that was refused above what is known; 0: unknown */
+	double large_with; /* what would have been in use with the large one that was refused last, the least of a row */
+	unsigned large_row;    /* so many of those in a row */
 	double fell_from;      /* the level before a pause after which it goes on from less; 0: none */
 	unsigned room, trying; /* trials at once; in flight */
 	unsigned wins;         /* trials that were taken since */
@@ -36,6 +38,8 @@ void adapt_init(struct adapt *a, double ceiling);
 void adapt_set_ceiling(struct adapt *a, double ceiling);
 /* The limit now; HUGE_VAL: none. */
 double adapt_limit(const struct adapt *a, int64_t now_ms);
+/* And for a request of n: lower for a large one after such were refused. */
+double adapt_limit_for(const struct adapt *a, int64_t now_ms, double n);
 /* Starts to go past the level when it is time. */
 void adapt_advance(struct adapt *a, int64_t now_ms);
 /* Nothing can be sent until then, whatever the reason. */
@@ -51,8 +55,16 @@ bool adapt_is_trial(const struct adapt *a, double used);
 /* n: its own amount; large ones are no good trials, but where a large one was refused. */
 bool adapt_may_try(const struct adapt *a, int64_t now_ms, double used, double n);
 void adapt_start_trial(struct adapt *a);
-/* What became of a request of n after whose start `used` was in use, itself included. */
-void adapt_taken(struct adapt *a, int64_t started_ms, double used, double n, double requests, bool trial);
+/* What became of a request. */
+struct adapt_taking {
+	int64_t started_ms;
+	double used; /* in use after its start, itself included: as we count, */
+	double sure; /* and what of that the server counted for sure, then */
+	double n;    /* its own amount */
+	double requests;
+	bool trial;
+};
+void adapt_taken(struct adapt *a, const struct adapt_taking *t);
 
 struct adapt_refusal {
 	int64_t now_ms, started_ms;

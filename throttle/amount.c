@@ -15,6 +15,7 @@
 #define AMOUNT_EMPTY 0.02      /* a window of which less is in use is empty */
 #define AMOUNT_SAME 0.02       /* amounts that are nearer to each other are the same, */
 #define AMOUNT_SINCE 0.2       /* if so much of it was sent between */
+#define AMOUNT_LATE 64         /* requests, over which the usual difference is taken */
 #define AMOUNT_RECHECK_MS 1000 /* limits that move are looked at again */
 
 /* How even the pace is. The server's window may be shorter than ours; what is refused in a burst although our window has room makes
@@ -24,7 +25,7 @@ static const struct evenness {
 	double refill; /* a window that was emptied by a pause is filled over so much of its length */
 	double burst_s;
 	double debt_s; /* the pace owes no more: the ledger has counted what is larger */
-} evenness[] = {{AMOUNT_MOST, 0.4, 1, 1}, {2, 1, 1, 1}, {1.25, 1, 0.5, 10}, {1, 1, 0.1, 60}};
+} evenness[] = {{AMOUNT_MOST, 0.4, 0.05, 1}, {2, 1, 0.05, 1}, {1.25, 1, 0.5, 10}, {1, 1, 0.1, 60}};
 #define AMOUNT_EVENEST (sizeof evenness / sizeof *evenness - 1)
 
 static bool amount_is_published(const struct amount *a)
@@ -54,6 +55,7 @@ void amount_init(struct amount *a, int64_t now_ms, double ceiling, int64_t lengt
 	a->begun_ms = -1;
 	a->fill = AMOUNT_FILL;
 	ledger_init(&a->ledger, now_ms, length_ms);
+	ledger_init(&a->sure, now_ms, length_ms);
 	guess_init(&a->guess, now_ms, a->ledger.window_ms);
 	adapt_init(&a->adapt, ceiling);
 	bucket_init(&a->pace, now_ms, 0, 0);
@@ -132,7 +134,7 @@ int64_t amount_may_at(struct amount *a, int64_t now_ms, double share, uint64_t n
 		return rate;
 	double used = amount_used(a, now_ms);
 	int64_t until = now_ms + amount_pace_wait(a, now_ms, share, limit, used);
-	int64_t room = amount_room_at(a, now_ms, used, n, limit);
+	int64_t room = amount_room_at(a, now_ms, used, n, adapt_limit_for(&a->adapt, now_ms, (double)n));
 	until = room > until ? room : until;
 	if (until > now_ms + AMOUNT_RECHECK_MS && until != LEDGER_NEVER && adapt_is_moving(&a->adapt))
 		until = now_ms + AMOUNT_RECHECK_MS;
@@ -143,6 +145,18 @@ static void amount_begin(struct amount *a, int64_t now_ms)
 {
 	a->fill = a->begun_ms < 0 ? AMOUNT_FILL : evenness[a->even].refill;
 	a->begun_ms = now_ms;
+}
+
+/* We count a request from its start until a window after its end. The server may count it from its start, so that it leaves earlier: what was
+   taken proves no more than what the server held for sure. The usual difference is in every amount that we compare, so only what exceeds
+   it (a large message that was long on its way) is taken off. */
+static double amount_sure(struct amount *a, int64_t now_ms, uint64_t n, double used)
+{
+	ledger_set_window(&a->sure, now_ms, a->guess.best_ms);
+	ledger_add(&a->sure, now_ms, n);
+	double late = used - (double)ledger_used(&a->sure, now_ms), sure = used - (late > a->late ? late - a->late : 0);
+	a->late += (late - a->late) / AMOUNT_LATE;
+	return sure;
 }
 
 void amount_start(struct amount *a, int64_t now_ms, double share, uint64_t n, struct amount_booking *b)
@@ -158,6 +172,7 @@ void amount_start(struct amount *a, int64_t now_ms, double share, uint64_t n, st
 	double most = a->pace.tokens + a->pace.per_s * evenness[a->even].debt_s;
 	bucket_take(&a->pace, now_ms, (double)n < most ? (double)n : most > 0 ? most : 0);
 	b->used = amount_used(a, now_ms);
+	b->sure = amount_sure(a, now_ms, n, b->used);
 	b->trial = n > 0 && adapt_is_trial(&a->adapt, b->used);
 	if (b->trial)
 		adapt_start_trial(&a->adapt);
@@ -188,17 +203,23 @@ void amount_settle(struct amount *a, int64_t now_ms, int64_t started_ms, uint64_
 		amount_count(a, now_ms, real);
 }
 
-void amount_unknown(struct amount *a, const struct amount_booking *b)
+void amount_unknown(struct amount *a, int64_t started_ms, uint64_t n, const struct amount_booking *b)
 {
+	ledger_take_back(&a->sure, started_ms, n);
 	adapt_unknown(&a->adapt, b->trial);
 }
 
 void amount_taken(struct amount *a, int64_t started_ms, uint64_t n, unsigned requests, const struct amount_booking *b)
 {
 	if (started_ms < a->guessed_ms)
-		amount_unknown(a, b);
+		adapt_unknown(&a->adapt, b->trial);
 	else
-		adapt_taken(&a->adapt, started_ms, b->used, (double)n, requests, b->trial);
+		adapt_taken(&a->adapt, &(struct adapt_taking){.started_ms = started_ms,
+					       .used = b->used,
+					       .sure = b->sure,
+					       .n = (double)n,
+					       .requests = requests,
+					       .trial = b->trial});
 }
 
 /* Whether the pace of late was faster than the limit's. */
@@ -216,6 +237,7 @@ static bool amount_is_burst(struct amount *a, int64_t now_ms)
 static void amount_change(struct amount *a, int64_t now_ms)
 {
 	guess_fill(&a->guess, now_ms, a->ledger.held, &a->real);
+	ledger_init(&a->sure, now_ms, a->guess.best_ms);
 	adapt_forget(&a->adapt);
 	adapt_set_ceiling(&a->adapt, a->ceiling * amount_scale(a));
 	a->guessed_ms = now_ms;
@@ -241,7 +263,7 @@ void amount_refused(struct amount *a, const struct amount_refusal *r, const stru
 		used = amount_used(a, r->now_ms) - n; /* less was sent of what was refused: below nothing */
 		used = used > 0 ? used : 0;
 	} else if (r->started_ms < a->guessed_ms) {
-		amount_unknown(a, b);
+		amount_unknown(a, r->started_ms, r->n, b);
 		return;
 	}
 	int64_t window_ms = a->guess.best_ms, span_ms = r->started_ms - a->begun_ms;
@@ -249,9 +271,10 @@ void amount_refused(struct amount *a, const struct amount_refusal *r, const stru
 	/* where a refusal is dear it is not doubted that our window is right */
 	bool doubtful = span_ms < window_ms && fence_ms * 2 < window_ms - span_ms;
 	if (amount_blame_burst(a, r, used + n, fence_ms)) {
-		amount_unknown(a, b);
+		amount_unknown(a, r->started_ms, r->n, b);
 		return;
 	}
+	ledger_take_back(&a->sure, r->started_ms, r->n);
 	/* what it could not have sent in any case is no loss */
 	double left = (double)ledger_left_at(amount_real(a), r->now_ms, r->fence_end_ms),
 	       idle = 1 - (left + 2 * n) / (used + n);

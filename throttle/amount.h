@@ -14,6 +14,9 @@ struct amount {
 	double ceiling;              /* the published limit; 0: none */
 	struct window_ledger ledger; /* of the published length: the ceiling is never passed */
 	struct window_ledger real;   /* of the length that is believed, where it is another */
+	struct window_ledger
+		sure; /* of the length that is believed, each from its start only, without what was not taken */
+	double late;  /* how much less that is, as a rule */
 	struct window_guess guess;
 	int64_t guessed_ms;                       /* since when it is believed */
 	struct adapt adapt;                       /* of a window of the length that is believed */
@@ -39,7 +42,8 @@ double amount_scale(const struct amount *a);
 int64_t amount_may_at(struct amount *a, int64_t now_ms, double share, uint64_t n);
 
 struct amount_booking {
-	double used; /* in use after its start, itself included */
+	double used; /* in use after its start, itself included: as we count, */
+	double sure; /* and what of that the server counts for sure */
 	bool trial;
 };
 void amount_start(struct amount *a, int64_t now_ms, double share, uint64_t n, struct amount_booking *b);
@@ -47,7 +51,7 @@ void amount_start(struct amount *a, int64_t now_ms, double share, uint64_t n, st
 void amount_settle(struct amount *a, int64_t now_ms, int64_t started_ms, uint64_t n, uint64_t real);
 /* Then one of these three. */
 void amount_taken(struct amount *a, int64_t started_ms, uint64_t n, unsigned requests, const struct amount_booking *b);
-void amount_unknown(struct amount *a, const struct amount_booking *b);
+void amount_unknown(struct amount *a, int64_t started_ms, uint64_t n, const struct amount_booking *b);
 struct amount_refusal {
 	int64_t now_ms, started_ms, fence_end_ms;
 	uint64_t n;

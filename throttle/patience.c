@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#define PATIENCE_HOLD_MS 45000.0 /* at least so long, */
+#define PATIENCE_HOLD_MS 35000.0 /* at least so long, */
 #define PATIENCE_MORE_MS 7000.0  /* more for each trial in a row that gained nothing, */
 #define PATIENCE_MORE_MOST 5
 #define PATIENCE_COSTS 100.0      /* and so many times what a refusal costs */
@@ -10,10 +10,11 @@
 #define PATIENCE_OWING 7.0        /* and so many times longer for each refusal that is not paid for, */
 #define PATIENCE_LONGEST_MS 1.2e6 /* but not longer than this, */
 #define PATIENCE_FAILED 2         /* and where so many gained nothing */
-#define PATIENCE_REQUESTS 250     /* not before so many were taken, */
+#define PATIENCE_VAIN 0.1         /* (more must be paid for, the more did), */
+#define PATIENCE_REQUESTS 250     /* not before so many times that were taken, */
 #define PATIENCE_RARELY_MS 7.2e6  /* or so long has gone: where little is sent that is for ever */
 #define PATIENCE_CREDIT 0.0032    /* refusals that a taken request pays for */
-#define PATIENCE_CREDIT_FIRST 6.0 /* at the start most is to be learned */
+#define PATIENCE_CREDIT_FIRST 5.0 /* at the start most is to be learned */
 #define PATIENCE_CREDIT_MOST 20.0
 #define PATIENCE_CREDIT_LEAST 2.0
 #define PATIENCE_COST 0.7 /* of what a fence empties, half while it empties, the rest while it is filled again; */
@@ -99,11 +100,11 @@ bool patience_is_over(const struct patience *p, int64_t now_ms, int64_t since_ms
 	double dear = PATIENCE_COSTS / (1 + PATIENCE_UNSURE * p->unsure) * p->cost_ms;
 	if (since < hold || (since < dear && since < patience_away_ms(p, now_ms, level, p->cost_ms)))
 		return false;
-	bool vain = p->credit < 0 && p->failed >= PATIENCE_FAILED;
+	bool vain = p->failed >= PATIENCE_FAILED && p->credit < PATIENCE_VAIN * (p->failed - PATIENCE_FAILED);
 	double away = patience_away_ms(p, now_ms, level, p->cost_ms + PATIENCE_AWAY_COST_MS);
 	if (p->credit >= 1 || (since >= away && (!vain || since >= PATIENCE_AWAY_OWING_MS)))
 		return true;
-	if (vain && p->taken < PATIENCE_REQUESTS && since < PATIENCE_RARELY_MS)
+	if (vain && p->taken < PATIENCE_REQUESTS * (p->failed - PATIENCE_FAILED + 1) && since < PATIENCE_RARELY_MS)
 		return false;
 	double owing = hold * pow(PATIENCE_OWING, 1 - p->credit);
 	return since >= (owing < PATIENCE_LONGEST_MS ? owing : PATIENCE_LONGEST_MS);

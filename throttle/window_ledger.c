@@ -120,6 +120,18 @@ void ledger_add(struct window_ledger *l, int64_t at_ms, uint64_t n)
 	l->sum += n;
 }
 
+void ledger_take_back(struct window_ledger *l, int64_t at_ms, uint64_t n)
+{
+	int64_t k = floor_div(at_ms, l->slot_ms);
+	if (k > l->newest || k < l->oldest)
+		return;
+	uint64_t *v = ledger_slot(l, k);
+	if (n > *v)
+		n = *v;
+	*v -= n;
+	l->sum -= n;
+}
+
 void ledger_hold(struct window_ledger *l, uint64_t n)
 {
 	l->held += n;

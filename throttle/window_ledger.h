@@ -33,6 +33,8 @@ bool ledger_fits(struct window_ledger *l, int64_t now_ms, uint64_t n, uint64_t l
 int64_t ledger_fits_at(struct window_ledger *l, int64_t now_ms, uint64_t n, uint64_t limit);
 /* What was sent at a time that is past already. */
 void ledger_add(struct window_ledger *l, int64_t at_ms, uint64_t n);
+/* That was not sent after all. */
+void ledger_take_back(struct window_ledger *l, int64_t at_ms, uint64_t n);
 void ledger_hold(struct window_ledger *l, uint64_t n);
 /* Ends a hold; real (0: nothing was sent) is booked at now. */
 void ledger_settle(struct window_ledger *l, int64_t now_ms, uint64_t held, uint64_t real);

@@ -23,6 +23,16 @@ static void refuse(struct adapt *a, int64_t now_ms, int64_t started_ms, double u
 				 .reach = used});
 }
 
+static void taken(struct adapt *a, int64_t started_ms, double used, double n, double requests, bool trial)
+{
+	adapt_taken(a, &(struct adapt_taking){.started_ms = started_ms,
+			       .used = used,
+			       .sure = used,
+			       .n = n,
+			       .requests = requests,
+			       .trial = trial});
+}
+
 static void test_nothing_known_is_the_ceiling(void **state)
 {
 	(void)state;
@@ -47,7 +57,7 @@ static void test_shape_after_a_refusal(void **state)
 	assert_true(adapt_is_trial(&a, 91e6));
 	assert_true(adapt_limit(&a, 11000 + 40000) == back); /* holds */
 	for (int i = 0; i < 1000; i++)
-		adapt_taken(&a, 12000, 89e6, 1, 1, false);
+		taken(&a, 12000, 89e6, 1, 1, false);
 	double past = 0;
 	int64_t now = 11000 + MIN_MS;
 	for (double used = 89e6; now < 11000 + 10 * MIN_MS; now += 1000) {
@@ -56,7 +66,7 @@ static void test_shape_after_a_refusal(void **state)
 		assert_true(limit >= past && limit <= 150e6 && limit < used * 1.2 + 2e6);
 		past = limit;
 		used = limit;
-		adapt_taken(&a, now - 100, used, 1, 1, false);
+		taken(&a, now - 100, used, 1, 1, false);
 	}
 	assert_true(past == 150e6);
 	assert_false(adapt_is_moving(&a)); /* as published after all */
@@ -78,7 +88,7 @@ static void test_large_request_keeps_what_is_known(void **state)
 	struct adapt a;
 	adapt_init(&a, 100);
 	refuse(&a, 1000, 900, 60, 1, 2000);
-	adapt_taken(&a, 30000, 59, 1, 1, false);
+	taken(&a, 30000, 59, 1, 1, false);
 	refuse(&a, 90000, 89000, 45, 20, 90000); /* 65 with it: 60 explains it */
 	assert_true(a.level > 59);
 	refuse(&a, 99000, 98000, 30, 0.5, 99000);
@@ -94,7 +104,7 @@ static void test_large_request_against_what_is_known(void **state)
 		struct adapt a;
 		adapt_init(&a, 150);
 		refuse(&a, 1000, 900, 90, 1, 2000);
-		adapt_taken(&a, 3000, 95, 1, 1, true);
+		taken(&a, 3000, 95, 1, 1, true);
 		refuse(&a, 60000, 59900, large ? 70 : 89, large ? 20 : 1, 61000);
 		assert_true(a.level == (large ? 90 : 89));
 	}
@@ -123,9 +133,9 @@ static void test_nothing_taken_teaches_nothing(void **state)
 		refuse(&a, 1000, 900, refused_at, 1, 11000);
 		a.left = 50;
 		double level = a.level;
-		adapt_taken(&a, 20000, 0, 0, 1, false);
+		taken(&a, 20000, 0, 0, 1, false);
 		assert_true(a.level == level && a.weighing);
-		adapt_taken(&a, 20000, 150, 0, 1, false); /* others are in flight */
+		taken(&a, 20000, 150, 0, 1, false); /* others are in flight */
 		assert_true(a.proven == 0);
 	}
 }
@@ -144,7 +154,7 @@ static void test_on_from_what_the_fence_let_stay(void **state)
 				  .n = 1,
 				  .left = 59,
 				  .reach = 100});
-	adapt_taken(&a, 400000, 2, 1, 1, false);
+	taken(&a, 400000, 2, 1, 1, false);
 	assert_true(a.level == 60);
 	assert_true(a.fell_from == 100);
 }
@@ -156,7 +166,7 @@ static void test_refused_together_with_nothing_in_use(void **state)
 	struct adapt a;
 	adapt_init(&a, 1000);
 	refuse(&a, 1000, 900, 500, 1, 2000);
-	adapt_taken(&a, 3000, 499, 1, 1, false);
+	taken(&a, 3000, 499, 1, 1, false);
 	refuse(&a, 400000, 399900, 100, 100, 401000);
 	double level = a.level;
 	refuse(&a, 400001, 399900, 1, 100, 401000);
@@ -183,7 +193,7 @@ static void test_climbs_from_next_to_nothing(void **state)
 			if (used > 0 && (used + n > adapt_limit(&a, now) || !adapt_may_try(&a, now, used, n)))
 				continue;
 			used += n;
-			adapt_taken(&a, now, used, n, 1, used > n);
+			taken(&a, now, used, n, 1, used > n);
 		}
 		assert_true(a.proven >= 10 * n);
 	}
@@ -206,7 +216,7 @@ static void test_no_trial_before_its_cost_is_known(void **state)
 				  .blind = true});
 	adapt_advance(&a, 301000 + 10 * MIN_MS);
 	assert_true(a.past_ms == 0);
-	adapt_taken(&a, 301000 + 10 * MIN_MS, 1e5, 1e5, 1, false);
+	taken(&a, 301000 + 10 * MIN_MS, 1e5, 1e5, 1, false);
 	adapt_advance(&a, 301000 + 11 * MIN_MS);
 	assert_true(a.past_ms == 0);
 }
@@ -240,28 +250,28 @@ static void test_on_from_what_is_left(void **state)
 	struct adapt a;
 	adapt_init(&a, 200);
 	refuse(&a, 1000, 900, 100, 1, 200000);
-	adapt_taken(&a, 200000, 25, 1, 1, false);
+	taken(&a, 200000, 25, 1, 1, false);
 	assert_true(adapt_limit(&a, 200000) < 35);
 	refuse(&a, 201000, 200500, 26, 1, 202000);
 	assert_true(a.level <= 26);
 	adapt_init(&a, 200); /* with large requests it comes near only */
 	refuse(&a, 1000, 900, 100, 1, 200000);
-	adapt_taken(&a, 200000, 25, 1, 1, false);
-	adapt_taken(&a, 210000, 78, 20, 1, true);
+	taken(&a, 200000, 25, 1, 1, false);
+	taken(&a, 210000, 78, 20, 1, true);
 	assert_true(a.level == 25);
-	adapt_taken(&a, 211000, 85, 20, 1, true);
+	taken(&a, 211000, 85, 20, 1, true);
 	assert_true(a.level == 100);
 	adapt_init(
 		&a, 200); /* it had not fallen, the pause was for nothing: up again soon, and then never soon again */
 	refuse(&a, 1000, 900, 100, 1, 200000);
 	int64_t now = 200000;
 	for (double used = 25; used < 99.6 && now < 400000; now += 500) {
-		adapt_taken(&a, now, used, 1, 1, true);
+		taken(&a, now, used, 1, 1, true);
 		used = adapt_limit(&a, now + 500);
 	}
 	assert_true(now < 300000);
 	for (int i = 0; i < 5000; i++)
-		adapt_taken(&a, now, 99, 1, 1, false);
+		taken(&a, now, 99, 1, 1, false);
 	adapt_advance(&a, now + 30 * MIN_MS);
 	assert_true(adapt_limit(&a, now + 31 * MIN_MS) < 100);
 }
@@ -274,7 +284,7 @@ static void test_a_pause_teaches_nothing(void **state)
 	adapt_init(&a, 100);
 	refuse(&a, 1000, 900, 50, 1, 2000);
 	for (int i = 0; i < 1000; i++)
-		adapt_taken(&a, 3000, 49, 1, 1, false);
+		taken(&a, 3000, 49, 1, 1, false);
 	adapt_advance(&a, 2000 + 2 * MIN_MS);
 	assert_true(a.past_ms > 0);
 	adapt_pause(&a, 2000 + 2 * MIN_MS, 2000 + 60 * MIN_MS);
@@ -299,7 +309,7 @@ static void test_a_usual_pause_tells_what_trials_cost(void **state)
 					  .reach = 90e6,
 					  .blind = blind});
 		for (int i = 0; i < 1000; i++)
-			adapt_taken(&a, 302000, 89e6, 1, 1, false);
+			taken(&a, 302000, 89e6, 1, 1, false);
 		adapt_advance(&a, 301000 + 30 * MIN_MS);
 		assert_int_equal(a.past_ms != 0, !blind);
 		adapt_advance(&a, 301000 + 6 * 60 * MIN_MS);
@@ -325,7 +335,7 @@ static void test_a_trial_as_large_as_the_doubt(void **state)
 	assert_true(adapt_may_try(&a, 12000, 19.9e6, 1.5e6));
 	assert_false(adapt_may_try(&a, 12000, 19.9e6, 2.5e6));
 	/* and what was gained since */
-	adapt_taken(&a, 12000, 30e6, 1e5, 1, true);
+	taken(&a, 12000, 30e6, 1e5, 1, true);
 	assert_true(adapt_may_try(&a, 12000, 30e6, 2.5e6));
 	assert_false(adapt_may_try(&a, 12000, 30e6, 3.5e6));
 }
@@ -339,12 +349,12 @@ static void test_one_trial_near_the_level(void **state)
 	refuse(&a, 1000, 900, 80e6, 1e5, 2000);
 	for (int i = 0; i < 100; i++) {
 		adapt_start_trial(&a);
-		adapt_taken(&a, 60000, 80e6 + i * 1e3, 1e3, 1, true);
+		taken(&a, 60000, 80e6 + i * 1e3, 1e3, 1, true);
 	}
 	assert_int_equal(a.room, 1);
 	for (int i = 0; i < 100; i++) {
 		adapt_start_trial(&a);
-		adapt_taken(&a, 60000, 81e6 + i * 1e3, 1e3, 1, true);
+		taken(&a, 60000, 81e6 + i * 1e3, 1e3, 1, true);
 	}
 	assert_true(a.room > 4);
 }
@@ -361,7 +371,7 @@ static void test_owing_delays_the_next_trial(void **state)
 		for (int i = 0; i <= owing; i++, now += 1000)
 			refuse(&a, now, now - 10, 80e6, 1e5, now + 500);
 		int64_t from = now;
-		adapt_taken(&a, now, 79e6, 1e5, 0, false);
+		taken(&a, now, 79e6, 1e5, 0, false);
 		for (; !a.past_ms && now < from + 3 * 60 * MIN_MS; now += 1000)
 			adapt_advance(&a, now);
 		assert_true(a.past_ms > 0);
@@ -436,6 +446,54 @@ static void test_flight_by_latency(void **state)
 	assert_in_range(flight_limit(&f, now), 12, 40);
 }
 
+/* A large one that is refused while the limit falls is not sent again and again where it was refused. */
+static void test_a_large_one_refused_comes_again_with_less(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 150);
+	refuse(&a, 1000, 0, 100, 1, 1000); /* nothing was known: a limit of 100 */
+	double small = adapt_limit_for(&a, MIN_MS, 1), with = 97;
+	assert_true(small > 98 && adapt_limit_for(&a, MIN_MS, 20) == small);
+	for (int row = 0; row < 12; row++) {
+		int64_t now = (1 + row) * MIN_MS;
+		double was = with, n = 20;
+		refuse(&a, now, now - 100, with - n, n, now);
+		with = adapt_limit_for(&a, now + MIN_MS / 2, n);
+		assert_true(with <= was * (row < 1 ? 0.97 : row < 2 ? 0.94 : 0.88) + 1e-9);
+		assert_true(with >= was * 0.7 && with > 0);
+		if (with < 3 * n)
+			break;
+	}
+	assert_true(with < 60);
+	assert_true(adapt_limit_for(&a, 30 * MIN_MS, 0.01) > with); /* smaller ones are not held back by it */
+	taken(&a, 29 * MIN_MS, with, 20, 1, false);
+	assert_true(adapt_limit_for(&a, 30 * MIN_MS, 20) == adapt_limit(&a, 30 * MIN_MS));
+}
+
+/* What the server may have let go already proves nothing; and a limit that a large one did not find lower stays as it is. */
+static void test_only_what_is_sure_proves(void **state)
+{
+	(void)state;
+	struct adapt a;
+	adapt_init(&a, 150);
+	refuse(&a, 1000, 0, 90, 0.1, 1000);
+	adapt_taken(&a, &(struct adapt_taking){.started_ms = 2000, .used = 95, .sure = 89, .n = 10, .requests = 1});
+	assert_false(adapt_is_known(&a, 90));
+	for (int i = 0; i < 20; i++) {
+		int64_t now = (i + 1) * 10 * MIN_MS;
+		adapt_refused(&a, &(struct adapt_refusal){.now_ms = now,
+					  .started_ms = now - 100,
+					  .fence_end_ms = now,
+					  .window_ms = WINDOW,
+					  .used = 85,
+					  .n = 10,
+					  .reach = 85,
+					  .trial = true});
+		assert_true(a.level == 90);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +519,8 @@ int main(void)
 		cmocka_unit_test(test_never_zero),
 		cmocka_unit_test(test_flight_by_refusal),
 		cmocka_unit_test(test_flight_by_latency),
+		cmocka_unit_test(test_a_large_one_refused_comes_again_with_less),
+		cmocka_unit_test(test_only_what_is_sure_proves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

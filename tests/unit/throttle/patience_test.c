@@ -107,8 +107,12 @@ static void test_owing(void **state)
 	(void)state;
 	struct patience p;
 	patience_init(&p);
-	for (int i = 0; i < 19; i++)
-		refuse(&p, i, 100, 100, 0);
+	for (int i = 0; i < 8; i++) { /* each told something */
+		refuse(&p, i, 50, 100, 0);
+		refuse(&p, i, 100, 50, 0);
+	}
+	refuse(&p, 8, 100, 100, 0);
+	refuse(&p, 8, 100, 100, 0);
 	int64_t rarely = minutes(&p, 9, 100); /* where little is sent: rarely, but not never */
 	assert_true(rarely > 60 && rarely <= 180);
 	patience_taken(&p, 249);
@@ -155,6 +159,26 @@ static void test_what_is_owed_is_not_forgotten(void **state)
 	assert_true(p.high == 0 && p.failed == 0);
 }
 
+/* Where little is sent, each trial in vain must be paid for by more. */
+static void test_in_vain_again_and_again_is_rarer(void **state)
+{
+	(void)state;
+	struct patience p;
+	patience_init(&p);
+	double last = 0;
+	refuse(&p, 0, 100, 0, 0);
+	for (int i = 0; i < 9; i++) {
+		refuse(&p, 0, 100, 100, 0);
+		double taken = 0;
+		for (; !patience_is_over(&p, 0, 30 * MIN_MS, 100) && taken < 2000; taken += 10)
+			patience_taken(&p, 10);
+		if (i >= 6)
+			assert_true(taken >= 280 && taken >= last - 20);
+		last = taken;
+	}
+	assert_true(last >= 300 && last < 2000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_owing),
 		cmocka_unit_test(test_no_share_of_nothing),
 		cmocka_unit_test(test_what_is_owed_is_not_forgotten),
+		cmocka_unit_test(test_in_vain_again_and_again_is_rarer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,6 +56,24 @@ static void test_unused_comes_back_and_more_counts(void **state)
 	assert_int_equal(ledger_used(&l, 5), 45);
 }
 
+static void test_taken_back_where_it_was(void **state)
+{
+	(void)state;
+	struct window_ledger l;
+	ledger_init(&l, 0, 1000);
+	ledger_add(&l, 0, 60);
+	assert_int_equal(ledger_used(&l, 500), 60);
+	ledger_add(&l, 500, 30);
+	ledger_take_back(&l, 0, 50);
+	assert_int_equal(ledger_used(&l, 500), 40);
+	ledger_take_back(&l, 0, 50); /* never below nothing */
+	assert_int_equal(ledger_used(&l, 500), 30);
+	assert_int_equal(ledger_used(&l, 1200), 30);
+	ledger_take_back(&l, 0, 30); /* it has left */
+	assert_int_equal(ledger_used(&l, 1200), 30);
+	assert_int_equal(ledger_used(&l, 1600), 0);
+}
+
 static void test_other_window_keeps_what_was_sent(void **state)
 {
 	(void)state;
@@ -116,6 +134,7 @@ int main(void)
 		cmocka_unit_test(test_fits_until_full_and_again_after_the_window),
 		cmocka_unit_test(test_larger_than_the_window_goes_alone),
 		cmocka_unit_test(test_unused_comes_back_and_more_counts),
+		cmocka_unit_test(test_taken_back_where_it_was),
 		cmocka_unit_test(test_other_window_keeps_what_was_sent),
 		cmocka_unit_test(test_random_schedules_never_exceed),
 	};
