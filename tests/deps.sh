@@ -5,7 +5,8 @@
 #
 # Packages come by apt-get (as root, or by sudo where it asks for no password). No installed package is ever removed: the
 # installation is simulated first, and a removal is an error. What cannot be installed beside our packages (libetpan-dev wants another
-# libcurl; Cyrus, Courier and Dovecot exclude each other) is downloaded and unpacked into build/deps and never installed.
+# libcurl; Cyrus, Courier and Dovecot exclude each other; nghttp2-proxy would start a service) is downloaded and unpacked into build/deps
+# and never installed.
 # Where everything is there already, nothing is done and no network is used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,6 +28,7 @@ declare -A unpack=(
 		libicu72 libxml2 libldap-2.5-0 libkrb5-3 libgssapi-krb5-2 libk5crypto3 libkrb5support0 libkeyutils1 libcom-err2 libjansson4"
 	[courier]="courier-imap courier-base courier-authlib courier-authdaemon courier-authlib-userdb libcourier-unicode4 libgamin0
 		libgdbm6 libidn12 libltdl7 libpcre3"
+	[http2]="nghttp2-proxy libc-ares2 libev4 libjemalloc2"
 )
 
 say() { echo "deps: $*" >&2; }
@@ -41,7 +43,7 @@ for g in "${groups[@]}"; do
 	# shellcheck disable=SC2206
 	packages+=(${group[$g]})
 	[ "$g" != build ] || wanted_trees+=(libetpan)
-	[ "$g" != test ] || wanted_trees+=(cyrus courier)
+	[ "$g" != test ] || wanted_trees+=(cyrus courier http2)
 done
 
 missing=()
