@@ -78,6 +78,11 @@ def test_mailboxes_share_it(nightferry, line):
     assert watch.perfect(nightferry)["same"] == 121
 
 
+def ended(nf):
+    watch.wait_for(lambda: watch.users(nf)["alice"]["state"] not in ("Queued", "Validating", "Syncing"), 60)
+    return watch.users(nf)["alice"]["state"]
+
+
 @pytest.mark.parametrize("route", ["imap", "mime"])
 def test_stop_in_the_middle_of_a_message(route, nightferry, line):
     """The rest would take half a minute: it is not waited for, and nothing is in doubt."""
@@ -87,7 +92,7 @@ def test_stop_in_the_middle_of_a_message(route, nightferry, line):
     watch.wait_for(lambda: sum(n for at, n in list(target.up) if at > begun) > 300_000, 60, 0.01)
     stopped = time.monotonic()
     nightferry.run("batch", "stop", "pilot")
-    watch.wait_for(lambda: watch.users(nightferry)["alice"]["state"] == "Stopped", 60)
+    assert ended(nightferry) == "Stopped"
     assert time.monotonic() - stopped < 6
     assert Gauge.most(target.up, 60, stopped) < 500_000
     row = watch.users(nightferry)["alice"]
@@ -105,7 +110,7 @@ def test_stop_while_a_message_is_read(nightferry, line):
     watch.wait_for(lambda: sum(n for at, n in list(source.down) if at > begun) > 300_000, 60, 0.01)
     stopped = time.monotonic()
     nightferry.run("batch", "stop", "pilot")
-    watch.wait_for(lambda: watch.users(nightferry)["alice"]["state"] == "Stopped", 60)
+    assert ended(nightferry) == "Stopped"
     assert time.monotonic() - stopped < 6
     assert Gauge.most(source.down, 60, stopped) < 800_000
     nightferry.run("endpoint", "set", "src", "--rate", "0")
