@@ -10,11 +10,11 @@ enum binding binding_say(struct finding *f, enum binding b, const char *text)
 	return f->binding = b;
 }
 
-/* A rate that a person set binds at its scope; below a window's share, the window does. */
+/* A rate that a person set binds where it was set; below a window's share, the window does. */
 static enum binding say_rate(struct finding *f, double share, const char *scope, double per_s)
 {
 	char rate[32];
-	snprintf(rate, sizeof rate, "%.3g MB/s", per_s / 1e6);
+	snprintf(rate, sizeof rate, "%.3g MB/s", per_s / share / 1e6);
 	if (share < 1)
 		snprintf(f->detail, sizeof f->detail,
 			"the window leaves %.0f%% of the rate (%s for %s); it ends by itself, or: nightferry batch set "
@@ -33,26 +33,10 @@ static enum binding say_network(struct finding *f, bool more, const char *text)
 	return f->binding = BIND_NETWORK;
 }
 
-/* Above the mailboxes only rates bind that a person set; who waits there behind others knows no number of its own. */
-static enum binding say_turn(struct finding *f, double share, const char *scope)
-{
-	if (share < 1)
-		snprintf(f->detail, sizeof f->detail,
-			"the window leaves %.0f%% of the rate, which is shared, and other mailboxes come first",
-			share * 100);
-	else
-		snprintf(f->detail, sizeof f->detail,
-			"the rate that was set for %s is shared, and other mailboxes come first; --rate raises it",
-			scope);
-	return f->binding = share < 1 ? BIND_WINDOW : BIND_RATE;
-}
-
-static enum binding find_at_target(const struct limit_view *v, double share, bool more, struct finding *f)
+static enum binding find_at_target(const struct limit_view *v, bool more, struct finding *f)
 {
 	switch (v->target_wait) {
 	case DIM_BYTES:
-		if (v->target_rate_binds)
-			return say_rate(f, share, v->target_scope, v->target_rate);
 		return binding_say(f, BIND_TARGET_BYTES,
 			v->target_learned ? "the destination takes so many bytes in a time, as its refusals taught"
 					  : "the destination's published limit of bytes in a time");
@@ -63,11 +47,7 @@ static enum binding find_at_target(const struct limit_view *v, double share, boo
 	case DIM_IN_FLIGHT:
 		return binding_say(f, BIND_TARGET_CONCURRENCY,
 			"the destination takes no more requests of this mailbox at once; more uploads do not help");
-	case DIM_NONE: /* others come first */
-		if (v->target_rate_binds)
-			return say_rate(f, share, v->target_scope, v->target_rate);
-		if (strncmp(v->target_scope, "target ", 7) == 0)
-			return say_turn(f, share, v->target_scope);
+	case DIM_NONE:
 		break;
 	}
 	return say_network(f, more, "the destination or the line to it takes no more");
@@ -110,12 +90,10 @@ void binding_find(const struct limit_view *v, const struct parcel_view *q, doubl
 	if (v->fenced_ms > 0) {
 		snprintf(f->detail, sizeof f->detail, "%s asked to wait", v->fence_scope);
 		f->binding = BIND_FENCE;
+	} else if (v->line.waits) {
+		say_rate(f, share, v->line.scope, v->line.rate);
 	} else if (v->target_waiting) {
-		find_at_target(v, share, more, f);
-	} else if (v->source_waiting && v->source_rate > 0) {
-		say_rate(f, share, v->source_scope, v->source_rate);
-	} else if (v->source_waiting && strncmp(v->source_scope, "mailbox ", 8) != 0) {
-		say_turn(f, share, v->source_scope);
+		find_at_target(v, more, f);
 	} else if (v->source_waiting) {
 		binding_say(f, BIND_SOURCE, "the source lets so much through in a time, as its refusals taught");
 	} else {

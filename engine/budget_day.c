@@ -3,7 +3,7 @@
 #include "engine/base/clock.h"
 #include "engine/night.h"
 #include "engine/provider.h"
-#include "throttle/zone.h"
+#include "throttle/daily_budget.h"
 
 #include <string.h>
 
@@ -65,7 +65,8 @@ static int take(struct store *s, int64_t endpoint_id, const char *source_user, u
 		return -1;
 	if (!e.bytes_per_day)
 		return 0;
-	if (what == WHAT_MANY && bytes > e.bytes_per_day)
+	/* what goes beyond a fresh day's budget goes alone */
+	if (what == WHAT_MANY && bytes > e.bytes_per_day - e.bytes_per_day / DAILY_BUDGET_FRESH)
 		return err_set(err, ERR_DEFERRED, "more than a day's budget at once");
 	if (budget_day_rule(s, &e, &rule, err))
 		return -1;

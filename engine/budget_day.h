@@ -28,8 +28,7 @@ int budget_day_take_some(struct store *s, int64_t endpoint_id, const char *sourc
 /* What was really fetched; the rest is given back. */
 int budget_day_settle(struct store *s, const struct day_booking *b, uint64_t real, struct err *err);
 
-/* pull_list for those who look without moving (assessment, verification): what it will take is booked before, and settled with what came over the
-   wire. listed: messages of the folder that were listed already. */
+/* pull_list: what it will take is booked before, and settled with what came over the wire. listed: messages of the folder that were listed already. */
 int budget_day_list(struct store *s, int64_t endpoint_id, const char *source_user, struct conn *source, struct pull *p,
 	uint64_t listed, struct pull_meta *out, size_t cap, size_t *n, struct err *err);
 

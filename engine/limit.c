@@ -1,4 +1,3 @@
-/* A batch has one endpoint and a mailbox one batch, so the batch's own rate is a scope between the two, and one tree does for all. */
 #include "engine/limit.h"
 
 #include "engine/base/clock.h"
@@ -42,7 +41,7 @@ static struct scope_limits published(enum api api)
 }
 
 /* The roots first. */
-enum place { SOURCE, BATCH, SOURCE_MAILBOX, TARGET, TARGET_MAILBOX, API };
+enum place { SOURCE, SOURCE_MAILBOX, TARGET, TARGET_MAILBOX, API };
 _Static_assert(API + LIMIT_APIS == LIMIT_SCOPES, "each scope has its place");
 
 static struct scope **at(struct limits *l, int place)
@@ -50,8 +49,6 @@ static struct scope **at(struct limits *l, int place)
 	switch (place) {
 	case SOURCE:
 		return &l->source;
-	case BATCH:
-		return &l->batch;
 	case SOURCE_MAILBOX:
 		return &l->source_mailbox;
 	case TARGET:
@@ -105,22 +102,28 @@ static int open_place(struct job *j, int place, const char *name, const struct s
 	return 0;
 }
 
+static struct gate *open_gate(struct scope *leaf, struct scope *line, struct stop *stop)
+{
+	struct gate *g = gate_new(leaf, stop);
+	if (g && gate_set_line(g, line))
+		gate_free(&g);
+	return g;
+}
+
 int limit_open(struct job *j, struct err *err)
 {
 	struct limits *l = &j->limits;
 	const struct endpoint *e = &j->source_login.endpoint;
 	const struct target_row *t = &j->target_login.row;
 	struct scope_limits none = {0};
-	char source[MODEL_NAME + 16], batch[MODEL_NAME + 16], from[MODEL_TEXT + 16], target[LIMIT_SCOPE],
-		to[MODEL_TEXT + 16];
+	char source[MODEL_NAME + 16], from[MODEL_TEXT + 16], target[LIMIT_SCOPE], to[MODEL_TEXT + 16];
 	snprintf(source, sizeof source, "source %s", e->name);
-	snprintf(batch, sizeof batch, "batch %s", j->batch.name);
 	snprintf(from, sizeof from, "mailbox %s", j->user.source_user);
 	limit_target_scope(t->name, target, sizeof target);
 	snprintf(to, sizeof to, "mailbox %s", j->user.address);
-	if (open_place(j, SOURCE, source, &none, err) || open_place(j, BATCH, batch, &none, err) ||
-		open_place(j, SOURCE_MAILBOX, from, &none, err) || open_place(j, TARGET, target, &none, err) ||
-		open_place(j, TARGET_MAILBOX, to, &none, err))
+	if (open_place(j, SOURCE, source, &none, err) || open_place(j, SOURCE_MAILBOX, from, &none, err) ||
+		open_place(j, TARGET, target, &none, err) || open_place(j, TARGET_MAILBOX, to, &none, err) ||
+		line_open(&l->lines, j, err))
 		return -1;
 	for (int a = 0; a < LIMIT_APIS; a++) {
 		struct scope_limits api = published((enum api)a);
@@ -133,8 +136,9 @@ int limit_open(struct job *j, struct err *err)
 		.share = 1,
 		.ceiling = limit_ceiling(t)};
 	limit_set(l, &rates);
-	if (!(l->source_gate = gate_new(l->source_mailbox, j->stop)))
+	if (!(l->source_gate = open_gate(l->source_mailbox, l->lines.at[LINE_DOWN][LINE_MAILBOX], j->stop)))
 		return err_set(err, ERR_MEMORY, "no memory for the throttle");
+	j->source_login.conf.gate = l->source_gate;
 	return 0;
 }
 
@@ -148,13 +152,15 @@ void limit_close(struct job *j)
 		if (store_learned_save(j->work->store, lessons[i].path, &lessons[i].learned, clock_wall_s(), &err))
 			log_err(LOG_WARN, &err, "what was learned about %s", lessons[i].path);
 	gate_free(&l->source_gate);
+	line_close(&l->lines);
 	for (int place = LIMIT_SCOPES; place-- > 0;)
 		scope_close(at(l, place));
 }
 
 struct gate *limit_gate(struct job *j, const char *route)
 {
-	return gate_new(j->limits.api[api_of(route)], j->stop);
+	struct limits *l = &j->limits;
+	return open_gate(l->api[api_of(route)], l->lines.at[LINE_UP][LINE_MAILBOX], j->stop);
 }
 
 void limit_source_refused(struct job *j, const struct err *why)
@@ -198,13 +204,7 @@ void limit_set(struct limits *l, const struct limit_rates *rates)
 	if (rates->endpoint == old->endpoint && rates->batch == old->batch && rates->target == old->target &&
 		rates->share == old->share && rates->ceiling == old->ceiling)
 		return;
-	/* A share is of the narrowest rate that was set, wherever that was. */
-	double narrowest = narrower(rates->batch, narrower(rates->endpoint, rates->target));
-	struct scope_limits source = {.bytes_per_s = rates->endpoint}, target = {.bytes_per_s = rates->target},
-			    batch = {.bytes_per_s = rates->share < 1 ? narrowest * rates->share : rates->batch};
-	scope_set_limits(l->source, &source);
-	scope_set_limits(l->batch, &batch);
-	scope_set_limits(l->target, &target);
+	line_set(&l->lines, rates);
 	if (rates->ceiling != old->ceiling)
 		set_ceiling(l, rates->ceiling);
 	if (rates->share > 0)
@@ -234,8 +234,7 @@ size_t limit_lessons(struct limits *l, struct limit_lesson out[LIMIT_SCOPES])
 
 static void look_fences(struct limits *l, struct limit_view *out)
 {
-	static const int order[] = {
-		API + API_IMAP, API + API_GRAPH, TARGET_MAILBOX, TARGET, SOURCE_MAILBOX, BATCH, SOURCE};
+	static const int order[] = {API + API_IMAP, API + API_GRAPH, TARGET_MAILBOX, TARGET, SOURCE_MAILBOX, SOURCE};
 	struct scope_view v;
 	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
 		scope_look(*at(l, order[i]), &v);
@@ -272,10 +271,7 @@ static void look_target(struct limits *l, struct limit_view *out)
 		out->target_learned = v.binding_learned;
 		snprintf(out->target_scope, sizeof out->target_scope, "%s", v.binding_scope);
 	}
-	out->target_rate = l->rates.target;
-	out->target_rate_binds = l->rates.target > 0 && strncmp(out->target_scope, "target ", 7) == 0;
 	scope_look(l->target_mailbox, &v);
-	out->bytes_per_s = v.bytes_per_s;
 	out->requests_per_s = v.requests_per_s;
 }
 
@@ -286,14 +282,6 @@ static void look_source(struct limits *l, struct limit_view *out)
 	out->source_in_flight = v.in_flight;
 	out->source_waiting = v.waiting && v.binding_scope[0];
 	snprintf(out->source_scope, sizeof out->source_scope, "%s", v.binding_scope);
-	/* DIM_NONE: behind another mailbox's request, which waits for the same rate */
-	if (!out->source_waiting || (v.binding != DIM_BYTES && v.binding != DIM_NONE))
-		return;
-	const struct limit_rates *r = &l->rates;
-	if (strncmp(v.binding_scope, "batch ", 6) == 0)
-		out->source_rate = r->share < 1 ? narrower(r->batch, narrower(r->endpoint, r->target)) : r->batch;
-	else if (strncmp(v.binding_scope, "source ", 7) == 0)
-		out->source_rate = r->endpoint;
 }
 
 void limit_look(struct limits *l, struct limit_view *out)
@@ -302,4 +290,7 @@ void limit_look(struct limits *l, struct limit_view *out)
 	look_fences(l, out);
 	look_target(l, out);
 	look_source(l, out);
+	line_look(&l->lines, &out->line);
+	out->bytes_per_s = out->line.per_s;
+	out->limit_per_s = narrower(out->line.limit_per_s, out->limit_per_s);
 }

@@ -1,19 +1,20 @@
 /* The scopes of one job in the throttle's tree, and its ways in:
      target -> target mailbox -> one for each API a route uses
-     source -> batch -> source mailbox
-   A route that learns of a limit of the whole target names its scope in the hint: limit_target_scope. Job thread, but what says otherwise. */
+     source -> source mailbox
+   A route that learns of a limit of the whole target names its scope in the hint: limit_target_scope. These are about what servers take; the rates
+   that people set are about octets on the line (engine/line). Job thread, but what says otherwise. */
 #ifndef NF_ENGINE_LIMIT_H
 #define NF_ENGINE_LIMIT_H
 
+#include "engine/line.h"
 #include "engine/store/model.h"
-#include "throttle/gate.h"
 
 struct job;
 struct store;
 
 #define LIMIT_APIS 2    /* IMAP and Graph: what servers count apart */
 #define LIMIT_SCOPE 128 /* octets of a scope's name */
-#define LIMIT_SCOPES (5 + LIMIT_APIS)
+#define LIMIT_SCOPES (4 + LIMIT_APIS)
 #define LIMIT_PATH (MODEL_TEXT * 3)
 
 /* What a person set, and what a window leaves of it. */
@@ -23,9 +24,10 @@ struct limit_rates {
 	double ceiling; /* times the limits that are published */
 };
 
-struct limits {                                        /* a part of struct job */
-	struct scope *source, *batch, *source_mailbox; /* owned, as those below */
+struct limits {                                /* a part of struct job */
+	struct scope *source, *source_mailbox; /* owned, as those below */
 	struct scope *target, *target_mailbox, *api[LIMIT_APIS];
+	struct lines lines;
 	struct gate *source_gate; /* owned; the job thread's */
 	struct limit_rates rates;
 	/* of each scope, the roots first: its path, and what was known of it when that was last saved */
@@ -57,15 +59,14 @@ size_t limit_lessons(struct limits *l, struct limit_lesson out[LIMIT_SCOPES]);
 struct limit_view {
 	bool source_waiting, target_waiting;
 	char source_scope[64], target_scope[64]; /* where its first waiter waits */
-	double source_rate; /* of a person, which it waits for there; 0: it waits for something else */
 	enum dimension target_wait;
-	bool target_rate_binds, target_learned;
-	double target_rate;
+	bool target_learned;
+	struct line_view line;
 	unsigned source_in_flight;
 	int64_t fenced_ms; /* 0: not fenced */
 	bool fence_is_own; /* it is about this mailbox, not a whole host or tenant */
 	char fence_scope[64], fence_words[160];
-	double bytes_per_s, limit_per_s; /* what arrives; what the narrowest scope allows, 0: no limit */
+	double bytes_per_s, limit_per_s; /* what goes into the mailbox; what the narrowest scope allows, 0: no limit */
 	double requests_per_s, requests_limit_per_s;
 	unsigned in_flight, in_flight_limit;
 	uint64_t refused; /* requests that were throttled */

@@ -224,7 +224,7 @@ static int64_t quiet_for(struct live *l, const struct sight *s)
 {
 	const struct limit_view *v = &s->v;
 	const struct parcel_view *q = &s->q;
-	bool at_gate = v->fenced_ms > 0 || (v->target_waiting && v->target_wait != DIM_IN_FLIGHT);
+	bool at_gate = v->fenced_ms > 0 || v->line.waits || (v->target_waiting && v->target_wait != DIM_IN_FLIGHT);
 	bool awaits = v->in_flight || q->full || q->bytes > 0;
 	if (at_gate || !awaits || is_held(l, LIVE_TARGET, s) || v->bytes_per_s > 0 || v->requests_per_s > 0)
 		l->quiet_since_ms = 0;

@@ -279,6 +279,13 @@ static void put_run(struct putter *p, struct parcel *run)
 	}
 }
 
+/* What is put at once is saved at once, and a stop waits for it: where the rate is low it is less. */
+static uint64_t run_bytes(struct putter *p)
+{
+	double most = gate_line_rate(p->gate) * RUN_SECONDS;
+	return most > 0 && most < (double)RUN_BYTES ? (uint64_t)most : RUN_BYTES;
+}
+
 void *putter_main(void *arg)
 {
 	const struct putter_thread *t = arg;
@@ -298,7 +305,7 @@ void *putter_main(void *arg)
 	} else {
 		struct parcel *run;
 		bool busy = false;
-		while ((run = parcel_queue_take(j->queue, p.route, &busy, most ? most : 1, RUN_BYTES)))
+		while ((run = parcel_queue_take(j->queue, p.route, &busy, most ? most : 1, run_bytes(&p))))
 			put_run(&p, run);
 	}
 	if (p.target)

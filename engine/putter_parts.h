@@ -8,6 +8,7 @@
 
 #define RUN_ITEMS 256
 #define RUN_BYTES ((uint64_t)2 * 1024 * 1024)
+#define RUN_SECONDS 2
 #define SAYS_FULL "Server Unavailable. 15"
 _Static_assert(sizeof((struct parcel *)0)->key == PRINT_KEY_BYTES, "a parcel carries the key");
 

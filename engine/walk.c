@@ -1,5 +1,6 @@
 #include "engine/walk.h"
 
+#include "engine/budget_day.h"
 #include "engine/provider.h"
 #include "imap/mailbox.h"
 
@@ -175,6 +176,16 @@ static int note_oddities(struct walk *w, const struct folder_state *state, struc
 	return 0;
 }
 
+static int list_range(struct walk *w, struct pull_meta *v, size_t *n, struct err *err)
+{
+	struct job *j = w->j;
+	int rc = budget_day_list(j->work->store, j->batch.endpoint_id, j->user.source_user, j->source, w->pull,
+		w->listed, v, RANGE, n, err);
+	if (rc && err->kind == ERR_DEFERRED)
+		live_part(j->live, BIND_BUDGET, err);
+	return rc;
+}
+
 int walk_folder(struct job *j, struct route_folder *f, struct pull *pull, const struct folder_state *state,
 	struct haul *haul, struct err *err)
 {
@@ -189,7 +200,7 @@ int walk_folder(struct job *j, struct route_folder *f, struct pull *pull, const 
 		free(v);
 		return -1;
 	}
-	while (!(rc = pull_list(w->pull, v, RANGE, &n, err)) && n) {
+	while (!(rc = list_range(w, v, &n, err)) && n) {
 		if (job_is_over(w->j)) {
 			rc = err_set(err, ERR_STOPPED, "stopped");
 			break;

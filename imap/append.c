@@ -41,6 +41,7 @@ struct sender {
 	uint64_t window_bytes;
 	size_t next, answered; /* [answered, next) are in flight */
 	uint64_t in_flight_bytes;
+	uint64_t left;         /* octets of items that were not begun */
 	uint64_t most_unasked; /* a literal of at most so many octets needs no consent */
 	size_t answer_octets;  /* of the shortest answer so far */
 	unsigned refused;
@@ -50,6 +51,11 @@ struct sender {
 	char *chunk; /* owned: for spools in files; NULL until needed */
 	struct buf command;
 };
+
+static uint64_t octets(const struct append_item *item)
+{
+	return spool_size(item->mail->body);
+}
 
 static void set_result(struct append_item *item, int result, const struct err *err)
 {
@@ -88,6 +94,8 @@ static int write_literal(struct sender *s, const struct spool *body, uint64_t si
 	const char *memory = spool_memory(body);
 	for (uint64_t at = 0; at < size;) {
 		size_t n = chunk_size(at, size), got = n;
+		if (session_gives_up(s->conn, size - at))
+			return err_set(err, ERR_STOPPED, "stopped in the middle of a message");
 		const char *data = memory ? memory + at : s->chunk;
 		if (!memory && spool_read(body, at, s->chunk, n, &got, err) < 0)
 			return -1;
@@ -161,9 +169,9 @@ static int receive_one(struct sender *s, struct err *err)
 		return -1;
 	failpoint_hit(FP_PUT_AFTER_ANSWER);
 	s->in_flight_bytes -= sent->bytes;
-	size_t octets = session_answer_octets(s->conn);
-	if (s->answered == 0 || octets < s->answer_octets)
-		s->answer_octets = octets;
+	size_t answer = session_answer_octets(s->conn);
+	if (s->answered == 0 || answer < s->answer_octets)
+		s->answer_octets = answer;
 	take_answer(s, &s->v[s->answered++], reply);
 	return 0;
 }
@@ -212,11 +220,20 @@ static int ask_consent(struct sender *s, struct append_item *item, int tag, stru
 	return 1;
 }
 
+/* A stop came where the rate is low: the message will not be whole, and so not stored. What went before it is, and its answers come soon. */
+static void cut_off(struct sender *s)
+{
+	struct err ignored = ERR_INIT;
+	if (session_flush(s->conn, &ignored) == 0)
+		while (s->next > s->answered && receive_one(s, &ignored) == 0)
+			;
+}
+
 /* Sends s->next. On failure the item is decided: IN_DOUBT or NOT_SENT. */
 static int send_one(struct sender *s, struct err *err)
 {
 	struct append_item *item = &s->v[s->next];
-	uint64_t size = spool_size(item->mail->body);
+	uint64_t size = octets(item);
 	bool asks = size > s->most_unasked, handed_over = false;
 	int tag = 0, rc;
 	if (asks && receive_down_to(s, 0, 0, err) < 0)
@@ -225,6 +242,7 @@ static int send_one(struct sender *s, struct err *err)
 		return 0;
 	if (!s->chunk && !spool_memory(item->mail->body) && !(s->chunk = malloc(CHUNK)))
 		return err_set(err, ERR_MEMORY, "out of memory for a message");
+	s->left -= size;
 	failpoint_hit(FP_PUT_BEFORE_FIRST_BYTE);
 	handed_over = size == 0 && !asks;
 	rc = send_command(s, item, size, asks, &tag, err);
@@ -242,6 +260,8 @@ static int send_one(struct sender *s, struct err *err)
 	if (rc == 0)
 		rc = session_write(s->conn, "\r\n", 2, err);
 	if (rc < 0) {
+		if (err->kind == ERR_STOPPED && !handed_over)
+			cut_off(s);
 		session_kill(s->conn); /* the server waits for octets that will not come */
 		item->result = handed_over ? APPEND_IN_DOUBT : APPEND_NOT_SENT;
 		s->cut_tag = tag;
@@ -256,7 +276,7 @@ static int send_one(struct sender *s, struct err *err)
 static int send_all(struct sender *s, struct err *err)
 {
 	while (s->next < s->n && !s->halted) {
-		uint64_t size = spool_size(s->v[s->next].mail->body);
+		uint64_t size = octets(&s->v[s->next]);
 		size_t items = s->refused < REFUSED_CAREFUL ? s->window_items : 1;
 		bool full = s->next - s->answered >= items ||
 			    (s->next > s->answered && s->in_flight_bytes + size > s->window_bytes);
@@ -264,6 +284,10 @@ static int send_all(struct sender *s, struct err *err)
 		   server still has the other half to work on. */
 		if (full && receive_down_to(s, items / 2, s->window_bytes / 2, err) < 0)
 			return -1;
+		if (!s->halted && session_gives_up(s->conn, s->left)) {
+			s->halted = true;
+			err_set(&s->why_halted, ERR_STOPPED, "stopped before the message was sent");
+		}
 		if (!s->halted && send_one(s, err) < 0)
 			return -1;
 	}
@@ -320,6 +344,8 @@ int append_mails(struct conn *c, const char *mailbox, struct append_item *v, siz
 		.most_unasked = most_unasked(c),
 		.answer_octets = ANSWER_LEAST,
 		.why_halted = ERR_INIT};
+	for (size_t i = 0; i < n; i++)
+		s.left += octets(&v[i]);
 	buf_init(&s.command, COMMAND_MOST);
 	int rc = session_quote(mailbox, quoted, sizeof(quoted), err);
 	if (rc == 0 && !(s.ring = calloc(window_items, sizeof(*s.ring))))

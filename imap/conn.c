@@ -121,6 +121,7 @@ static int attach(struct conn *c, int fd, struct err *err)
 		close(fd);
 		return -1;
 	}
+	net_set_gate(c->net, c->conf.gate);
 	c->stream = net_stream(c->net);
 	c->imap = mailimap_new(0, NULL);
 	return c->stream && c->imap ? 0 : err_set(err, ERR_MEMORY, "out of memory");

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct conn;
+struct gate;
 
 enum tls_mode { TLS_IMPLICIT, TLS_STARTTLS, TLS_NONE };
 /* AUTH_ANY: the best the server offers of SCRAM-SHA-256, PLAIN, LOGIN (in this order; no clear-text mechanism without TLS
@@ -39,6 +40,7 @@ struct conn_conf { /* all borrowed; must outlive the conn */
 	unsigned quirks;             /* enum quirk, forced on */
 	int connect_ms;              /* name, TCP and TLS together; 0: 30,000 */
 	int silence_ms;              /* most time without a byte; 0: 90,000 */
+	struct gate *gate;           /* its line paces all that comes and goes; NULL: nothing does */
 };
 
 /* What was learnt on the way; plain values, valid while the conn is. */

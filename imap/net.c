@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "imap/net.h"
 
 #include "engine/base/clock.h"
@@ -14,6 +15,9 @@
 #define STREAM_BUFFER 32768
 #define PARTING_MS 2000
 #define TRICKLE_SILENCES 6
+#define BUFFER_S 0.25 /* the kernel doubles it */
+#define BUFFER_LEAST 8192
+#define BUFFER_MOST 200000 /* Linux gives no more to those who ask */
 
 /* A server sends its answers one by one, and each would wake us: the wake-ups cost more than the answers. While much is known to come the kernel
    wakes us for many octets at once, or after a moment. Few levels, because each change costs a call. */
@@ -25,8 +29,10 @@ struct net {
 	struct tls *tls;       /* owned; NULL in the clear */
 	struct filter *filter; /* owned */
 	struct stop *stop;     /* borrowed */
+	struct gate *gate;     /* borrowed; NULL: nothing is paced */
 	int silence_ms;
 	int low_water;           /* SO_RCVLOWAT, as far as we set it */
+	int buffer;              /* SO_RCVBUF, as far as we set it; 0: the kernel's own */
 	int expected;            /* octets that are worth a wait; 0: the first one is */
 	int64_t deadline;        /* 0: none */
 	int64_t waited_ms;       /* for the answer under way */
@@ -68,6 +74,11 @@ void net_free(struct net **n)
 	filter_free(&(*n)->filter);
 	free(*n);
 	*n = NULL;
+}
+
+void net_set_gate(struct net *n, struct gate *gate)
+{
+	n->gate = gate;
 }
 
 static int fail(struct net *n, struct err *where, const struct err *why)
@@ -187,13 +198,33 @@ void net_expect(struct net *n, uint64_t octets)
 	n->expected = i < levels ? expected_levels[i] : 0;
 }
 
+/* However slowly we read, the kernel takes in what its buffer holds as fast as the line brings it: a low rate wants a small one. By itself it grows
+   to megabytes. Where the rate is higher, or none is set any more, that is left to the kernel again (Linux 5.14; else by the next connection). */
+static void fit_buffer(struct net *n)
+{
+	double rate = gate_line_rate(n->gate);
+	int octets = (int)(rate * BUFFER_S > BUFFER_MOST ? 0 : rate * BUFFER_S), none = 0;
+
+	if (rate > 0 && rate * BUFFER_S < BUFFER_LEAST)
+		octets = BUFFER_LEAST;
+	if (octets == n->buffer)
+		return;
+	n->buffer = octets;
+	if (octets)
+		setsockopt(n->fd, SOL_SOCKET, SO_RCVBUF, &octets, sizeof octets);
+	else
+		setsockopt(n->fd, SOL_SOCKET, SO_BUF_LOCK, &none, sizeof none);
+}
+
 static long read_waiting(struct net *n, void *data, size_t size)
 {
 	struct err *err = &n->scratch;
 	int64_t until = 0; /* not known yet: mostly something is there */
 	short want = POLLIN;
 	bool patient = n->expected > 0;
+	size_t piece = gate_piece(n->gate);
 
+	fit_buffer(n);
 	if (n->read_failure.kind != ERR_NONE)
 		return -1;
 	for (;;) {
@@ -201,9 +232,10 @@ static long read_waiting(struct net *n, void *data, size_t size)
 			err_set(err, ERR_STOPPED, "stopped on request");
 			return fail(n, &n->read_failure, err);
 		}
-		long r = wire_read(n, data, size, &want, err);
+		long r = wire_read(n, data, size < piece ? size : piece, &want, err);
 		if (r > 0) {
 			n->octets += r;
+			gate_pace(n->gate, (uint64_t)r); /* that is no silence of the server's */
 			return r;
 		}
 		if (r < 0 || check_trickle(n, err))
@@ -331,16 +363,11 @@ static int wait_to_write(struct net *n, short want, struct err *err)
 	}
 }
 
-static ssize_t driver_write(mailstream_low *low, const void *data, size_t size)
+static int write_piece(struct net *n, const char *p, size_t left)
 {
-	struct net *n = low->data;
 	struct err *err = &n->scratch;
-	const char *p = data;
-	size_t left = size;
 	short want = POLLOUT;
 
-	if (n->write_failure.kind != ERR_NONE)
-		return -1;
 	while (left) {
 		if (stop_is_now(n->stop)) {
 			err_set(err, ERR_STOPPED, "stopped on request");
@@ -353,6 +380,22 @@ static ssize_t driver_write(mailstream_low *low, const void *data, size_t size)
 			return fail(n, &n->write_failure, err);
 		p += r;
 		left -= (size_t)r;
+	}
+	return 0;
+}
+
+static ssize_t driver_write(mailstream_low *low, const void *data, size_t size)
+{
+	struct net *n = low->data;
+
+	if (n->write_failure.kind != ERR_NONE)
+		return -1;
+	for (size_t at = 0; at < size;) {
+		size_t most = gate_piece(n->gate), octets = size - at < most ? size - at : most;
+		gate_pace(n->gate, octets);
+		if (write_piece(n, (const char *)data + at, octets))
+			return -1;
+		at += octets;
 	}
 	return (ssize_t)size;
 }

@@ -5,6 +5,7 @@
 #include "engine/base/stop.h"
 #include "imap/filter.h"
 #include "imap/tls.h"
+#include "throttle/gate.h"
 
 #include <libetpan/libetpan.h>
 
@@ -12,6 +13,8 @@ struct net;
 
 /* Takes over fd (non-blocking) on success. silence_ms: most time without an octet in either direction. stop may be NULL, borrowed. */
 int net_new(struct net **out, int fd, struct stop *stop, int silence_ms, struct err *err);
+/* Octets go and come as the line of this gate takes them (borrowed; NULL: as they can). */
+void net_set_gate(struct net *n, struct gate *gate);
 /* Closes the socket. The stream from net_stream must be gone before. */
 void net_free(struct net **n);
 /* A stream for mailimap_connect, to be closed with mailstream_close; borrows the net. NULL: memory is out. */

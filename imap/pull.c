@@ -181,7 +181,8 @@ static void drain(struct pull *p)
 {
 	struct err err = ERR_INIT;
 	while (p->bodies.n_flights > 0 && !conn_is_dead(p->conn)) {
-		if (p->bodies.in_flight_bytes > 2 * p->conf.window_bytes || stop_is_now(p->conf.stop))
+		uint64_t left = p->bodies.in_flight_bytes;
+		if (left > 2 * p->conf.window_bytes || stop_is_now(p->conf.stop) || gate_gives_up(p->conf.gate, left))
 			session_kill(p->conn);
 		else if (pull_receive(p, &err) < 0)
 			break;

@@ -124,6 +124,10 @@ static bool on_octets(void *ctx, const struct fetch_place *begins, const char *d
 	struct capture *c = &p->bodies.capture;
 	if (begins)
 		expect_rest(p);
+	if (gate_gives_up(p->conf.gate, p->bodies.in_flight_bytes)) {
+		err_set(&p->bodies.failure, ERR_STOPPED, "stopped in the middle of what was asked for");
+		return false;
+	}
 	if (pull_oldest(p)->is_piece)
 		return take_piece_octets(p, begins, data, n);
 	if (begins && !begin_body(p, begins))

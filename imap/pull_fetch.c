@@ -68,7 +68,8 @@ void pull_flight_done(struct pull *p, enum verdict verdict, const struct err *er
 		const struct throttle_hint hint = {.dimension = DIM_NONE,
 			.retry_after_ms = err ? err->retry_after_ms : -1,
 			.words = err ? err->server : NULL};
-		int64_t latency = clock_mono_ms() - f->sent_at_ms;
+		int64_t paced = gate_paced_ms(p->conf.gate) - f->paced_before;
+		int64_t latency = clock_mono_ms() - f->sent_at_ms - paced;
 		gate_leave(&f->permit, verdict, verdict == VERDICT_REFUSED ? &hint : NULL, f->got,
 			latency > 0 ? (unsigned)latency : 0);
 	}
@@ -169,7 +170,10 @@ static struct flight *add_flight(struct pull *p, uint64_t bytes, struct permit *
 {
 	struct bodies *b = &p->bodies;
 	struct flight *f = &b->flights[(b->first_flight + b->n_flights) % PULL_FLIGHTS];
-	*f = (struct flight){.bytes = bytes, .permit = *permit, .sent_at_ms = clock_mono_ms()};
+	*f = (struct flight){.bytes = bytes,
+		.permit = *permit,
+		.sent_at_ms = clock_mono_ms(),
+		.paced_before = gate_paced_ms(p->conf.gate)};
 	*permit = NULL;
 	b->n_flights++;
 	b->in_flight_bytes += bytes;

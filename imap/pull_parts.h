@@ -43,7 +43,7 @@ struct flight {
 	uint64_t bytes;        /* announced */
 	uint64_t got;          /* octets of bodies that came */
 	struct permit *permit; /* owned; NULL without a gate */
-	int64_t sent_at_ms;
+	int64_t sent_at_ms, paced_before;
 };
 
 /* The body of the FETCH line that comes in just now. */

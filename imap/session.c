@@ -43,6 +43,11 @@ void session_kill(struct conn *c)
 	c->is_dead = true;
 }
 
+bool session_gives_up(const struct conn *c, uint64_t octets)
+{
+	return gate_gives_up(c->conf.gate, octets);
+}
+
 const char *session_words(const struct conn *c)
 {
 	return c->answer.words;

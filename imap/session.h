@@ -55,6 +55,8 @@ int session_quote(const char *raw_name, char *out, size_t size, struct err *err)
 void session_mute_counts(struct conn *c, bool on);
 /* net_expect. */
 void session_expect(struct conn *c, uint64_t octets);
+/* gate_gives_up: a stop is asked, and so many octets more would take too long at the pace that is set. */
+bool session_gives_up(const struct conn *c, uint64_t octets);
 /* Marks the connection unusable. */
 void session_kill(struct conn *c);
 

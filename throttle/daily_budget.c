@@ -31,10 +31,15 @@ uint64_t daily_budget_left(struct daily_budget *b, const struct zone *z, int64_t
 	return b->spent < b->limit ? b->limit - b->spent : 0;
 }
 
+static bool daily_budget_is_fresh(const struct daily_budget *b)
+{
+	return b->spent <= b->limit / DAILY_BUDGET_FRESH;
+}
+
 int64_t daily_budget_parked_until(struct daily_budget *b, const struct zone *z, int64_t at, uint64_t bytes)
 {
 	uint64_t left = daily_budget_left(b, z, at);
-	if (bytes <= left || (b->limit && b->spent == 0))
+	if (bytes <= left || (b->limit && daily_budget_is_fresh(b)))
 		return 0;
 	return zone_to_utc(z, (b->day + 1) * DAY_S);
 }

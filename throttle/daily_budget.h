@@ -5,7 +5,10 @@
 
 #include "throttle/zone.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#define DAILY_BUDGET_FRESH 50 /* a day of which less than one part in so many is spent, as on lists, is a fresh one */
 
 struct daily_budget {
 	uint64_t limit; /* bytes; 0: none */

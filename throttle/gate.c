@@ -16,6 +16,13 @@
 #include <unistd.h>
 
 #define GATE_SLEEP_MOST_MS 3600000
+#define PIECE_LEAST 4096 /* commands and answers are smaller, and do not wait */
+#define PIECE_MOST 65536
+#define PIECES_PER_S 10
+#define CATCH_UP \
+	2 /* what gathered in a pause goes at so many times the rate: a second's worth in a burst is the whole line for its time */
+#define SPREAD_MOST_MS 1000 /* the rate may be raised meanwhile */
+#define PARTING_S 1         /* what takes no longer is sent to its end when a stop is asked */
 
 struct throttle {
 	struct admit core; /* guarded by lock; the first member, scopes point to it */
@@ -29,6 +36,10 @@ struct gate {
 	struct stop *stop;         /* borrowed: the caller's; may be NULL */
 	int wake_fd;               /* owned */
 	int64_t patience_ms;
+	struct gate *line; /* owned: a gate at the line's leaf; NULL: no line */
+	uint64_t unpaid;   /* octets that passed and have not waited */
+	int64_t next_ms;   /* of the next piece, not sooner */
+	int64_t paced_ms;
 };
 
 _Static_assert(offsetof(struct throttle, core) == 0, "a scope's home is its throttle");
@@ -150,6 +161,7 @@ void gate_free(struct gate **g)
 {
 	if (!*g)
 		return;
+	gate_free(&(*g)->line);
 	scope_close(&(*g)->leaf);
 	close((*g)->wake_fd);
 	free(*g);
@@ -266,6 +278,82 @@ void gate_leave(struct permit **permit, enum verdict v, const struct throttle_hi
 	throttle_unlock(t, NULL);
 	free(p);
 	*permit = NULL;
+}
+
+/* --- the line --- */
+
+int gate_set_line(struct gate *g, struct scope *leaf)
+{
+	gate_free(&g->line);
+	g->line = gate_new(leaf, g->stop);
+	return g->line ? 0 : -1;
+}
+
+double gate_line_rate(struct gate *g)
+{
+	double rate = 0;
+	if (!g || !g->line)
+		return 0;
+	throttle_lock(g->line->throttle);
+	for (const struct scope *s = g->line->leaf; s; s = s->parent) {
+		double own = s->meter.amount[METER_BYTES].rate.per_s;
+		if (own > 0 && (rate <= 0 || own < rate))
+			rate = own;
+	}
+	throttle_unlock(g->line->throttle, NULL);
+	return rate;
+}
+
+size_t gate_piece(struct gate *g)
+{
+	double piece = gate_line_rate(g) / PIECES_PER_S;
+	if (piece <= 0 || piece > PIECE_MOST)
+		return PIECE_MOST;
+	return piece < PIECE_LEAST ? PIECE_LEAST : (size_t)piece;
+}
+
+/* Waits for its turn. The lock is held, as in gate_wait_locked. */
+static void line_pass_locked(struct gate *line, uint64_t octets)
+{
+	struct throttle *t = line->throttle;
+	struct permit p;
+	struct err stopped;
+	line->waiter.demand = (struct demand){.bytes = octets};
+	admit_enter(&t->core, clock_mono_ms(), line->leaf, &line->waiter, &p);
+	if (line->waiter.granted || gate_wait_locked(line, &stopped) == 0)
+		admit_leave(&t->core, clock_mono_ms(), &p, VERDICT_OK, NULL, octets, 0);
+}
+
+void gate_pace(struct gate *g, uint64_t octets)
+{
+	struct gate *line = g ? g->line : NULL;
+	if (!line || (g->unpaid += octets) < PIECE_LEAST || stop_is_asked(g->stop))
+		return;
+	double rate = gate_line_rate(g);
+	int64_t begun = clock_mono_ms();
+	if (rate > 0 && g->next_ms > begun)
+		clock_sleep_ms(g->next_ms - begun, stop_fd(g->stop, STOP_DRAIN));
+	throttle_lock(line->throttle);
+	line_pass_locked(line, g->unpaid);
+	throttle_unlock(line->throttle, line);
+	int64_t now = clock_mono_ms();
+	double spread = rate > 0 ? (double)g->unpaid * 1000 / (rate * CATCH_UP) : 0;
+	g->next_ms = now + (int64_t)(spread < SPREAD_MOST_MS ? spread : SPREAD_MOST_MS);
+	g->paced_ms += now - begun;
+	g->unpaid = 0;
+}
+
+bool gate_gives_up(struct gate *g, uint64_t octets)
+{
+	if (!g || !stop_is_asked(g->stop))
+		return false;
+	double rate = gate_line_rate(g);
+	return rate > 0 && (double)octets > rate * PARTING_S;
+}
+
+int64_t gate_paced_ms(const struct gate *g)
+{
+	return g ? g->paced_ms : 0;
 }
 
 /* The scope at or above leaf that its first waiter waits for. */

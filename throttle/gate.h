@@ -57,6 +57,22 @@ int gate_enter(struct gate *g, const struct demand *d, struct permit **permit, s
 bool gate_try(struct gate *g, const struct demand *d, struct permit **permit, int64_t *wait_ms);
 void gate_set_patience(struct gate *g, int64_t longest_fence_ms); /* default: wait for ever */
 
+/* The line that its requests go over: a leaf of scopes whose bytes_per_s a person set. A permit says that a request may begin; on the line its octets
+   flow at that rate, piece by piece, and take turns with those of others. The gate keeps the leaf open. -1: out of descriptors or memory. All that
+   follows is for gates without a line, and for NULL, too: nothing is paced then. */
+int gate_set_line(struct gate *g, struct scope *leaf);
+/* The narrowest rate on the line at this moment, octets a second; 0: none. */
+double gate_line_rate(struct gate *g);
+/* So many octets are to pass at a time: a tenth of a second's worth, within reason. */
+size_t gate_piece(struct gate *g);
+/* These octets are to be sent next, or have come: waits for their turn (a few are only counted, and wait with those that follow). After a stop is
+   asked it does not wait any more: */
+void gate_pace(struct gate *g, uint64_t octets);
+/* a stop is asked, and so many octets would take so long at the rate that they are not worth waiting for. */
+bool gate_gives_up(struct gate *g, uint64_t octets);
+/* How long gate_pace has waited, ever: no part of a server's latency. */
+int64_t gate_paced_ms(const struct gate *g);
+
 enum verdict {
 	VERDICT_OK,      /* the server took it */
 	VERDICT_REFUSED, /* throttled: the hint says which dimension and for how long */

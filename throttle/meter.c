@@ -46,9 +46,8 @@ static int64_t meter_window_ms(const struct scope_limits *l, enum meter_kind kin
 
 static void meter_set_rate(struct meter *m, int64_t now_ms, enum meter_kind kind)
 {
-	double per_s = meter_user_rate(m, kind) * m->share, least = kind == METER_BYTES ? 65536 : 1;
-	double burst = per_s;
-	bucket_set(&m->amount[kind].rate, now_ms, per_s, burst > least ? burst : least);
+	double per_s = meter_user_rate(m, kind) * m->share;
+	bucket_set(&m->amount[kind].rate, now_ms, per_s, per_s > 1 ? per_s : 1); /* a second's worth */
 }
 
 void meter_init(struct meter *m, int64_t now_ms, const struct scope_limits *limits)

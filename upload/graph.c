@@ -63,7 +63,7 @@ static int gate_own(struct graph *g, struct err *err)
 
 int graph_new(struct graph **out, const struct graph_conf *conf, struct gate *gate, struct stop *stop, struct err *err)
 {
-	struct http_conf hc = {.ca_file = conf->ca_file};
+	struct http_conf hc = {.ca_file = conf->ca_file, .gate = gate};
 	struct graph *g = calloc(1, sizeof(*g));
 	*out = NULL;
 	if (!g)

@@ -26,6 +26,7 @@ struct http {
 	CURLM *multi;
 	struct stop *stop; /* borrowed */
 	char *ca_file;     /* owned */
+	struct gate *gate; /* borrowed; may be NULL */
 	int connect_ms, silence_ms;
 };
 
@@ -39,6 +40,7 @@ struct transfer {
 	unsigned attempts;
 	unsigned passed;           /* failpoints of this transfer */
 	bool again;                /* curl wanted to send a request that may have been acted on */
+	bool cut;                  /* a stop came, and the rest would take too long at the pace that is set */
 	bool answer_big;           /* the answer passed its cap */
 	struct err into_err;       /* the answer could not be kept in its spool */
 	char host[256], path[256]; /* for messages: never the query */
@@ -57,6 +59,7 @@ int http_new(struct http **out, const struct http_conf *conf, struct stop *stop,
 	if (!h)
 		return err_set(err, ERR_MEMORY, "no memory for an HTTPS client");
 	h->stop = stop;
+	h->gate = conf ? conf->gate : NULL;
 	h->connect_ms = conf && conf->connect_ms > 0 ? conf->connect_ms : 30000;
 	h->silence_ms = conf && conf->silence_ms > 0 ? conf->silence_ms : 120000;
 	h->ca_file = conf && conf->ca_file ? strdup(conf->ca_file) : NULL;
@@ -121,8 +124,12 @@ int64_t http_parse_retry_after(const char *value, int64_t now_s)
 static size_t on_read(char *to, size_t size, size_t count, void *arg)
 {
 	struct transfer *t = arg;
-	size_t got;
-	return http_body_read(&t->body, to, size * count, &got) ? got : CURL_READFUNC_ABORT;
+	size_t got, room = size * count, piece = gate_piece(t->h->gate);
+	t->cut = gate_gives_up(t->h->gate, t->body.total - t->body.handed);
+	if (t->cut || !http_body_read(&t->body, to, room < piece ? room : piece, &got))
+		return CURL_READFUNC_ABORT;
+	gate_pace(t->h->gate, got);
+	return got;
 }
 
 /* May all of the request have left? A GET has no effect, so it may go again. */
@@ -176,6 +183,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 	struct transfer *t = arg;
 	struct err ignored = ERR_INIT;
 	int into = body_into_spool(t, data, size * count);
+	gate_pace(t->h->gate, size * count);
 	if (into <= 0)
 		return into == 0 ? size * count : 0;
 	if (buf_add(&t->out->body, data, size * count, &ignored)) {
@@ -396,6 +404,8 @@ static int typed_failure(struct transfer *t, CURLcode code, struct err *err)
 		*err = t->body.failed ? t->body.err : t->into_err;
 		return err_wrap(err, "%s", t->host);
 	}
+	if (t->cut)
+		return err_set(err, ERR_STOPPED, "stopped in the middle of a request");
 	if (t->again)
 		return err_set(err, ERR_LOST, "%s: the connection ended before the answer", t->host);
 	if (t->attempts > 0 && (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY))
@@ -474,10 +484,10 @@ int http_send(struct http *h, const struct request *r, struct permit *permit, st
 	if (!headers)
 		return -1;
 	options_set(&t, headers);
-	int64_t begun = clock_mono_ms();
+	int64_t begun = clock_mono_ms(), paced = gate_paced_ms(h->gate);
 	CURLcode code;
 	int rc = run(&t, &code, err);
-	out->latency_ms = (unsigned)(clock_mono_ms() - begun);
+	out->latency_ms = (unsigned)(clock_mono_ms() - begun - (gate_paced_ms(h->gate) - paced));
 	curl_off_t sent = 0;
 	long status = 0;
 	curl_easy_getinfo(h->easy, CURLINFO_SIZE_UPLOAD_T, &sent);

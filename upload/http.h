@@ -13,7 +13,8 @@ struct http;
 struct http_conf {
 	const char *ca_file;
 	int connect_ms, silence_ms;
-}; /* copied; NULL, 0: defaults (system store; 30,000; 120,000) */
+	struct gate *gate; /* borrowed: its line paces the bodies */
+};                         /* copied; NULL, 0: defaults (system store; 30,000; 120,000) */
 int http_new(struct http **out, const struct http_conf *conf, struct stop *stop, struct err *err);
 void http_free(struct http **h);
 void http_init(void); /* once before any thread */

@@ -144,13 +144,14 @@ int target_imap_begin(struct target_imap *t, uint64_t bytes, unsigned requests, 
 	uint64_t received;
 	conn_counts(t->conn, &received, &w->sent_before);
 	w->begun_ms = clock_mono_ms();
+	w->paced_before = gate_paced_ms(t->gate);
 	return 0;
 }
 
 int target_imap_end(struct target_imap *t, struct imap_work *w, int rc, unsigned requests, struct err *err)
 {
 	uint64_t received, sent;
-	unsigned took = (unsigned)(clock_mono_ms() - w->begun_ms);
+	unsigned took = (unsigned)(clock_mono_ms() - w->begun_ms - (gate_paced_ms(t->gate) - w->paced_before));
 	conn_counts(t->conn, &received, &sent);
 	leave(&w->permit, err, rc != 0, sent - w->sent_before, requests > 1 ? took / requests : took);
 	if (rc == 0)
@@ -204,6 +205,7 @@ static int imap_open(
 		.user = generic && conf->user ? conf->user : conf->mailbox,
 		.authzid = generic ? conf->authzid : NULL,
 		.quirks = conf->kind == TARGET_EXCHANGE ? QUIRK_EXCHANGE : 0,
+		.gate = gate,
 	};
 	if (session_begin(t, err)) {
 		imap_close(out);

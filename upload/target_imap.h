@@ -57,6 +57,7 @@ struct imap_work {
 	struct permit *permit;
 	int64_t begun_ms;
 	uint64_t sent_before;
+	int64_t paced_before;
 };
 
 /* Sees to a session that can be used (a fresh one before the server loses patience) and takes a permit. */

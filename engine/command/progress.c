@@ -30,6 +30,7 @@ struct progress {
 	char last_plain[512];
 	char closed[320], said_closed[320]; /* why nothing of it may run now; "": it may */
 	uint64_t allowed_per_s;             /* by the rates and limits that are known; 0: no limit */
+	uint64_t flow_per_s;                /* octets on their way into the mailboxes at work */
 };
 
 int progress_new(struct progress **out, struct store *store, int64_t batch_id, bool quiet, struct err *err)
@@ -238,7 +239,7 @@ static uint64_t narrower(uint64_t a, uint64_t b)
 	return a && (!b || a < b) ? a : b;
 }
 
-/* Limits of mailboxes add up, below the rates that were set for all of them. */
+/* What the mailboxes do and may do. Limits add up, below the rates that were set for all of them. */
 static void look_at_limits(struct progress *p, const struct user *active, size_t n)
 {
 	struct batch b;
@@ -247,10 +248,12 @@ static void look_at_limits(struct progress *p, const struct user *active, size_t
 	struct err ignored = ERR_INIT;
 	uint64_t sum = 0;
 	bool all = n > 0;
+	p->flow_per_s = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct live_row row = {0};
 		all = !store_live_get(p->store, active[i].id, &row, &ignored) && row.limit_per_s && all;
 		sum += row.limit_per_s;
+		p->flow_per_s += row.bytes_per_s;
 	}
 	p->allowed_per_s = all ? sum : 0;
 	if (!store_batch_by_id(p->store, p->batch_id, &b, &ignored) &&
@@ -273,6 +276,8 @@ void progress_tick(void *ctx, bool last)
 	rates(p, &s.counts, &bps, &mps);
 	look_at_clock(p, n);
 	look_at_limits(p, active, n);
+	if (p->flow_per_s) /* a large message counts as copied all at once, and flows for minutes */
+		bps = (double)p->flow_per_s;
 	if (p->terminal)
 		draw(p, &s, active, last ? 0 : n, bps, mps);
 	else

@@ -277,3 +277,22 @@ def test_looking_is_booked_too(nightferry, dovecot, exosim_for):
     clock.set("2027-01-13T19:00:01")
     assert watch.perfect(nightferry)["same"] == 50
     assert 2_000 < spent(nightferry)["alice"] < 12_000, spent(nightferry)
+
+
+def test_lists_of_a_move_are_booked(nightferry, dovecot, exosim_for):
+    """A host counts all that is downloaded, and a pass over a mailbox in which nothing is new downloads its lists."""
+    clock, _, _ = world(nightferry, dovecot, exosim_for, count=60, slow_ms=0, endpoint=("--daily-bytes", "1MB", "--daily-zone", "Asia/Karachi"))
+    nightferry.run("batch", "start", "pilot", "--wait")
+    first, bodies = spent(nightferry)["alice"], watch.users(nightferry)["alice"]["counts"]["copied_bytes"]
+    assert bodies + 60 * 30 < first < bodies + 60 * 300, (first, bodies)
+    nightferry.run("batch", "sync", "pilot", "--wait")
+    assert 60 * 30 < spent(nightferry)["alice"] - first < 60 * 300, (first, spent(nightferry))
+    with sqlite3.connect(nightferry.state) as db:
+        db.execute("UPDATE spent SET bytes = 1000000")
+    result = nightferry.run("batch", "sync", "pilot")
+    engine = nightferry.start("run")
+    watch.wait_for(lambda: "deferred until 2027-01-14 00:00 Asia/Karachi" in watch.users(nightferry)["alice"]["error"], 60)
+    assert watch.users(nightferry)["alice"]["live"]["binds"] == "budget", result
+    clock.set("2027-01-13T19:00:01")
+    watch.wait_for(lambda: states(nightferry) == {"alice": "Synced"}, 60)
+    stop(nightferry, engine)

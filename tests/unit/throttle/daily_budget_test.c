@@ -25,6 +25,11 @@ static void test_day_in_the_zone(void **state)
 	assert_int_equal(daily_budget_left(&b, z, MIDNIGHT + 86400), 2500 * (uint64_t)MB);
 	/* larger than a day's: on a fresh day */
 	assert_int_equal(daily_budget_parked_until(&b, z, MIDNIGHT + 86400, 3000 * (uint64_t)MB), 0);
+	/* of which nothing but lists is spent */
+	daily_budget_spend(&b, z, MIDNIGHT + 86400, 49 * MB);
+	assert_int_equal(daily_budget_parked_until(&b, z, MIDNIGHT + 86500, 3000 * (uint64_t)MB), 0);
+	daily_budget_spend(&b, z, MIDNIGHT + 86400, 2 * MB);
+	assert_int_equal(daily_budget_parked_until(&b, z, MIDNIGHT + 86500, 3000 * (uint64_t)MB), MIDNIGHT + 2 * 86400);
 	zone_free(&z);
 }
 
