@@ -135,8 +135,7 @@ static bool is_held(const struct live *l, enum live_side side, const struct sigh
 static void add_fence(const struct live *l, enum live_side side, struct sight *s)
 {
 	const struct live_wait *w = &l->waits[side];
-	bool asked = w->why.kind == ERR_THROTTLED || w->why.retry_after_ms > 0;
-	if (!is_held(l, side, s) || !asked || w->until_ms - s->now_ms <= s->v.fenced_ms)
+	if (!is_held(l, side, s) || !err_asks_to_wait(&w->why) || w->until_ms - s->now_ms <= s->v.fenced_ms)
 		return;
 	s->fence = w;
 	s->v.fenced_ms = w->until_ms - s->now_ms;

@@ -37,8 +37,9 @@ struct conn_conf { /* all borrowed; must outlive the conn */
 	const char *authzid;         /* administrator login: act as this mailbox; NULL: none */
 	const struct secret *secret; /* password, or the access token for AUTH_XOAUTH2 */
 	unsigned quirks;             /* enum quirk, forced on */
-	int connect_ms;              /* name, TCP and TLS together; 0: 30,000 */
-	int silence_ms;              /* most time without a byte; 0: 90,000 */
+	bool reads_only; /* a source: what speaks of a quota there means what is read, not a mailbox that is full */
+	int connect_ms;  /* name, TCP and TLS together; 0: 30,000 */
+	int silence_ms;  /* most time without a byte; 0: 90,000 */
 };
 
 /* What was learnt on the way; plain values, valid while the conn is. */
