@@ -158,6 +158,7 @@ static int fetch_wanted(struct haul *h, struct err *err)
 		if (item.kind == ERR_NONE) {
 			h->got_on = true;
 			h->j->source_tries = (struct tries){0};
+			atomic_store(&h->j->live->source_pauses, 0);
 		}
 		int rc = take_mail(h, &m, &item, err);
 		if (m)

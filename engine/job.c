@@ -88,6 +88,7 @@ void job_source_failed(struct job *j, const struct err *why)
 	if (!j->source_tries.failures)
 		j->failing_since_ms = clock_mono_ms();
 	tries_note(&j->source_tries, why);
+	atomic_store(&j->live->source_pauses, j->source_tries.pauses);
 	limit_source_refused(j, why);
 }
 
@@ -483,6 +484,7 @@ void job_run(struct work *work, const struct user *user, struct stop *stop, stru
 	j->begun_ms = clock_mono_ms();
 	j->stop = stop;
 	j->live = live;
+	j->source_tries.pauses = atomic_load(&live->source_pauses);
 	pthread_mutex_init(&j->lock, NULL);
 	struct err err = ERR_INIT;
 	int rc = (j->stop = stop_new(stop)) ? move(j, &err)

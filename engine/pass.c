@@ -52,7 +52,7 @@ static int after_break(struct job *j, struct route_folder *f, bool got_on, struc
 		return 1;
 	}
 	f->cautious = CAUTIOUS_MESSAGES;
-	return job_back_off(j, LIVE_SOURCE, &f->tries, err);
+	return job_back_off(j, LIVE_SOURCE, &j->source_tries, err);
 }
 
 int pass_folder(struct job *j, struct route_folder *f, struct err *err)

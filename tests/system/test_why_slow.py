@@ -1,9 +1,14 @@
 """Why is this mailbox slow, and until when? What status says while a server refuses, hangs up, or is only waited for. The waits are so long
 that the answer stands when it is looked at."""
+import os
+
 import ferry
 import pytest
 import watch
 from hostile import Drop, Folder, HostileServer, Message, text_message
+from servers import local
+
+FP = os.path.join(local.ROOT, os.environ.get("NF_BUILD", "build"), "fp", "nightferry")
 
 
 class Source:
@@ -83,6 +88,24 @@ def test_a_source_that_has_enough_of_one_mailbox(nightferry, dovecot, exosim_for
     alice = watch.users(nightferry)["alice"]
     assert alice["state"] == "Queued" and "deferred until" in alice["error"] and "Account exceeded" in alice["error"], alice
     assert watch.users(nightferry)["bob"]["counts"]["copied"] == 60
+    stop(nightferry, process)
+
+
+def test_the_waits_of_such_a_mailbox_go_on(nightferry, dovecot, exosim_for):
+    """With a hundredth of the time that a place is kept: it waited for one, two, four, and for eight seconds without its place; then for sixteen."""
+    nightferry.binary = FP
+    source, exosim = Source(), exosim_for(dovecot(["alice@contoso.example", "bob@contoso.example"], special_use=False))
+    add(nightferry, source, exosim, retry="1s", users=("alice", "bob"), batch=("--pilot", "--max-concurrent", "1"))
+    source.trouble, source.troubled = b"NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)", b"alice"
+    process = nightferry.start("batch", "start", "pilot", "--wait", env={"NIGHTFERRY_LIMIT_SCALE": "0.01"})
+
+    def alice():
+        return watch.users(nightferry)["alice"]
+    watch.wait_for(lambda: watch.users(nightferry)["bob"]["state"] == "Synced", 120, 0.2)
+    assert alice()["state"] == "Queued" and "deferred until" in alice()["error"], alice()
+    watch.wait_for(lambda: alice()["state"] == "Syncing" and alice()["live"].get("fenced_until"), 120, 0.2)
+    row = alice()["live"]
+    assert row["fenced_until"] - row["at"] >= 10, row
     stop(nightferry, process)
 
 
