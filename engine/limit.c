@@ -275,6 +275,7 @@ static void look_target(struct limits *l, struct limit_view *out)
 	out->target_rate = l->rates.target;
 	out->target_rate_binds = l->rates.target > 0 && strncmp(out->target_scope, "target ", 7) == 0;
 	scope_look(l->target_mailbox, &v);
+	out->target_in_flight = v.in_flight;
 	out->bytes_per_s = v.bytes_per_s;
 	out->requests_per_s = v.requests_per_s;
 }
