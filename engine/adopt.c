@@ -140,7 +140,7 @@ static int list_all(struct listing *l, struct err *err)
 static int list_with_retries(struct listing *l, struct err *err)
 {
 	struct job *j = l->j;
-	unsigned tries = 1;
+	struct tries tries = {0};
 	while (route_target(j, l->r, err) || list_all(l, err)) {
 		if (!route_again(j, l->r, &tries, err))
 			continue;
@@ -204,7 +204,12 @@ static int tell_twins(struct listing *l, struct twins *t, struct err *err)
 	twins_pending(t, p);
 	int rc = 0;
 	for (int look = 0; look < 2 && n && !rc; look++) {
-		rc = route_target(l->j, l->r, err) || settle_look(l->j->routes[l->r].target, &q, p, n, err) ? -1 : 0;
+		struct tries tries = {0};
+		while ((rc = route_target(l->j, l->r, err) || settle_look(l->j->routes[l->r].target, &q, p, n, err)
+				       ? -1
+				       : 0) &&
+			!route_again(l->j, l->r, &tries, err))
+			;
 		if (!rc && look == 0)
 			rc = twins_read(l->j, l->f, t, p, err);
 	}
@@ -449,16 +454,15 @@ int adopt_mail(struct job *j, struct route_folder *f, const struct mail *m, bool
 	}
 	if (*taken || !f->dest.has_existing || j->batch.existing != EXISTING_ADOPT)
 		return 0;
-	for (unsigned tries = 1;; tries++) {
-		err_clear(err);
-		if (!adopt_existing(j, f, m, taken, err))
-			return 0;
-		if (job_gives_up(err->kind, tries))
+	struct tries tries = {0};
+	err_clear(err);
+	while (adopt_existing(j, f, m, taken, err)) {
+		if (!tries_go_on(&tries, err, JOB_TRIES))
 			return err_wrap(err, "comparing UID %u with what is in %s", m->uid, f->mapping->path);
 		for (unsigned r = 0; r < j->n_routes; r++)
 			route_drop(j, r);
-		struct err why = *err;
-		if (job_back_off(j, LIVE_TARGET, tries, &why, err))
+		if (job_back_off(j, LIVE_TARGET, &tries, err))
 			return -1;
 	}
+	return 0;
 }

@@ -104,18 +104,15 @@ static int wait_until_due(struct doubt *d, struct err *err)
 /* Can route r look into the folder? 0, or -1: the mailbox cannot go on. */
 static int try_route(struct doubt *d, unsigned r, enum reach *how, struct err *err)
 {
-	for (unsigned tries = 1;; tries++) {
+	struct tries tries = {0};
+	for (;;) {
 		struct folder_ref ref;
 		int rc = route_reach(d->j, d->f, r, &ref, how, err);
 		if (!rc) {
 			folder_ref_done(&ref);
 			return 0;
 		}
-		if (job_gives_up(err->kind, tries))
-			return -1;
-		route_drop(d->j, r);
-		struct err why = *err;
-		if (job_back_off(d->j, LIVE_TARGET, tries, &why, err))
+		if (route_again(d->j, r, &tries, err))
 			return -1;
 	}
 }
@@ -177,7 +174,7 @@ static int finish_equal(struct group *g, size_t at, const struct folder_ref *ref
 }
 
 /* What follows a put may not have come so far: \\Flagged after an APPEND into Exchange (spec/exchange-online.md, section 2), all flags by Graph. */
-static int finish_flags(struct group *g, size_t at, const struct item *it, struct err *err)
+static int finish_flags_once(struct group *g, size_t at, const struct item *it, struct err *err)
 {
 	struct job *j = g->d->j;
 	struct folder_ref ref;
@@ -206,6 +203,15 @@ static int finish_flags(struct group *g, size_t at, const struct item *it, struc
 		rc = 0;
 	}
 	return rc;
+}
+
+static int finish_flags(struct group *g, size_t at, const struct item *it, struct err *err)
+{
+	struct tries tries = {0};
+	while (finish_flags_once(g, at, it, err))
+		if (route_again(g->d->j, g->r, &tries, err))
+			return -1;
+	return 0;
 }
 
 /* Before the receipt is written, what another route listed as unknown and may be this very message is forgotten. */

@@ -86,13 +86,10 @@ static int look_once(struct group *g, struct err *err)
 static int look(struct group *g, struct err *err)
 {
 	struct doubt *d = g->d;
-	for (unsigned tries = 1; look_once(g, err); tries++) {
-		if (job_gives_up(err->kind, tries))
+	struct tries tries = {0};
+	while (look_once(g, err)) {
+		if (route_again(d->j, g->r, &tries, err))
 			return err_wrap(err, "looking up what is in doubt in %s", d->f->mapping->path);
-		route_drop(d->j, g->r);
-		struct err why = *err;
-		if (job_back_off(d->j, LIVE_TARGET, tries, &why, err))
-			return -1;
 	}
 	for (size_t i = 0; i < g->n; i++)
 		d->pending[g->at[i]] = g->v[i];
@@ -128,6 +125,11 @@ static int compute_canons(struct doubt *d, struct pull *pull, struct err *err)
 			return -1;
 		if (!m)
 			return 0;
+		if (item.kind == ERR_BUSY) {
+			*err = item;
+			pull_release(d->j->memory, &m);
+			return -1;
+		}
 		size_t i = index_of(d, m->uid);
 		if (i < d->n && m->body && !canon_digest(m->body, d->canons[i], &unreadable))
 			d->pending[i].canon = d->canons[i];
@@ -160,13 +162,10 @@ static int fetch_canons(struct doubt *d, struct err *err)
 
 static int fetch_canons_with_retries(struct doubt *d, struct err *err)
 {
-	for (unsigned tries = 1; fetch_canons(d, err); tries++) {
-		if (job_gives_up(err->kind, tries))
+	struct tries tries = {0};
+	while (fetch_canons(d, err)) {
+		if (job_source_again(d->j, &tries, err))
 			return err_wrap(err, "comparing what is in doubt in %s", d->f->mapping->path);
-		job_drop_source(d->j);
-		struct err why = *err;
-		if (job_back_off(d->j, LIVE_SOURCE, tries, &why, err))
-			return -1;
 	}
 	return 0;
 }

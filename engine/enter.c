@@ -18,7 +18,7 @@
 
 static int ask_route(struct job *j, struct route_folder *f, unsigned r, struct folder_ref *out, struct err *err)
 {
-	unsigned tries = 1;
+	struct tries tries = {0};
 	do {
 		if (route_target(j, r, err))
 			return -1;
@@ -137,7 +137,7 @@ static int take_mark(struct job *j, struct route_folder *f, unsigned r, struct e
 		return -1;
 	route_generation(&ref, generation, sizeof generation);
 	int rc = 0;
-	unsigned tries = 1;
+	struct tries tries = {0};
 	do {
 		if (!j->routes[r].ops->marks_by_ids || (!ref.existing && !f->dest.put_at))
 			break;

@@ -118,6 +118,10 @@ static int take_mail(struct haul *h, struct mail **m, const struct err *item, st
 {
 	struct job *j = h->j;
 	struct err why = *item;
+	if (job_spares(j, h->f, LIVE_SOURCE, &why))
+		return 0;
+	if (why.kind == ERR_BUSY)
+		why.kind = ERR_MESSAGE;
 	if (why.kind != ERR_NONE)
 		return haul_set_aside(h, *m, why.kind == ERR_GONE ? ITEM_GONE : ITEM_REFUSED, &why, err);
 	if (j->batch.date_from_header)
@@ -153,8 +157,8 @@ static int fetch_wanted(struct haul *h, struct err *err)
 		h->fetched += m->print.size;
 		if (item.kind == ERR_NONE) {
 			h->got_on = true;
-			h->j->source_failures = 0;
-			h->j->got_on_ms = clock_mono_ms();
+			h->j->source_tries = (struct tries){0};
+			atomic_store(&h->j->live->source_pauses, 0);
 		}
 		int rc = take_mail(h, &m, &item, err);
 		if (m)
@@ -185,7 +189,8 @@ static int fetch(struct haul *h, const struct pull_meta *v, size_t n, struct err
 			if (haul_set_aside(h, &m, ITEM_REFUSED, &why, err))
 				return -1;
 		} else if (pull_want(h->pull, &v[i], 1, err) || fetch_wanted(h, err)) {
-			f->suspect_strikes++;
+			/* Only a loss speaks against the message: not a server that has enough of us, nor trouble on the other side. */
+			f->suspect_strikes += conn_is_dead(h->j->source) && !err_asks_to_wait(err);
 			return -1;
 		}
 		i++;

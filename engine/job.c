@@ -21,6 +21,7 @@
 #define RETRY_FOLDER \
 	3        /* so often by itself, where a folder is the reason and nothing more was moved: a person must look */
 #define ROUNDS 6 /* passes over folders whose UIDVALIDITY changed or whose messages were withdrawn */
+#define SPARED_ROUNDS 2 /* of them: what a busy side refuses is tried once more in the next */
 
 void job_fail(struct job *j, const struct err *why)
 {
@@ -46,20 +47,22 @@ void job_sleep(struct job *j, enum live_side side, int64_t ms, const struct err 
 	live_woke(j->live, side);
 }
 
-int job_back_off(struct job *j, enum live_side side, unsigned n, const struct err *why, struct err *err)
+int job_back_off(struct job *j, enum live_side side, const struct tries *t, struct err *err)
 {
+	struct err why = *err;
 	unsigned first = j->source_login.endpoint.retry_ms;
 	int64_t ms = first ? first : BACK_OFF_FIRST_MS;
-	int64_t most = why->kind != ERR_THROTTLED ? BACK_OFF_MOST_MS
-		       : why->retry_after_ms > 0  ? BACK_OFF_STATED_MS
-						  : BACK_OFF_THROTTLED_MS;
-	for (unsigned i = 1; i < n && ms < most; i++)
+	int64_t most = !err_asks_to_wait(&why)  ? BACK_OFF_MOST_MS
+		       : why.retry_after_ms > 0 ? BACK_OFF_STATED_MS
+						: BACK_OFF_THROTTLED_MS;
+	for (unsigned i = 1; i < t->pauses && ms < most; i++)
 		ms *= 2;
 	if (ms > most)
 		ms = most;
-	if (why->retry_after_ms > ms)
-		ms = why->retry_after_ms;
-	job_sleep(j, side, ms, why);
+	if (why.retry_after_ms > ms)
+		ms = why.retry_after_ms;
+	job_sleep(j, side, ms, &why);
+	err_clear(err);
 	return job_is_over(j) ? err_set(err, ERR_STOPPED, "stopped while waiting to try again") : 0;
 }
 
@@ -80,15 +83,18 @@ static int note_sign_in(struct job *j, bool ok, struct err *why)
 	return 0;
 }
 
-bool job_gives_up(enum err_kind kind, unsigned n)
+void job_source_failed(struct job *j, const struct err *why)
 {
-	enum err_action act = err_action(kind);
-	return act != ACT_WAIT && (act != ACT_RETRY || n >= JOB_TRIES);
+	if (!j->source_tries.failures)
+		j->failing_since_ms = clock_mono_ms();
+	tries_note(&j->source_tries, why);
+	atomic_store(&j->live->source_pauses, j->source_tries.pauses);
+	limit_source_refused(j, why);
 }
 
 int job_source(struct job *j, struct err *err)
 {
-	for (unsigned tries = 1; !j->source; tries++) {
+	while (!j->source) {
 		if (job_is_over(j))
 			return err_set(err, ERR_STOPPED, "stopped");
 		*err = ERR_INIT;
@@ -98,17 +104,16 @@ int job_source(struct job *j, struct err *err)
 			return 0;
 		}
 		err_wrap(err, "source %s", j->source_login.endpoint.name);
-		limit_source_refused(j, err);
+		job_source_failed(j, err);
 		if (err->kind == ERR_CREDENTIALS || err->kind == ERR_BANNED)
 			note_sign_in(j, false, err);
 		enum err_action act = err_action(err->kind);
 		if (act != ACT_RETRY && act != ACT_WAIT)
 			return -1;
-		if (act == ACT_RETRY && ++j->source_failures >= (j->source_reached ? JOB_TRIES : JOB_FIRST_TRIES))
+		if (j->source_tries.failures >= (j->source_reached ? JOB_TRIES : JOB_FIRST_TRIES))
 			return -1;
 		log_err(LOG_INFO, err, "mailbox %s: the source will be tried again", j->user.source_user);
-		struct err why = *err;
-		if (job_back_off(j, LIVE_SOURCE, tries > j->source_failures ? tries : j->source_failures, &why, err))
+		if (job_back_off(j, LIVE_SOURCE, &j->source_tries, err))
 			return -1;
 	}
 	return 0;
@@ -117,6 +122,14 @@ int job_source(struct job *j, struct err *err)
 void job_drop_source(struct job *j)
 {
 	conn_close(&j->source);
+}
+
+int job_source_again(struct job *j, struct tries *t, struct err *err)
+{
+	if (!tries_go_on(t, err, JOB_TRIES))
+		return -1;
+	job_drop_source(j);
+	return job_back_off(j, LIVE_SOURCE, t, err);
 }
 
 int job_copy_ref(struct job *j, struct route_folder *f, unsigned r, struct folder_ref *out, struct err *err)
@@ -161,13 +174,45 @@ void job_fail_folder(struct job *j, struct route_folder *f, const struct err *wh
 	log_err(LOG_WARN, why, "batch %s, mailbox %s, folder %s", j->batch.name, j->user.source_user, name);
 }
 
+bool job_spares(struct job *j, struct route_folder *f, enum live_side side, const struct err *why)
+{
+	bool passes = why->kind == ERR_BUSY || (why->kind == ERR_LOST && why->server[0]);
+	pthread_mutex_lock(&j->lock);
+	bool spares = passes && j->round < SPARED_ROUNDS;
+	if (spares && j->spared.kind == ERR_NONE) {
+		j->spared = *why;
+		j->spared_by = side;
+	}
+	pthread_mutex_unlock(&j->lock);
+	if (spares)
+		atomic_store(&f->unfinished, true);
+	return spares;
+}
+
 /* --- the life of a job --------------------------------------------------------------------------- */
+
+/* A new round begins; who was busy in the last gets some time before. */
+static int begin_round(struct job *j, unsigned round, struct err *err)
+{
+	pthread_mutex_lock(&j->lock);
+	struct err why = j->spared;
+	enum live_side side = j->spared_by;
+	j->spared = ERR_INIT;
+	j->round = round;
+	pthread_mutex_unlock(&j->lock);
+	if (why.kind == ERR_NONE)
+		return 0;
+	*err = why;
+	return job_back_off(j, side, &(struct tries){.pauses = round}, err);
+}
 
 static int walk_folders(struct job *j, struct err *err)
 {
 	bool again = true;
 	for (unsigned round = 0; again && round < ROUNDS; round++) {
 		again = false;
+		if (begin_round(j, round, err))
+			return -1;
 		for (size_t i = 0; i < j->list.n; i++) {
 			struct route_folder *f = &j->folders[i];
 			if (f->finished || f->failed || !wanted_folder(&j->batch, f->source, f->mapping))
@@ -279,7 +324,7 @@ static int resolve(struct job *j, struct err *err)
 		const struct job_route *route = &j->routes[r];
 		if (!route_carries(j, r) || !route->ops->identify || !route->target)
 			continue;
-		unsigned tries = 1;
+		struct tries tries = {0};
 		int rc = 0;
 		while ((rc = route_target(j, r, err) ? -2
 						     : route->ops->identify(route->target, id, sizeof id, own,
@@ -434,11 +479,12 @@ void job_run(struct work *work, const struct user *user, struct stop *stop, stru
 	}
 	j->work = work;
 	j->user = *user;
-	j->fatal = ERR_INIT;
+	j->fatal = j->spared = ERR_INIT;
 	j->folder_error = ERR_INIT;
 	j->begun_ms = clock_mono_ms();
 	j->stop = stop;
 	j->live = live;
+	j->source_tries.pauses = atomic_load(&live->source_pauses);
 	pthread_mutex_init(&j->lock, NULL);
 	struct err err = ERR_INIT;
 	int rc = (j->stop = stop_new(stop)) ? move(j, &err)

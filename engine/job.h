@@ -20,6 +20,7 @@
 #include "engine/login.h"
 #include "engine/parcel.h"
 #include "engine/route.h"
+#include "engine/tries.h"
 #include "engine/work.h"
 #include "imap/folder.h"
 #include "imap/map.h"
@@ -44,7 +45,7 @@ struct route_folder {
 	bool finished;       /* walked to its end in this run */
 	bool failed;         /* could not be read; the rest of the mailbox goes on, the user ends as Failed */
 	unsigned attempts;   /* at a walk, in this run */
-	unsigned tries;      /* attempts that broke off, in a row */
+	struct tries tries;  /* attempts that broke off */
 	unsigned uidvalidity_changes; /* in this run */
 	uint32_t suspect_uid;         /* was being fetched when the connection broke in cautious mode */
 	unsigned suspect_strikes;
@@ -86,14 +87,18 @@ struct job {
 	unsigned n_putters;
 	bool inherited_doubts; /* items in doubt from an earlier process */
 	int64_t begun_ms;
-	unsigned source_failures; /* in a row */
-	int64_t got_on_ms;        /* when the source last gave a message or a list; 0: not yet */
-	bool source_reached;      /* signed in at least once in this run */
-	struct err folder_error;  /* of the first folder that failed; kind NONE: none did */
+	struct tries source_tries; /* since it last gave a message */
+	int64_t failing_since_ms;  /* mono clock; of the first of its failures */
+	bool source_reached;       /* signed in at least once in this run */
+	struct err folder_error;   /* of the first folder that failed; kind NONE: none did */
 	unsigned failed_folders;
 	struct adopt *adopt; /* owned by adopt.c: what it keeps between messages */
 	pthread_mutex_t lock;
-	struct err fatal; /* guarded by lock: what ends the mailbox; kind NONE: nothing yet */
+	/* below: guarded by lock */
+	struct err fatal;  /* what ends the mailbox; kind NONE: nothing yet */
+	struct err spared; /* why a message is left for the next round; kind NONE: none is */
+	enum live_side spared_by;
+	unsigned round; /* of passes over all folders, in this run */
 };
 
 /* Runs a claimed user to the end of its pass and writes its state. Never fails by itself. stop: the run's or batch's token. live: what the
@@ -104,19 +109,24 @@ void job_run(struct work *work, const struct user *user, struct stop *stop, stru
 /* The first error that ends the mailbox wins; wakes everything of the job. Any thread. */
 void job_fail(struct job *j, const struct err *why);
 bool job_is_over(struct job *j); /* failed or asked to stop; any thread */
-/* Waits before try number n of something that failed (the server's statement counts), unless stopped. Any thread. 0, or -1: stopped. */
-int job_back_off(struct job *j, enum live_side side, unsigned n, const struct err *why, struct err *err);
+/* Waits before the next try of something that failed (err), the longer the more often it did (the server's statement counts), unless stopped. Any
+   thread. 0, err is empty; -1: stopped. */
+int job_back_off(struct job *j, enum live_side side, const struct tries *t, struct err *err);
 /* Sleeps so long unless stopped, and lets status tell why. Any thread. */
 void job_sleep(struct job *j, enum live_side side, int64_t ms, const struct err *why);
-/* What failed for the n-th time in a row is not tried again: by its kind, or because that was enough. A server that asks to wait is waited for as often
-   as it asks. */
-bool job_gives_up(enum err_kind kind, unsigned n);
 /* Signed-in connections, opened if need be, with retries. */
 int job_source(struct job *j, struct err *err);
+/* The source was not as it should be: noted for the host, the ramp and the count of tries. */
+void job_source_failed(struct job *j, const struct err *why);
+/* After a step at the source failed (err): as route_again. */
+int job_source_again(struct job *j, struct tries *t, struct err *err);
 void job_drop_source(struct job *j);
 /* The folder as a route knows it, in a copy that no other thread changes; folder_ref_done it. ERR_FOLDER: the route never found it. */
 int job_copy_ref(struct job *j, struct route_folder *f, unsigned r, struct folder_ref *out, struct err *err);
 void job_set_ref(struct job *j, struct route_folder *f, unsigned r, struct folder_ref *ref); /* takes it */
+/* One message was refused by a side that is busy or hung up with a word, not for what it is. True: not for good yet; the next round over the folders,
+   a while later, finds it again. Any thread. */
+bool job_spares(struct job *j, struct route_folder *f, enum live_side side, const struct err *why);
 /* The folder cannot be moved; the others go on, and the user ends as Failed. */
 void job_fail_folder(struct job *j, struct route_folder *f, const struct err *why);
 

@@ -272,6 +272,7 @@ static void look_target(struct limits *l, struct limit_view *out)
 		snprintf(out->target_scope, sizeof out->target_scope, "%s", v.binding_scope);
 	}
 	scope_look(l->target_mailbox, &v);
+	out->target_in_flight = v.in_flight;
 	out->requests_per_s = v.requests_per_s;
 }
 

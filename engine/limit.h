@@ -68,8 +68,9 @@ struct limit_view {
 	char fence_scope[64], fence_words[160];
 	double bytes_per_s, limit_per_s; /* what goes into the mailbox; what the narrowest scope allows, 0: no limit */
 	double requests_per_s, requests_limit_per_s;
-	unsigned in_flight, in_flight_limit;
-	uint64_t refused; /* requests that were throttled */
+	unsigned in_flight, in_flight_limit; /* of one API */
+	unsigned target_in_flight;           /* of all */
+	uint64_t refused;                    /* requests that were throttled */
 };
 void limit_look(struct limits *l, struct limit_view *out);
 

@@ -128,15 +128,14 @@ struct sight {
 /* Does a side's wait hold the mailbox back? Not while the other goes on with what it has. */
 static bool is_held(const struct live *l, enum live_side side, const struct sight *s)
 {
-	return l->waits[side].n && (side == LIVE_SOURCE ? s->q.empty : !s->v.in_flight);
+	return l->waits[side].n && (side == LIVE_SOURCE ? s->q.empty : !s->v.target_in_flight);
 }
 
 /* A server that asked to wait, where the job sleeps instead of a gate, is a fence like any other. */
 static void add_fence(const struct live *l, enum live_side side, struct sight *s)
 {
 	const struct live_wait *w = &l->waits[side];
-	bool asked = w->why.kind == ERR_THROTTLED || w->why.retry_after_ms > 0;
-	if (!is_held(l, side, s) || !asked || w->until_ms - s->now_ms <= s->v.fenced_ms)
+	if (!is_held(l, side, s) || !err_asks_to_wait(&w->why) || w->until_ms - s->now_ms <= s->v.fenced_ms)
 		return;
 	s->fence = w;
 	s->v.fenced_ms = w->until_ms - s->now_ms;
@@ -214,7 +213,7 @@ static void show(struct live *l, const struct sight *s, int64_t passed_ms)
 	r->fenced_until = v->fenced_ms > 0 ? clock_wall_s() + (v->fenced_ms + 999) / 1000 : 0;
 	snprintf(r->fence_words, sizeof r->fence_words, "%s", v->fence_words);
 	bool waits = s->fence || v->target_waiting || v->source_waiting; /* else another route may go on */
-	l->is_shut = v->fenced_ms > 0 && v->fence_is_own && waits && !v->in_flight && v->bytes_per_s <= 0 &&
+	l->is_shut = v->fenced_ms > 0 && v->fence_is_own && waits && !v->target_in_flight && v->bytes_per_s <= 0 &&
 		     v->requests_per_s <= 0;
 	l->work_per_s = v->bytes_per_s + v->requests_per_s * MESSAGE_WEIGHT;
 }

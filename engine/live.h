@@ -33,6 +33,9 @@ struct live {
 	bool concluded; /* the last row was queued: none follows */
 	struct live_wait waits[LIVE_SIDES];
 	_Atomic unsigned troubles; /* refusals and losses at the source; any thread */
+	/* Pauses in a row before the source was tried again, from this job and from those before it that gave their place away; any thread. */
+	_Atomic unsigned source_pauses;
+	int64_t gave_until; /* wall clock; the mailbox is shut for so long, and its job ends because of that; 0: it does not */
 	/* what was seen */
 	enum binding votes[LIVE_VOTES];
 	unsigned n_votes, next_vote;

@@ -45,6 +45,7 @@ static void fill_source(struct source_login *l, const char *source_user)
 		.authzid = e->admin_user[0] ? l->authzid : NULL,
 		.secret = l->secret,
 		.quirks = e->quirks,
+		.reads_only = true,
 		.silence_ms = (int)e->silence_ms,
 		.connect_ms = e->silence_ms && e->silence_ms < CONNECT_MS ? (int)e->silence_ms : 0};
 }

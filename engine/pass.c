@@ -8,22 +8,23 @@
 
 #define FOLDER_TRIES \
 	8 /* attempts at one folder that broke off without getting on: three bad messages in a row are survived */
-#define STALL_MS (4 * 60 * 1000) /* a source that gave nothing for so long fails the mailbox for now */
+#define STALL_MS (4 * 60 * 1000) /* a source that did nothing but fail for so long fails the mailbox for now */
 #define CAUTIOUS_MESSAGES 200
 
 /* After an attempt broke off. 0: try again; 1: the folder is failed, go on with the others; -1: the mailbox ends. */
 static int after_break(struct job *j, struct route_folder *f, bool got_on, struct err *err)
 {
-	f->tries = got_on ? 1 : f->tries + 1;
-	j->source_failures = got_on ? 1 : j->source_failures + 1;
+	if (got_on)
+		f->tries = (struct tries){0};
+	tries_note(&f->tries, err);
+	job_source_failed(j, err);
 	enum err_action act = err_action(err->kind);
-	limit_source_refused(j, err);
 	bool broken = !j->source || conn_is_dead(j->source);
 	if (broken)
 		job_drop_source(j);
 	switch (act) {
 	case ACT_SKIP_FOLDER:
-		if (err->kind == ERR_CHANGED && f->tries < FOLDER_TRIES)
+		if (err->kind == ERR_CHANGED && f->tries.failures < FOLDER_TRIES)
 			return 0;
 		job_fail_folder(j, f, err);
 		return 1;
@@ -39,10 +40,10 @@ static int after_break(struct job *j, struct route_folder *f, bool got_on, struc
 		return -1;
 	}
 	job_drop_source(j);
-	bool stalled = clock_mono_ms() - (j->got_on_ms ? j->got_on_ms : j->begun_ms) > STALL_MS;
-	if (act != ACT_WAIT && (stalled || j->source_failures >= 2 * JOB_TRIES))
+	bool stalled = j->source_tries.failures && clock_mono_ms() - j->failing_since_ms > STALL_MS;
+	if (stalled || j->source_tries.failures >= 2 * JOB_TRIES)
 		return -1; /* not this folder: nothing can be read any more */
-	if (act != ACT_WAIT && f->tries >= FOLDER_TRIES) {
+	if (f->tries.failures >= FOLDER_TRIES) {
 		/* Other folders may be well, but a host that cannot be reached at all is the mailbox's trouble. */
 		struct err broke = *err;
 		if (job_source(j, err))
@@ -51,8 +52,7 @@ static int after_break(struct job *j, struct route_folder *f, bool got_on, struc
 		return 1;
 	}
 	f->cautious = CAUTIOUS_MESSAGES;
-	struct err why = *err;
-	return job_back_off(j, LIVE_SOURCE, f->tries, &why, err) ? -1 : 0;
+	return job_back_off(j, LIVE_SOURCE, &j->source_tries, err);
 }
 
 int pass_folder(struct job *j, struct route_folder *f, struct err *err)
@@ -72,7 +72,7 @@ int pass_folder(struct job *j, struct route_folder *f, struct err *err)
 		pull_close(&pull);
 		if (!rc) {
 			f->finished = true;
-			f->tries = 0;
+			f->tries = (struct tries){0};
 			return 0;
 		}
 		struct err broke = *err;

@@ -123,7 +123,7 @@ static int ask_rules(struct job *j, struct map_rules *rules, struct err *err)
 {
 	for (unsigned r = j->n_routes; r-- > 0;) {
 		const struct job_route *route = &j->routes[r];
-		unsigned tries = 1;
+		struct tries tries = {0};
 		int rc = 0;
 		if (!route_carries(j, r) || !route->target)
 			continue;
@@ -166,7 +166,8 @@ static int map_all(struct job *j, struct err *err)
 int plan_folders(struct job *j, struct err *err)
 {
 	unsigned odd = 0;
-	for (unsigned tries = 1;; tries++) {
+	struct tries tries = {0};
+	for (;;) {
 		if (job_source(j, err))
 			return -1;
 		if (!folder_list(j->source, j->user.user_root[0] ? j->user.user_root : NULL, &j->list, &odd, err)) {
@@ -176,11 +177,7 @@ int plan_folders(struct job *j, struct err *err)
 			err_set(err, ERR_PROTOCOL, "the source lists no folder at all, not even the INBOX");
 		}
 		err_wrap(err, "listing the folders");
-		if (job_gives_up(err->kind, tries))
-			return -1;
-		job_drop_source(j);
-		struct err why = *err;
-		if (job_back_off(j, LIVE_SOURCE, tries, &why, err))
+		if (job_source_again(j, &tries, err))
 			return -1;
 	}
 	if (odd) {

@@ -5,6 +5,7 @@
 #include "engine/base/log.h"
 #include "engine/job.h"
 #include "engine/roster.h"
+#include "engine/shut.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ struct pool {
 	struct slot slots[POOL_JOBS];
 	size_t active;
 	struct roster roster;
+	struct shut shut;
 	int64_t begun, turned_at, paced_ms, lessons_ms; /* jobs so far; when things were done last */
 	bool waiting;                                   /* somebody waits for room, or is due later, */
 	int64_t next_at;                                /* not sooner than then, if not for room (wall) */
@@ -57,6 +59,8 @@ static void reap(struct pool *p)
 		if (!s->used || !atomic_load(&s->ended))
 			continue;
 		pthread_join(s->thread, NULL);
+		if (s->live.gave_until)
+			shut_note(&p->shut, s->user.id, atomic_load(&s->live.source_pauses), s->live.gave_until);
 		live_end(&s->live, p->work.store);
 		stop_free(&s->stop);
 		s->used = false;
@@ -76,6 +80,7 @@ static int start(struct pool *p, const struct user *u, struct err *err)
 	s->order = p->begun++;
 	s->stop = stop_new(p->stop);
 	live_begin(&s->live, p->work.store, u);
+	atomic_store(&s->live.source_pauses, shut_take(&p->shut, u->id, clock_wall_s()));
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, JOB_STACK);
@@ -151,6 +156,17 @@ static void part(struct slot *s, enum binding binding, const struct err *why)
 	stop_request(s->stop, STOP_DRAIN);
 }
 
+/* With NF_FAILPOINTS, NIGHTFERRY_LIMIT_SCALE makes it shorter, as it does windows (engine/limit.c). */
+static int64_t shut_s(void)
+{
+#ifdef NF_FAILPOINTS
+	const char *text = getenv("NIGHTFERRY_LIMIT_SCALE");
+	return (int64_t)(SHUT_S * (text ? strtod(text, NULL) : 1));
+#else
+	return SHUT_S;
+#endif
+}
+
 /* A mailbox that a server shut for long gives its place to one that waits; its scope keeps the fence.
    Not for a short while: it may be the largest, and comes back only when there is room. */
 static bool part_shut(struct pool *p, struct slot *s, int64_t wall)
@@ -159,13 +175,14 @@ static bool part_shut(struct pool *p, struct slot *s, int64_t wall)
 	struct err why = ERR_INIT;
 	char at[CLOCK_TEXT];
 	if (!p->waiting || p->next_at > wall + SHUT_S || !s->live.is_shut || r->binding != BIND_FENCE ||
-		r->fenced_until - wall < SHUT_S)
+		r->fenced_until - wall < shut_s())
 		return false;
 	clock_format(r->fenced_until, at, sizeof at);
 	err_set(&why, ERR_DEFERRED, "deferred until %s: %s; others go on meanwhile", at, r->detail);
 	snprintf(why.server, sizeof why.server, "%s", r->fence_words);
 	why.retry_after_ms = (r->fenced_until - wall) * 1000;
 	log_line(LOG_INFO, "mailbox %s: back into the queue, %s", s->user.source_user, why.text);
+	s->live.gave_until = r->fenced_until;
 	part(s, BIND_FENCE, &why);
 	return true;
 }
@@ -354,6 +371,7 @@ int pool_run(struct store *store, const struct pool_conf *conf, struct stop *sto
 		*err = p->work.fatal;
 		rc = -1;
 	}
+	shut_done(&p->shut);
 	roster_done(&p->roster);
 	work_done(&p->work);
 	lock_free(&lock);

@@ -13,9 +13,10 @@
 #define FULL_ANSWERS 4                 /* in a row, while the session itself is well: the mailbox is full */
 #define FULL_RETRY_MS (15 * 60 * 1000) /* it is a guess: looked at again by itself */
 
-/* Takes out of the run what is settled, and what another route is to carry (into *next_route); what remains is to be put again. */
-static struct parcel *keep_unsettled(
-	struct putter *p, struct parcel *run, const enum fate *fates, struct parcel **next_route)
+/* Takes out of the run what is settled, what another route is to carry (into *next_route) and what has time (into *next_round); what remains is to
+   be put again. */
+static struct parcel *keep_unsettled(struct putter *p, struct parcel *run, const enum fate *fates,
+	struct parcel **next_route, struct parcel **next_round)
 {
 	struct parcel *rest = NULL, **end = &rest;
 	size_t i = 0, done = 0;
@@ -29,6 +30,9 @@ static struct parcel *keep_unsettled(
 		} else if (fate == FATE_NEXT_ROUTE) {
 			*next_route = run;
 			next_route = &run->next;
+		} else if (fate == FATE_NEXT_ROUND) {
+			*next_round = run;
+			next_round = &run->next;
 		} else {
 			*end = run;
 			end = &run->next;
@@ -50,13 +54,6 @@ static void give_up(struct putter *p, struct parcel **run, const struct err *why
 	parcel_queue_done_with(p->j->queue, n);
 }
 
-/* Who asks to wait is there: what was lost before counts no more. */
-static void note_failure(struct putter *p, enum err_action act)
-{
-	p->waits = act == ACT_WAIT ? p->waits + 1 : 0;
-	p->failures = act == ACT_WAIT ? 0 : p->failures + 1;
-}
-
 /* Opens the target if need be. 0: ready; 1: try again; -1: the mailbox ends (err). */
 static int ensure_target(struct putter *p, struct err *err)
 {
@@ -64,19 +61,17 @@ static int ensure_target(struct putter *p, struct err *err)
 		return 0;
 	if (!route_open(p->j, p->route, p->gate, &p->target, err))
 		return 0;
-	enum err_action act = err_action(err->kind);
-	note_failure(p, act);
-	if ((act != ACT_RETRY && act != ACT_WAIT) || p->failures >= JOB_TRIES)
+	if (!tries_go_on(&p->tries, err, JOB_TRIES))
 		return -1;
 	log_err(LOG_INFO, err, "mailbox %s: the destination will be tried again", p->j->user.address);
-	struct err why = *err;
-	return job_back_off(p->j, LIVE_TARGET, p->failures + p->waits, &why, err) ? -1 : 1;
+	return job_back_off(p->j, LIVE_TARGET, &p->tries, err) ? -1 : 1;
 }
 
 /* 0: *ref is filled, or the folder cannot be made (its path is NULL); -1: the mailbox ends. */
 static int make_again(struct putter *p, struct route_folder *f, struct folder_ref *ref, struct err *err)
 {
-	for (unsigned tries = 1;; tries++) {
+	struct tries tries = {0};
+	for (;;) {
 		int rc;
 		while ((rc = ensure_target(p, err)) > 0)
 			;
@@ -87,11 +82,10 @@ static int make_again(struct putter *p, struct route_folder *f, struct folder_re
 		enum err_action act = err_action(err->kind);
 		if (act == ACT_SKIP_FOLDER || act == ACT_SKIP_MESSAGE)
 			return 0;
-		if (job_gives_up(err->kind, tries))
+		if (!tries_go_on(&tries, err, JOB_TRIES))
 			return -1;
 		p->target->ops->close(&p->target);
-		struct err why = *err;
-		if (job_back_off(p->j, LIVE_TARGET, tries, &why, err))
+		if (job_back_off(p->j, LIVE_TARGET, &tries, err))
 			return -1;
 	}
 }
@@ -180,12 +174,12 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 	struct folder_ref ref;
 	struct route_folder *f = (*run)->folder;
 	enum fate fates[RUN_ITEMS];
-	struct parcel *next_route = NULL, *left = NULL;
+	struct parcel *next_route = NULL, *next_round = NULL, *left = NULL;
 	struct verdicts o = {.fatal = ERR_INIT, .busy = ERR_INIT};
 	if (job_copy_ref(j, f, p->route, &ref, err))
 		return -1;
 	/* After a lost connection one at a time: a message that kills the session is found and takes no other with it. */
-	bool careful = p->failures || p->culprits || (*run)->alone;
+	bool careful = p->tries.failures || p->culprits || (*run)->alone;
 	size_t most = careful || p->ops->max_batch < 1 ? 1
 		      : p->ops->max_batch < RUN_ITEMS  ? p->ops->max_batch
 						       : RUN_ITEMS;
@@ -202,7 +196,9 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 	if (!saved && o.aside)
 		saved = store_set_aside(
 			j->work->store, j->user.id, j->user.lease_epoch, p->records + n - o.aside, o.aside, err);
-	*run = keep_unsettled(p, *run, fates, &next_route);
+	*run = keep_unsettled(p, *run, fates, &next_route, &next_round);
+	if (next_round)
+		putter_give_back(p, &next_round);
 	if (!saved && next_route)
 		saved = putter_pass_on(p, &next_route, &left, err);
 	if (left) /* the route that would have taken it was lost this moment */
@@ -218,16 +214,18 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 	while (*end)
 		end = &(*end)->next;
 	*end = rest;
-	if (o.placed)
-		p->failures = p->waits = p->culprits = p->full = 0;
+	if (o.placed) {
+		p->tries = (struct tries){0};
+		p->culprits = p->full = 0;
+	}
 	if (saved)
 		return -1;
 	if (o.fatal.kind != ERR_NONE) {
 		*err = o.fatal;
 		return err_wrap_name(err, "folder", f->source->name);
 	}
-	/* Who throttles for long hangs up as well: found when the time is over, that would read as a connection lost. */
-	bool throttled = !rc && o.busy.kind == ERR_THROTTLED && o.busy.retry_after_ms >= THROTTLED_MS;
+	/* Who shuts us out for long hangs up as well: found when the time is over, that would read as a connection lost. */
+	bool throttled = !rc && o.busy.kind != ERR_NONE && o.busy.retry_after_ms >= THROTTLED_MS;
 	/* The session is well, the server asks to come again. Short throttles, and those without a time, are waited for at the gate. */
 	bool busy = throttled || (!rc && !o.placed && o.busy.kind != ERR_NONE && o.busy.kind != ERR_THROTTLED);
 	if (busy)
@@ -241,11 +239,11 @@ static int put_once(struct putter *p, struct parcel **run, struct err *err)
 		*err = why;
 		if (act != ACT_RETRY && act != ACT_WAIT && act != ACT_SKIP_FOLDER && act != ACT_SKIP_MESSAGE)
 			return -1;
-		note_failure(p, act);
-		if (p->failures >= JOB_TRIES)
+		tries_note(&p->tries, err);
+		if (p->tries.failures >= JOB_TRIES)
 			return err_wrap(err, "target %s", j->target_login.row.name);
-		log_err(LOG_INFO, &why, "mailbox %s: the destination will be tried again", j->user.address);
-		if (job_back_off(j, LIVE_TARGET, p->failures + p->waits, &why, err))
+		log_err(LOG_INFO, err, "mailbox %s: the destination will be tried again", j->user.address);
+		if (job_back_off(j, LIVE_TARGET, &p->tries, err))
 			return -1;
 	}
 	return o.remake_folder ? remake_folder(p, f, err) : 0;

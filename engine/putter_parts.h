@@ -20,14 +20,13 @@ struct putter { /* one thread's */
 	struct target *target;  /* owned; NULL between connections */
 	struct put_item *items; /* owned; RUN_ITEMS */
 	struct item *records;   /* owned; RUN_ITEMS */
-	unsigned failures;      /* connections lost and requests to come again, in a row */
-	unsigned waits;         /* likewise: requests to wait */
+	struct tries tries;     /* connections lost and requests to come again or to wait, since a message was placed */
 	unsigned full;          /* answers in a row that may mean a full mailbox */
 	unsigned culprits;      /* messages set aside in a row because the destination fails with them */
 };
 
 /* Of one parcel of a run. */
-enum fate { FATE_AGAIN, FATE_SETTLED, FATE_NEXT_ROUTE };
+enum fate { FATE_AGAIN, FATE_SETTLED, FATE_NEXT_ROUTE, FATE_NEXT_ROUND };
 
 struct verdicts {           /* on a run that was put */
 	size_t placed;      /* the first of p->records */

@@ -7,10 +7,12 @@
 #include <string.h>
 
 #define CULPRITS 3 /* more in a row, and nothing placed between: it is the destination and not the messages */
-/* What the destination's refusal of one item means: 1: set the item aside, 0: put it again, -1: the mailbox ends. Only a message that was put by itself
+/* What the destination's refusal of one item means: 2: it is left for the next round, 1: set the item aside, 0: put it again, -1: the mailbox ends. Only a message that was put by itself
    can be to blame for a lost connection or a busy server: those beside it were not even looked at. */
 static int judge(struct putter *p, struct parcel *q, const struct put_item *it, bool alone)
 {
+	if (err_asks_to_wait(&it->err))
+		return 0;
 	switch (err_action(it->err.kind)) {
 	case ACT_SKIP_MESSAGE:
 		return 1;
@@ -23,8 +25,8 @@ static int judge(struct putter *p, struct parcel *q, const struct put_item *it, 
 			p->culprits >= CULPRITS)
 			return 0;
 		p->culprits++;
-		p->failures = p->waits = 0;
-		return 1;
+		p->tries = (struct tries){0};
+		return job_spares(p->j, q->folder, LIVE_TARGET, &it->err) ? 2 : 1;
 	case ACT_DRAIN:
 	case ACT_STOP_MAILBOX:
 	case ACT_PAUSE_ENDPOINT:
@@ -95,7 +97,9 @@ void putter_judge(struct putter *p, struct parcel *run, size_t n, enum fate *fat
 			int verdict = it->err.kind == ERR_NONE ? 0 : judge(p, q, it, n == 1);
 			if (verdict < 0 && o->fatal.kind == ERR_NONE)
 				o->fatal = it->err;
-			if (verdict > 0) {
+			if (verdict == 2) {
+				fates[i] = FATE_NEXT_ROUND;
+			} else if (verdict > 0) {
 				fates[i] = refuse(p, q, it, &rec) ? FATE_SETTLED : FATE_NEXT_ROUTE;
 				if (fates[i] == FATE_SETTLED) {
 					*--aside = rec;

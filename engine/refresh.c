@@ -64,7 +64,8 @@ static int refresh_item(
 	struct job *j, struct route_folder *f, const struct pull_meta *m, const struct item *it, struct err *err)
 {
 	unsigned r = route_named(j, it->receipt.route);
-	for (unsigned tries = 1;; tries++) {
+	struct tries tries = {0};
+	for (;;) {
 		struct folder_ref ref;
 		enum reach how;
 		int rc = route_reach(j, f, r, &ref, &how, err);
@@ -76,16 +77,8 @@ static int refresh_item(
 		}
 		if (!rc)
 			return 0;
-		struct err why = *err;
-		if (job_gives_up(why.kind, tries)) {
-			if (!route_is_to_blame(why.kind) || !route_lose(j, r, &why))
-				return -1;
-			err_clear(err);
-			return 0;
-		}
-		route_drop(j, r);
-		if (job_back_off(j, LIVE_TARGET, tries, &why, err))
-			return -1;
+		if (route_again(j, r, &tries, err))
+			return route_leave(j, r, err);
 	}
 }
 

@@ -106,8 +106,8 @@ int route_open(struct job *j, unsigned r, struct gate *gate, struct target **out
 int route_target(struct job *j, unsigned r, struct err *err)
 {
 	struct job_route *route = &j->routes[r];
-	unsigned lost = 0; /* in a row */
-	for (unsigned tries = 1; !route->target; tries++) {
+	struct tries tries = {0};
+	while (!route->target) {
 		if (job_is_over(j))
 			return err_set(err, ERR_STOPPED, "stopped");
 		if (atomic_load(&route->lost)) {
@@ -121,13 +121,8 @@ int route_target(struct job *j, unsigned r, struct err *err)
 			route->reached = true;
 			return 0;
 		}
-		enum err_action act = err_action(err->kind);
-		unsigned most = route->reached ? JOB_TRIES : JOB_FIRST_TRIES;
-		lost = act == ACT_RETRY ? lost + 1 : 0;
-		if ((act != ACT_RETRY && act != ACT_WAIT) || lost >= most)
-			return -1;
-		struct err why = *err;
-		if (job_back_off(j, LIVE_TARGET, tries, &why, err))
+		if (!tries_go_on(&tries, err, route->reached ? JOB_TRIES : JOB_FIRST_TRIES) ||
+			job_back_off(j, LIVE_TARGET, &tries, err))
 			return -1;
 	}
 	return 0;
@@ -139,16 +134,12 @@ void route_drop(struct job *j, unsigned r)
 		j->routes[r].target->ops->close(&j->routes[r].target);
 }
 
-int route_again(struct job *j, unsigned r, unsigned *tries, struct err *err)
+int route_again(struct job *j, unsigned r, struct tries *t, struct err *err)
 {
-	if (job_gives_up(err->kind, *tries))
+	if (!tries_go_on(t, err, JOB_TRIES))
 		return -1;
 	route_drop(j, r);
-	struct err why = *err;
-	if (job_back_off(j, LIVE_TARGET, (*tries)++, &why, err))
-		return -1;
-	err_clear(err);
-	return 0;
+	return job_back_off(j, LIVE_TARGET, t, err);
 }
 
 int route_open_all(struct job *j, struct err *err)

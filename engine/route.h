@@ -9,6 +9,7 @@
 
 struct job;
 struct route_folder;
+struct tries;
 
 #define JOB_ROUTES 4
 #define ROUTE_NONE JOB_ROUTES
@@ -37,9 +38,9 @@ unsigned route_lead(struct job *j);
 /* The job thread's open target, with retries. A loss is told to route_lose by the caller. */
 int route_target(struct job *j, unsigned r, struct err *err);
 void route_drop(struct job *j, unsigned r);
-/* After a step by the route failed (err): 0: it may pass, and was waited for; the session is dropped. -1: it does not, or too often (*tries counts, from
-   1 on; a server that asked to wait is waited for as often as it asks), or the job is over. The job thread's. */
-int route_again(struct job *j, unsigned r, unsigned *tries, struct err *err);
+/* After a step by the route failed (err): 0: it may pass, and was waited for; the session is dropped. -1: it does not, or too often in a row (a server
+   that asks to wait is waited for as often as it asks), or the job is over. The job thread's. */
+int route_again(struct job *j, unsigned r, struct tries *t, struct err *err);
 /* The route is of no use for that error (err): 0 where it alone is to blame and another carries on, err is empty; else -1. */
 int route_leave(struct job *j, unsigned r, struct err *err);
 /* The open target and its view of the folder (folder_ref_done it), for a look at what is there; nothing is made. 0; -1: as route_target, or the folder

@@ -20,7 +20,8 @@ static int look_at(struct job *j, struct route_folder *f, const struct item *it,
 {
 	unsigned r = route_named(j, it->receipt.route), flags;
 	*there = true;
-	for (unsigned tries = 1;; tries++) {
+	struct tries tries = {0};
+	for (;;) {
 		struct folder_ref ref;
 		enum reach how;
 		int rc = route_reach(j, f, r, &ref, &how, err);
@@ -40,11 +41,7 @@ static int look_at(struct job *j, struct route_folder *f, const struct item *it,
 			*there = false;
 			return 0;
 		}
-		if (job_gives_up(err->kind, tries))
-			return -1;
-		route_drop(j, r);
-		struct err why = *err;
-		if (job_back_off(j, LIVE_TARGET, tries, &why, err))
+		if (route_again(j, r, &tries, err))
 			return -1;
 	}
 }
@@ -79,19 +76,36 @@ void twins_pending(const struct twins *t, struct pending *p)
 		p[i] = (struct pending){.print = &t->items[i].print, .key = t->items[i].key, .twin = true};
 }
 
-static bool read_one(
-	struct job *j, struct route_folder *f, const struct item *it, uint8_t canon[CANON_BYTES], struct err *err)
+/* *ok: the canon of its content is there. */
+static int read_once(struct job *j, struct route_folder *f, const struct item *it, uint8_t canon[CANON_BYTES], bool *ok,
+	struct err *err)
 {
 	struct folder_ref ref;
 	struct spool *body = NULL;
+	struct err unreadable = ERR_INIT;
 	unsigned r = route_named(j, it->receipt.route);
 	enum reach how;
-	if (route_reach(j, f, r, &ref, &how, err) || how != REACH_OK)
-		return false;
-	bool ok = !j->routes[r].target->ops->read(j->routes[r].target, &ref, it->receipt.id, &body, NULL, err) &&
-		  canon_digest(body, canon, err) == 0;
+	*ok = false;
+	if (route_reach(j, f, r, &ref, &how, err))
+		return -1;
+	if (how != REACH_OK)
+		return 0;
+	int rc = j->routes[r].target->ops->read(j->routes[r].target, &ref, it->receipt.id, &body, NULL, err);
+	*ok = !rc && !canon_digest(body, canon, &unreadable);
 	spool_free(&body);
 	folder_ref_done(&ref);
+	return rc;
+}
+
+/* False: nobody can tell its content, however often it is tried. */
+static bool read_one(
+	struct job *j, struct route_folder *f, const struct item *it, uint8_t canon[CANON_BYTES], struct err *err)
+{
+	struct tries tries = {0};
+	bool ok;
+	while (read_once(j, f, it, canon, &ok, err))
+		if (route_again(j, route_named(j, it->receipt.route), &tries, err))
+			return false;
 	return ok;
 }
 

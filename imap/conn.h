@@ -38,9 +38,10 @@ struct conn_conf { /* all borrowed; must outlive the conn */
 	const char *authzid;         /* administrator login: act as this mailbox; NULL: none */
 	const struct secret *secret; /* password, or the access token for AUTH_XOAUTH2 */
 	unsigned quirks;             /* enum quirk, forced on */
-	int connect_ms;              /* name, TCP and TLS together; 0: 30,000 */
-	int silence_ms;              /* most time without a byte; 0: 90,000 */
-	struct gate *gate;           /* its line paces all that comes and goes; NULL: nothing does */
+	bool reads_only;   /* a source: what speaks of a quota there means what is read, not a mailbox that is full */
+	int connect_ms;    /* name, TCP and TLS together; 0: 30,000 */
+	int silence_ms;    /* most time without a byte; 0: 90,000 */
+	struct gate *gate; /* its line paces all that comes and goes; NULL: nothing does */
 };
 
 /* What was learnt on the way; plain values, valid while the conn is. */

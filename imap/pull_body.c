@@ -244,9 +244,10 @@ static bool is_of_message(enum err_kind kind)
 	       kind == ERR_RIGHTS || kind == ERR_QUOTA || kind == ERR_BUSY || kind == ERR_PROTOCOL;
 }
 
+/* A server that was busy with it alone keeps its kind: it may not be so the next time. */
 static void take_as_messages_error(struct err *err)
 {
-	if (err->kind != ERR_GONE && err->kind != ERR_TOO_BIG)
+	if (err->kind != ERR_GONE && err->kind != ERR_TOO_BIG && err->kind != ERR_BUSY)
 		err->kind = ERR_MESSAGE;
 	err->retry_after_ms = -1;
 }
@@ -366,9 +367,10 @@ int pull_receive(struct pull *p, struct err *err)
 	}
 	if (rc == 0 && reply != REPLY_OK) {
 		session_refusal(p->conn, reply, err, "the message cannot be fetched");
-		if (err->kind == ERR_THROTTLED)
+		bool waits = err_asks_to_wait(err);
+		if (waits)
 			verdict = VERDICT_REFUSED;
-		rc = is_of_message(err->kind) ? 0 : -1;
+		rc = is_of_message(err->kind) && !waits ? 0 : -1;
 	}
 	if (rc == 0)
 		rc = settle(p, f, reply, err);

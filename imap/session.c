@@ -73,7 +73,7 @@ const char *session_challenge(const struct conn *c)
 int session_refusal(struct conn *c, enum reply reply, struct err *err, const char *doing)
 {
 	(void)reply; /* servers use NO and BAD as they like; Exchange throttles with either */
-	return session_reply_explain(&c->answer, c->signing_in, doing, err);
+	return session_reply_explain(&c->answer, c->signing_in, c->conf.reads_only, doing, err);
 }
 
 /* --- sending --- */

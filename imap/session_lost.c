@@ -36,7 +36,7 @@ static int explain_refused(struct conn *c, const char *doing, struct err *err)
 
 	if (!c->no.tag[0])
 		return 0;
-	session_reply_explain(&c->no, false, doing, err);
+	session_reply_explain(&c->no, false, c->conf.reads_only, doing, err);
 	bool is_why = err->kind == ERR_THROTTLED || err->kind == ERR_BUSY;
 	if (err->retry_after_ms >= 0 && is_why) {
 		err->retry_after_ms -= passed;
@@ -54,7 +54,8 @@ static int explain_leaving(struct conn *c, const struct repair_status *words, co
 	struct repair_status said = *words;
 	bool is_bye = !strcmp(said.verb, "BYE");
 
-	session_reply_explain(&said, false, doing, err);
+	/* an alert may well be about a mailbox that is full */
+	session_reply_explain(&said, false, c->conf.reads_only && is_bye, doing, err);
 	if (is_reason_to_leave(err->kind, !is_bye))
 		return -1;
 	err_set(err, ERR_LOST, "%s: the server ended the connection", doing);

@@ -260,11 +260,24 @@ static enum err_kind judge(const struct repair_status *said, bool signing_in, co
 	return ERR_CREDENTIALS;
 }
 
-int session_reply_explain(const struct repair_status *said, bool signing_in, const char *doing, struct err *err)
+/* Reading fills no mailbox: a host that speaks of a quota has enough for now, and one that speaks of a limit may. */
+static enum err_kind of_reading(const struct repair_status *said, enum err_kind kind, const char **hint)
+{
+	if (kind == ERR_QUOTA) {
+		*hint = "the host lets no more be read of this mailbox for now";
+		return ERR_THROTTLED;
+	}
+	return kind == ERR_PROTOCOL && !strcmp(said->code, "LIMIT") ? ERR_BUSY : kind;
+}
+
+int session_reply_explain(
+	const struct repair_status *said, bool signing_in, bool reads_only, const char *doing, struct err *err)
 {
 	const char *hint;
 	enum err_kind kind = judge(said, signing_in, &hint);
 
+	if (reads_only)
+		kind = of_reading(said, kind, &hint);
 	if (kind == ERR_BANNED && !hint[0])
 		hint = default_ban_hint;
 	err_set(err, kind, "%s", doing);

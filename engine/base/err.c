@@ -131,6 +131,12 @@ enum err_action err_action(enum err_kind kind)
 	return (unsigned)kind < ERR_KINDS_END ? kinds[kind].action : ACT_STOP_MAILBOX;
 }
 
+bool err_asks_to_wait(const struct err *err)
+{
+	enum err_action act = err_action(err->kind);
+	return act == ACT_WAIT || (act == ACT_RETRY && err->retry_after_ms > 0);
+}
+
 const char *err_kind_name(enum err_kind kind)
 {
 	return (unsigned)kind < ERR_KINDS_END ? kinds[kind].name : "internal";

@@ -2,6 +2,7 @@
 #ifndef NF_BASE_ERR_H
 #define NF_BASE_ERR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -79,6 +80,8 @@ void err_hint(struct err *err, const char *fmt, ...) __attribute__((format(print
 void err_clear(struct err *err);
 
 enum err_action err_action(enum err_kind kind);
+/* A throttle, or a busy server that says for how long: waiting for it is no try. */
+bool err_asks_to_wait(const struct err *err);
 const char *err_kind_name(enum err_kind kind);
 /* Returns the kind of that name, ERR_INTERNAL for an unknown one. */
 enum err_kind err_kind_parse(const char *name);

@@ -37,6 +37,7 @@ static void test_refused_message(void **state)
 {
 	(void)state;
 	bool (*const hooks[])(struct fake *, const char *, const char *) = {refuse_no, refuse_bad, refuse_busy};
+	const enum err_kind kinds[] = {ERR_MESSAGE, ERR_MESSAGE, ERR_BUSY}; /* the last may be another the next time */
 	for (size_t k = 0; k < 3; k++) {
 		for (uint32_t uid = 10; uid <= 350; uid += 170) {
 			struct scene *s = begin(numbered(35, 100), 35);
@@ -44,7 +45,7 @@ static void test_refused_message(void **state)
 			s->fake.on_message = no_line;
 			s->fake.special = uid;
 			fetch_all(s);
-			all_but(s, uid, ERR_MESSAGE);
+			all_but(s, uid, kinds[k]);
 			end(s);
 		}
 	}

@@ -13,13 +13,14 @@ ALICE = "alice@contoso.example"
 EVER = 0
 
 
-def world(nf, dovecot, exosim_for, names=("alice",), count=60, config=None, **kw):
+def world(nf, dovecot, exosim_for, names=("alice",), count=60, config=None, routes=None, **kw):
     source, behind = dovecot(list(names)), dovecot([f"{u}@contoso.example" for u in names], special_use=False)
     exosim = exosim_for(behind, config=config or {})
     for user in names:
         for i in range(count):
             source.maildir(user).add(corpus.made(i, message_id=i % 4 != 0), (("A",), ("B",))[i * 2 // count], ("\\Seen",), 1_000_000_000 + i)
-    watch.prepare(nf, source, exosim, names, **kw)
+    target = ("--routes", routes, "--graph-url", exosim.graph_url) if routes else ()
+    watch.prepare(nf, source, exosim, names, target=target, **kw)
     return source, behind, exosim
 
 
@@ -118,6 +119,57 @@ def test_a_throttle_is_no_try(nightferry, dovecot, exosim_for):
     assert exosim.fired(throttle) == 9
     row = watch.users(nightferry)["alice"]
     assert row["state"] == "Synced" and row["counts"]["refused"] == 0, row
+    watch.perfect(nightferry)
+
+
+STEPS = {
+    "what is in doubt is looked up": dict(before=[("drop_after_commit", {"nth": 5})]),
+    "flags are brought up to date": dict(flags=True),
+    "flags are brought up to date by Graph": dict(flags=True, routes="mime", kinds=("graph_throttle", "graph_drop"), command="patch"),
+    "what is there is listed": dict(there=3),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_eight_throttles_and_a_loss(nightferry, dovecot, exosim_for, step):
+    """A server that asks to wait is there: neither that nor a connection that breaks afterwards is one try too many."""
+    how = {"before": (), "flags": False, "routes": "imap", "kinds": ("throttle", "drop"), "command": "UID", "there": 0, **STEPS[step]}
+    source, behind = dovecot(["alice"]), dovecot([ALICE], special_use=False)
+    exosim = exosim_for(behind)
+    for i in range(8):
+        source.maildir("alice").add(corpus.made(i), (), ("\\Seen",), 1_000_000_000 + i)
+    for i in range(how["there"]):
+        behind.maildir(ALICE).add(corpus.made(i), (), ("\\Seen",), 1_000_000_000 + i)
+    watch.prepare(nightferry, source, exosim, target=("--routes", how["routes"], "--graph-url", exosim.graph_url), endpoint=("--retry-delay", "5ms"))
+    if how["flags"]:
+        start(nightferry)
+        c = RawImap(source.tls_port, tls=True, ca=source.ca)
+        c.login("alice", source.users["alice"])
+        c.command("SELECT INBOX")
+        c.command("UID STORE 1 +FLAGS.SILENT (\\Flagged)")
+        c.close()
+    for kind, more in how["before"]:
+        exosim.fault(kind, **more)
+    throttle, loss = (exosim.fault(kind, command=how["command"], count=count, **more)
+                      for kind, count, more in zip(how["kinds"], (8, 1), ({"ms": 30 if "UID" in how["command"] else 0}, {})))
+    nightferry.run("batch", "sync" if how["flags"] else "start", "pilot", "--wait", timeout=120)
+    assert (exosim.fired(throttle), exosim.fired(loss)) == (8, 1)
+    with open(nightferry.state + ".log", encoding="utf-8") as f:
+        assert "once more" not in f.read(), "the walk over the folder did not break off"
+    row = watch.users(nightferry)["alice"]
+    assert row["state"] == "Synced" and row["counts"]["refused"] == 0 and row["error"] == "", row
+    watch.perfect(nightferry)
+
+
+@pytest.mark.parametrize("routes, kind, spec", [("imap", "refuse_message", {"text": "NO [UNAVAILABLE] Come again"}),
+                                                ("mime", "graph_error", {"text": "503 ErrorServerBusy Come again"})])
+def test_a_busy_destination_refuses_no_message(nightferry, dovecot, exosim_for, routes, kind, spec):
+    """So often that three messages, each put by itself, are refused thrice: it is well again before the next round."""
+    _, _, exosim = world(nightferry, dovecot, exosim_for, count=20, routes=routes, endpoint=("--retry-delay", "5ms"))
+    busy = exosim.fault(kind, nth=3, count=9, **spec)
+    start(nightferry)
+    counts = watch.users(nightferry)["alice"]["counts"]
+    assert exosim.fired(busy) == 9 and counts["copied"] == 20 and counts["refused"] == 0, counts
     watch.perfect(nightferry)
 
 

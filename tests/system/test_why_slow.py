@@ -1,29 +1,35 @@
 """Why is this mailbox slow, and until when? What status says while a server refuses, hangs up, or is only waited for. The waits are so long
 that the answer stands when it is looked at."""
+import os
+
 import ferry
 import pytest
 import watch
 from hostile import Drop, Folder, HostileServer, Message, text_message
+from servers import local
+
+FP = os.path.join(local.ROOT, os.environ.get("NF_BUILD", "build"), "fp", "nightferry")
 
 
 class Source:
     """A scripted source that is well until `trouble` is set: then every command but the sign-in is answered with it; b"": hung up on.
-    Of one user only, if `troubled` names it."""
+    Of one user only, if `troubled` names it; only `times` times; only to these commands."""
     certificate, tls = None, "none"
 
-    def __init__(self, messages=60):
-        self.messages, self.trouble, self.troubled = messages, None, None
+    def __init__(self, messages=60, commands=("METADATA", "BODIES", "EXAMINE")):
+        self.messages, self.trouble, self.troubled, self.times, self.commands = messages, None, None, -1, commands
         self.server = HostileServer(self)
         self.port = self.server.port
 
     def prepare(self, world):
         world.folders = [Folder(b"INBOX", [Message(u, text_message(u, 3000)) for u in range(1, self.messages + 1)])]
-        for command in ("METADATA", "BODIES", "EXAMINE"):
+        for command in self.commands:
             world.hooks[command] = self.answer
 
     def answer(self, session, tag, _):
-        if self.trouble is None or (self.troubled and session.user != self.troubled):
+        if self.trouble is None or not self.times or (self.troubled and session.user != self.troubled):
             return False
+        self.times -= 1
         if not self.trouble:
             raise Drop()
         session.send(tag + b" " + self.trouble + b"\r\n")
@@ -85,6 +91,37 @@ def test_a_source_that_has_enough_of_one_mailbox(nightferry, dovecot, exosim_for
     stop(nightferry, process)
 
 
+def test_the_waits_of_such_a_mailbox_go_on(nightferry, dovecot, exosim_for):
+    """With a hundredth of the time that a place is kept: it waited for one, two, four, and for eight seconds without its place; then for sixteen."""
+    nightferry.binary = FP
+    source, exosim = Source(), exosim_for(dovecot(["alice@contoso.example", "bob@contoso.example"], special_use=False))
+    add(nightferry, source, exosim, retry="1s", users=("alice", "bob"), batch=("--pilot", "--max-concurrent", "1"))
+    source.trouble, source.troubled = b"NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)", b"alice"
+    process = nightferry.start("batch", "start", "pilot", "--wait", env={"NIGHTFERRY_LIMIT_SCALE": "0.01"})
+
+    def alice():
+        return watch.users(nightferry)["alice"]
+    watch.wait_for(lambda: watch.users(nightferry)["bob"]["state"] == "Synced", 120, 0.2)
+    assert alice()["state"] == "Queued" and "deferred until" in alice()["error"], alice()
+    watch.wait_for(lambda: alice()["state"] == "Syncing" and alice()["live"].get("fenced_until"), 120, 0.2)
+    row = alice()["live"]
+    assert row["fenced_until"] - row["at"] >= 10, row
+    stop(nightferry, process)
+
+
+@pytest.mark.parametrize("trouble", [b"NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)", b"NO [OVERQUOTA] Enough for today",
+                                     b"NO [LIMIT] Enough for today", b"NO [THROTTLED] slower", b"NO [UNAVAILABLE] down, try again in 1 second",
+                                     b"NO [UNAVAILABLE] down"])
+def test_a_refusal_is_not_the_messages_fault(trouble, nightferry, dovecot, exosim_for):
+    """Eight times in a row, whatever message is asked for; it was one by one after the first."""
+    source, exosim = Source(messages=5, commands=("BODIES",)), exosim_for(dovecot(["alice@contoso.example"], special_use=False))
+    add(nightferry, source, exosim, retry="5ms")
+    source.trouble, source.times = trouble, 3 if b"1 second" in trouble else 8
+    nightferry.run("batch", "start", "pilot", "--wait", timeout=120)
+    counts = watch.users(nightferry)["alice"]["counts"]
+    assert source.times == 0 and counts["copied"] == 5 and counts["refused"] == 0, counts
+
+
 def test_a_destination_that_hangs_up(nightferry, dovecot, exosim_for):
     source, exosim = Source(), exosim_for(dovecot(["alice@contoso.example"], special_use=False))
     add(nightferry, source, exosim)
@@ -92,6 +129,24 @@ def test_a_destination_that_hangs_up(nightferry, dovecot, exosim_for):
     process = nightferry.start("batch", "start", "pilot", "--wait")
     row, _ = shown(nightferry, "network")
     assert "tried again at 2" in row["why"] and "target contoso" in row["why"], row
+    stop(nightferry, process)
+
+
+@pytest.mark.parametrize("before", ["drop_after_commit", None])
+def test_a_fence_while_the_destination_is_looked_at(before, nightferry, dovecot, exosim_for):
+    """Where what is in doubt is looked up; where what is there already is listed."""
+    behind = dovecot(["alice@contoso.example"], special_use=False)
+    source, exosim = Source(), exosim_for(behind)
+    if not before:
+        behind.maildir("alice@contoso.example").add(text_message(99, 3000))
+    add(nightferry, source, exosim, retry="20ms")
+    if before:
+        exosim.fault(before, nth=60)
+    exosim.fault("throttle", ms=400_000, command="UID")
+    process = nightferry.start("batch", "start", "pilot", "--wait")
+    row, text = shown(nightferry, "fence")
+    assert "the destination asked to wait" in row["why"] and "Request is throttled" in row["fence_words"], row
+    assert row["fenced_until"] > row["at"] + 300 and "fenced until 2" in text, (row, text)
     stop(nightferry, process)
 
 

@@ -26,6 +26,39 @@ static struct copy { /* one message at the destination; its place is its number 
 static unsigned n_copies;
 static bool dead[KINDS]; /* the route's rights are lost */
 
+/* In a storm any answer may be a request to wait, or a row of them and then a connection that breaks: all of that passes. */
+static struct {
+	bool blows;
+	uint64_t state; /* of a generator of its own */
+	unsigned left;  /* of the row at hand */
+	unsigned waits, rows;
+} storm;
+
+#define STORM_ROW 7 /* more than a job tries what fails */
+
+static unsigned storm_roll(unsigned n)
+{
+	storm.state = storm.state * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(storm.state >> 33) % n;
+}
+
+static int weather(struct err *err)
+{
+	if (!storm.blows || (!storm.left && storm_roll(20)))
+		return 0;
+	if (!storm.left) {
+		storm.left = storm_roll(20) ? 1 : STORM_ROW;
+		storm.rows += storm.left > 1;
+	}
+	storm.left--;
+	storm.waits++;
+	if (!storm.left && storm_roll(2))
+		return err_set(err, ERR_LOST, "hung up on");
+	err_set(err, storm_roll(2) ? ERR_THROTTLED : ERR_BUSY, "not now");
+	err->retry_after_ms = err->kind == ERR_BUSY || storm_roll(2) ? 1 : -1;
+	return -1;
+}
+
 static void text_of(unsigned content, char *out, size_t size)
 {
 	char id[64] = "";
@@ -53,9 +86,14 @@ static void print_of(unsigned content, struct fingerprint *p)
 static const struct target_ops fake_ops[KINDS];
 static struct target fake_targets[KINDS] = {{&fake_ops[IMAP]}, {&fake_ops[MIME]}};
 
+static enum kind kind_of_ops(const struct target_ops *ops)
+{
+	return ops == &fake_ops[IMAP] ? IMAP : MIME;
+}
+
 static enum kind kind_of(const struct target *t)
 {
-	return t->ops == &fake_ops[IMAP] ? IMAP : MIME;
+	return kind_of_ops(t->ops);
 }
 
 /* In IMAP's list a copy's number is its UID; Graph's ids say nothing of an order. */
@@ -88,6 +126,8 @@ static int fake_open(
 static int open_imap(
 	struct target **out, const struct target_conf *conf, struct gate *gate, struct stop *stop, struct err *err)
 {
+	if (weather(err))
+		return -1;
 	*out = &fake_targets[IMAP];
 	return dead[IMAP] ? fake_open(out, conf, gate, stop, err) : 0;
 }
@@ -95,6 +135,8 @@ static int open_imap(
 static int open_mime(
 	struct target **out, const struct target_conf *conf, struct gate *gate, struct stop *stop, struct err *err)
 {
+	if (weather(err))
+		return -1;
 	*out = &fake_targets[MIME];
 	return dead[MIME] ? fake_open(out, conf, gate, stop, err) : 0;
 }
@@ -107,7 +149,8 @@ static void fake_close(struct target **t)
 static int fake_folder(struct target *t, const char *path, struct folder_ref *out, struct err *err)
 {
 	char mark[16];
-	(void)err;
+	if (weather(err))
+		return -1;
 	*out = (struct folder_ref){.path = strdup(path), .id = strdup(path)};
 	snprintf(mark, sizeof mark, "%u", n_copies + 1);
 	out->generation = strdup(kind_of(t) == IMAP ? "7" : "");
@@ -129,8 +172,10 @@ static int fake_list(struct target *t, const struct folder_ref *ref, const char 
 {
 	enum kind k = kind_of(t);
 	unsigned from = 0;
-	(void)ref, (void)err;
+	(void)ref;
 	*n = 0;
+	if (weather(err))
+		return -1;
 	if (cursor && *cursor)
 		from = k == MIME             ? n_copies - copy_of(cursor)
 		       : strchr(cursor, ':') ? copy_of(cursor) + 1
@@ -153,6 +198,8 @@ static int look_up(struct target *t, const char *id, struct err *err)
 	assert_int_equal(id[0] == 'g', kind_of(t) == MIME); /* a route is never given another's id */
 	unsigned n = copy_of(id);
 	assert_true(n < n_copies);
+	if (weather(err))
+		return -1;
 	return is_shown(n) ? 0 : err_set(err, ERR_GONE, "gone");
 }
 

@@ -20,6 +20,7 @@ static struct scratch f;
 static struct job *j;
 static struct route_folder *folder;
 static struct user u;
+static struct live live;
 static unsigned contents[ITEMS]; /* of the items */
 static uint64_t state;           /* of the generator */
 static unsigned seed;
@@ -89,7 +90,7 @@ static bool put(struct mail *m, unsigned route, bool quiet)
 {
 	struct err err = ERR_INIT;
 	enum fate fate = roll_fate(quiet);
-	enum kind k = kind_of(j->routes[route].target);
+	enum kind k = kind_of_ops(j->routes[route].ops);
 	if (fate == REFUSED) {
 		struct err why;
 		unsigned next = route_choose(j, folder, m, 1u << route, &why);
@@ -99,7 +100,7 @@ static bool put(struct mail *m, unsigned route, bool quiet)
 		MUST(store_intend(f.s, u.id, u.lease_epoch, &again, 1, &err));
 		if (roll(8) == 0)
 			return true;
-		k = kind_of(j->routes[next].target);
+		k = kind_of_ops(j->routes[next].ops);
 		route = next;
 		fate = roll(3) ? PLACED : ANSWER_LOST;
 	}
@@ -185,9 +186,11 @@ static void job_begin(const enum kind *order, unsigned n_listed)
 	work = (struct work){.store = f.s};
 	snprintf(work.spool_dir, sizeof work.spool_dir, "%s", f.dir);
 	j->work = &work;
+	j->live = &live;
+	j->source_login.endpoint.retry_ms = 1;
 	j->user = u;
 	j->batch.existing = EXISTING_ADOPT;
-	j->fatal = j->folder_error = ERR_INIT;
+	j->fatal = j->folder_error = j->spared = ERR_INIT;
 	j->target_login.row.settle_after_ms = 0;
 	pthread_mutex_init(&j->lock, NULL);
 	j->stop = stop_new(NULL);
@@ -372,9 +375,8 @@ static int tear_down(void **unused)
 	return 0;
 }
 
-static void test_random_runs(void **unused)
+static void sequences(void)
 {
-	(void)unused;
 	const char *only = getenv("NF_SEED");
 	for (seed = only ? (unsigned)strtoul(only, NULL, 10) : 1; seed <= SEEDS; seed++) {
 		sequence(false);
@@ -384,8 +386,27 @@ static void test_random_runs(void **unused)
 	}
 }
 
+static void test_random_runs(void **unused)
+{
+	(void)unused;
+	memset(&storm, 0, sizeof storm);
+	sequences();
+}
+
+/* However often the destination asks to wait, at whatever step: nothing fails because of it, and no decision is another one. */
+static void test_in_a_storm(void **unused)
+{
+	(void)unused;
+	memset(&storm, 0, sizeof storm);
+	storm.blows = true;
+	sequences();
+	assert_true(getenv("NF_SEED") || (storm.rows > 20 && storm.waits > 500));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_random_runs, set_up, tear_down)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_random_runs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_in_a_storm, set_up, tear_down)};
+	pthread_mutex_init(&live.lock, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

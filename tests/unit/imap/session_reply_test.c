@@ -72,13 +72,35 @@ static void test_table(void **state)
 		struct repair_status said;
 		struct err err = ERR_INIT;
 		assert_true(repair_parse_status(cases[i].line, strlen(cases[i].line), &said));
-		assert_int_equal(session_reply_explain(&said, cases[i].signing_in, "doing it", &err), -1);
+		assert_int_equal(session_reply_explain(&said, cases[i].signing_in, false, "doing it", &err), -1);
 		if (err.kind != cases[i].kind || err.retry_after_ms != cases[i].wait_ms ||
 			!strstr(err.hint, cases[i].hint))
 			fail_msg("%s: %s, %lld, %s", cases[i].line, err_kind_name(err.kind),
 				(long long)err.retry_after_ms, err.hint);
 		assert_string_equal(err.text, "doing it");
 		assert_string_equal(err.server, said.all);
+	}
+}
+
+/* A source's quota is of what is read. */
+static void test_of_a_reader(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line;
+		bool signing_in;
+		enum err_kind kind;
+	} rows[] = {{"1 NO [OVERQUOTA] x", false, ERR_THROTTLED}, {"1 NO [OVERQUOTA] x", true, ERR_THROTTLED},
+		{"1 NO Quota exceeded", false, ERR_THROTTLED}, {"1 NO [LIMIT] x", false, ERR_BUSY},
+		{"1 NO [LIMIT] rate limit", false, ERR_THROTTLED}, {"1 NO [SERVERBUG] x", false, ERR_PROTOCOL},
+		{"1 NO [NOPERM] x", false, ERR_RIGHTS}};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct repair_status said;
+		struct err err = ERR_INIT;
+		assert_true(repair_parse_status(rows[i].line, strlen(rows[i].line), &said));
+		assert_int_equal(session_reply_explain(&said, rows[i].signing_in, true, "doing it", &err), -1);
+		if (err.kind != rows[i].kind || (err.kind == ERR_THROTTLED && strstr(err.hint, "full")))
+			fail_msg("%s: %s, %s", rows[i].line, err_kind_name(err.kind), err.hint);
 	}
 }
 
@@ -97,7 +119,8 @@ static void test_wait(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_wait)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_table), cmocka_unit_test(test_of_a_reader), cmocka_unit_test(test_wait)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
