@@ -36,12 +36,15 @@ static void begin(void)
 	stop = stop_new(NULL);
 	memset(&limits, 0, sizeof limits);
 	limits.source = scope_open(throttle, NULL, "source s", &none);
-	limits.batch = scope_open(throttle, limits.source, "batch b", &none);
-	limits.source_mailbox = scope_open(throttle, limits.batch, "mailbox u1", &none);
+	limits.source_mailbox = scope_open(throttle, limits.source, "mailbox u1", &none);
 	limits.target = scope_open(throttle, NULL, "target t", &none);
 	limits.target_mailbox = scope_open(throttle, limits.target, "mailbox u1@b", &none);
 	limits.api[IMAP] = scope_open(throttle, limits.target_mailbox, "imap", &none);
 	limits.api[GRAPH] = scope_open(throttle, limits.target_mailbox, "graph", &none);
+	for (int way = 0; way < LINE_WAYS; way++)
+		for (int place = 0; place < LINE_PLACES; place++)
+			limits.lines.at[way][place] =
+				scope_open(throttle, place ? limits.lines.at[way][place - 1] : NULL, "line", &none);
 	queue = parcel_queue_new(1000000, stop);
 	live_begin(&live, f.s, &u);
 	live_attach(&live, &limits, queue);
@@ -52,12 +55,12 @@ static void end(void)
 	live_detach(&live);
 	live_end(&live, f.s);
 	parcel_queue_free(&queue);
+	line_close(&limits.lines);
 	for (int a = 0; a < LIMIT_APIS; a++)
 		scope_close(&limits.api[a]);
 	scope_close(&limits.target_mailbox);
 	scope_close(&limits.target);
 	scope_close(&limits.source_mailbox);
-	scope_close(&limits.batch);
 	scope_close(&limits.source);
 	throttle_free(&throttle);
 	stop_free(&stop);
