@@ -15,7 +15,8 @@ Q := $(if $(V),,@) # V=1 shows the commands
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 FUZZ_SECONDS ?= 60
-PYTEST_JOBS ?= 3
+# More than two cores have work for: tests wait more than they work.
+PYTEST_JOBS ?= 5
 
 # libetpan: the system's where libetpan-dev is installed, else what tests/deps.sh unpacked.
 ETPAN ?= $(if $(wildcard /usr/include/libetpan/libetpan.h),/usr,build/deps/libetpan/usr)
