@@ -140,6 +140,11 @@ def pytest_addoption(parser):
     parser.addoption("--results", help="file for the counts of this run")
 
 
+def pytest_collection_modifyitems(items):
+    """What takes long comes first, so that at the end no worker is alone with it."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_configure(config):
     config.nf_counts = {"passed": set(), "failed": set(), "not_run": {}}
     config.nf_start = time.monotonic()

@@ -105,6 +105,7 @@ def test_a_throttle_is_no_loss(nightferry, dovecot, exosim_for):
     watch.perfect(nightferry)
 
 
+@pytest.mark.slow
 def test_a_throttle_is_no_try(nightferry, dovecot, exosim_for):
     """However often the destination asks to wait where flags are brought up to date, and where folders are looked at: it is waited for."""
     source, _, exosim = world(nightferry, dovecot, exosim_for, count=8)

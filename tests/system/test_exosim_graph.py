@@ -197,6 +197,41 @@ def test_lists(exosim, graph):
     assert len({f["id"] for f in folders}) == 9
 
 
+def test_lists_of_a_folder_that_changes(exosim, graph):
+    """Between two lists over one connection messages come, go and are older than what is there; a folder is made anew under its name."""
+    def listed(folder, **query):
+        first = graph.list(folder, top=2, select="subject", count="true", **query)
+        found, pages = graph.pages(first)
+        assert (first.json["@odata.count"], pages) == (len(found), max(1, (len(found) + 1) // 2))
+        return [m["subject"] for m in found]
+
+    def put(n, year):
+        imap.append(b"Post", f"Message-ID: <{n}@example.org>\r\nSubject: {n}\r\n\r\nx\r\n".encode(), date=f"02-Jan-{year} 15:04:05 +0000")
+    folder, imap = graph.folder("Post"), RawImap(exosim.imaps, tls=True, ca=exosim.ca)
+    imap.xoauth2("alice@contoso.example", exosim.token())
+    assert listed(folder) == []
+    for n, year in ((1, 2005), (2, 2001), (3, 2003), (4, 2003)):
+        put(n, year)
+    assert listed(folder) == ["1", "4", "3", "2"] and listed(folder, orderby="receivedDateTime asc") == ["2", "3", "4", "1"]
+    put(5, 2002)
+    assert listed(folder) == ["1", "4", "3", "5", "2"]
+    imap.command('SELECT "Post"')
+    imap.command("UID STORE 3 +FLAGS (\\Deleted)")
+    imap.command("EXPUNGE")
+    put(6, 2004)  # one goes and one comes: their number is the same
+    assert listed(folder) == ["1", "6", "4", "5", "2"]
+    imap.command("UID STORE 1:* +FLAGS (\\Deleted)")
+    imap.command("EXPUNGE")
+    assert listed(folder) == [] and listed("inbox") == []
+    imap.command("UNSELECT")
+    imap.command('DELETE "Post"')
+    folder = graph.folder("Post")
+    put(7, 2006)
+    put(8, 2007)
+    assert listed(folder) == ["8", "7"]
+    imap.close()
+
+
 @pytest.mark.parametrize("message_id,wanted", [
     ("<o'brien@example.org>", "<o'brien@example.org>"), ("no brackets", "no brackets"), ("  <folded\r\n @example.org>", "<folded @example.org>")])
 def test_odd_message_ids_are_found(exosim, graph, message_id, wanted):

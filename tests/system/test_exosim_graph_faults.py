@@ -252,3 +252,36 @@ def test_many_at_once(exosim_for, dovecot_target):
     assert not bad, bad[:3]
     found = [n for u in ("alice", "bob", "carol") for n in stored(exosim, user=f"{u}@contoso.example")]
     assert sorted(found) == list(range(150))
+
+
+def test_folders_made_at_once(exosim):
+    """Six clients make folders of one mailbox, over Graph and over IMAP: each new name is made, and of six who want one name one gets it."""
+    made, taken, bad = [], [], []
+
+    def run(k):
+        g, c = Graph(exosim, ALICE), RawImap(exosim.imaps, tls=True, ca=exosim.ca)
+        try:
+            c.xoauth2(ALICE, exosim.token())
+            for n in range(12):
+                if k % 3 == 0:
+                    c.command(f"CREATE M{k}x{n}")
+                else:
+                    g.folder(f"M{k}x{n}")
+                made.append(f"M{k}x{n}")
+                answer = g.ask("POST", "/mailFolders", {"displayName": f"S{n}"})
+                (taken if answer.status == 201 else bad if answer.code != "ErrorFolderExists" else []).append(f"S{n}")
+        except Exception as e:  # pylint: disable=broad-except
+            bad.append(e)
+        g.close()
+        c.close()
+    threads = [threading.Thread(target=run, args=(k,)) for k in range(6)]
+    exosim.switch(graph_in_flight=0)
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(300)
+    assert not bad, bad[:3]
+    g = Graph(exosim, ALICE)
+    names = {f["displayName"] for f in g.pages(g.ask("GET", "/mailFolders", query={"$top": 100}))[0]}
+    g.close()
+    assert len(made) == 72 and sorted(taken) == sorted(f"S{n}" for n in range(12)) and names >= {*made, *taken}

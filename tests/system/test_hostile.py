@@ -19,7 +19,7 @@ from servers.nightferry import Nightferry, PeakMemory  # noqa: E402
 from servers.rawimap import RawImap  # noqa: E402
 
 AT_A_TIME = 8
-pytestmark = pytest.mark.xdist_group("hostile")  # one process runs them all: the copies are made once
+pytestmark = [pytest.mark.xdist_group("hostile"), pytest.mark.slow]  # one process runs them all: the copies are made once
 LONGEST_S = 90          # no scenario may take longer: a hang
 MOST_MEMORY_KB = 96 * 1024
 DONE, FAILED, SKIPPED, CHANGED, NETWORK, SIGN_IN, DEFERRED = 0, 1, 2, 3, 69, 77, 75

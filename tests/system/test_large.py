@@ -8,6 +8,8 @@ import pytest
 import watch
 from servers import corpus
 
+pytestmark = pytest.mark.slow
+
 MOST_KB = 32 * 1024
 
 

@@ -54,6 +54,7 @@ def stop(nf, engine):
     return nf.finish(engine, 60)
 
 
+@pytest.mark.slow
 def test_window_closes_and_opens(nightferry, dovecot, exosim_for):
     clock, _, exosim = world(nightferry, dovecot, exosim_for, ("alice", "bob"), batch=("--pilot", *NIGHTLY))
     engine = nightferry.start("run")
@@ -84,6 +85,7 @@ def test_window_closes_and_opens(nightferry, dovecot, exosim_for):
     assert all(u["throttling"]["deferrals"] >= 1 for u in report["users"]), report
 
 
+@pytest.mark.slow
 def test_wait_for_the_window_and_the_deadline(nightferry, dovecot, exosim_for):
     clock, _, exosim = world(nightferry, dovecot, exosim_for, batch=("--pilot", *NIGHTLY), moment="2027-01-13T08:00:00")
     sent = watch.appended(exosim)

@@ -196,13 +196,18 @@ void command_create(struct session *s, struct command *c)
 
 	if (!only_name(s, c, &name))
 		return;
+	pthread_mutex_lock(&s->box->naming);
 	raw = new_name(s, c, name);
 	if (raw && relay_begin(s) == 0) {
 		wire_put_str(s->backend, "CREATE ");
 		put_name(s->backend, raw);
-		if (relay_finish(s) == 0)
+		if (relay_finish(s) == 0) {
+			/* The name was free: see make() in graph_folder.c. */
+			s->reply.is_ok = s->reply.is_ok || strcasecmp(s->reply.code, "ALREADYEXISTS") == 0;
 			answer_changed(s, c, "CREATE");
+		}
 	}
+	pthread_mutex_unlock(&s->box->naming);
 	free(raw);
 	free(name);
 }

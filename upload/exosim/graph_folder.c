@@ -313,11 +313,31 @@ static int make(struct graph_call *g, const struct tree *t, long parent, const c
 		return graph_refuse(g, GE_NAME, NULL);
 	raw = parent < 0 ? strdup(level) : g_strdup_printf("%s/%s", t->v[parent].raw, level);
 	r = run_names(g, "CREATE", raw, NULL, &err);
+	/* Dovecot 2.3.19 says ALREADYEXISTS of a folder that it has just made for us, where another connection put it into the list's index
+	   meanwhile (any LIST, SELECT or CREATE). The name was free, and nobody else makes folders here now. */
+	if (r < 0 && err.kind == ERR_CONFLICT)
+		r = 0;
 	if (r == 0)
 		r = run_names(g, "SUBSCRIBE", raw, NULL, &err);
 	free(raw);
 	free(level);
 	return r < 0 ? graph_refuse_err(g, &err) : 0;
+}
+
+/* One at a time in a mailbox, so that of two who want a name one gets it. */
+static int make_if_free(struct graph_call *g, const char *name)
+{
+	struct tree t = {0};
+	long parent;
+	int r = -1;
+
+	pthread_mutex_lock(&g->box->naming);
+	if (graph_tree(g, &t) == 0 && find(g, &t, &parent) == 0)
+		r = tree_find_child(&t, parent, name) < 0 ? make(g, &t, parent, name)
+							  : graph_refuse(g, GE_FOLDER_EXISTS, NULL);
+	pthread_mutex_unlock(&g->box->naming);
+	tree_done(&t);
+	return r;
 }
 
 void graph_folder_create(struct graph_call *g)
@@ -327,17 +347,10 @@ void graph_folder_create(struct graph_call *g)
 	struct tree t = {0};
 	long parent, i;
 
-	if (!name || graph_tree(g, &t) < 0 || find(g, &t, &parent) < 0)
-		goto out;
-	if (tree_find_child(&t, parent, name) >= 0) {
-		graph_refuse(g, GE_FOLDER_EXISTS, NULL);
-		goto out;
-	}
-	if (make(g, &t, parent, name) < 0)
+	if (!name || make_if_free(g, name) < 0)
 		goto out;
 	if (hidden)
 		remember_hidden(g->box, name);
-	tree_done(&t);
 	if (graph_tree(g, &t) < 0 || find(g, &t, &parent) < 0)
 		goto out;
 	i = tree_find_child(&t, parent, name);

@@ -1,6 +1,6 @@
 #define _GNU_SOURCE
-/* Lists of messages. The index of the folder (and, where the filter asks for them, Message-IDs or headers) is read, filtered and sorted;
-   the page's rows are then read as far as they are selected. */
+/* Lists of messages. Without a filter and by date, the link knows the order (graph_order.h). Otherwise the index of the folder (and, where the
+   filter asks for them, Message-IDs or headers) is read, filtered and sorted. The page's rows are then read as far as they are selected. */
 #include "upload/exosim/graph.h"
 
 #include "engine/base/clock.h"
@@ -21,7 +21,8 @@ struct listing {
 	struct tree_place place;
 	struct folder_lag lag;
 	bool lags;
-	struct item *v; /* owned */
+	const struct order *order; /* borrowed from the link; NULL: v is the list */
+	struct item *v;            /* owned */
 	size_t n, room;
 };
 
@@ -116,8 +117,7 @@ static int find_candidates(struct listing *l, struct err *err)
 {
 	const struct filter *f = &l->g->query.filter;
 	const char *id = filter_message_id(f);
-	bool by_date = !l->g->query.has_order || l->g->query.order == MP_RECEIVED;
-	enum store_part part = f->n ? resource_part(filter_properties(f)) : by_date ? STORE_DATES : STORE_INDEX;
+	enum store_part part = f->n ? resource_part(filter_properties(f)) : STORE_INDEX;
 	uint32_t *uids = NULL;
 	size_t n = 0;
 	char *set;
@@ -145,6 +145,33 @@ static int by_order(const void *a, const void *b, void *ctx)
 	int order = m < n ? -1 : m > n ? 1 : x->row.uid < y->row.uid ? -1 : 1;
 
 	return g->query.has_order && g->query.ascending ? order : -order;
+}
+
+static int make_list(struct listing *l, struct err *err)
+{
+	const struct graph_query *q = &l->g->query;
+
+	if (!q->filter.n && !l->lags && (!q->has_order || q->order == MP_RECEIVED)) {
+		if (order_refresh(l->g->link, err) < 0)
+			return -1;
+		l->order = &l->g->link->order;
+		l->n = l->order->n;
+		return 0;
+	}
+	if (find_candidates(l, err) < 0)
+		return -1;
+	if (l->n > 0)
+		qsort_r(l->v, l->n, sizeof(*l->v), by_order, l->g);
+	return 0;
+}
+
+static uint32_t uid_at(const struct listing *l, size_t i)
+{
+	const struct graph_query *q = &l->g->query;
+
+	if (!l->order)
+		return l->v[i].row.uid;
+	return l->order->v[q->has_order && q->ascending ? i : l->n - 1 - i].uid;
 }
 
 struct page {
@@ -222,7 +249,7 @@ static int make_page(struct listing *l, struct err *err)
 	p.row = calloc(p.n + 1, sizeof(*p.row));
 	assert(p.json && p.row);
 	for (size_t i = 0; i < p.n; i++)
-		p.row[i].uid = l->v[from + i].row.uid;
+		p.row[i].uid = uid_at(l, from + i);
 	if (p.n)
 		r = read_page(&p, err);
 	if (r == 0)
@@ -259,16 +286,10 @@ void graph_list(struct graph_call *g)
 	key = folder_key(l.place.raw, false);
 	l.lags = key && folders_lag(g->box->folders, key, clock_mono_ms(), &l.lag);
 	free(key);
-	if (find_candidates(&l, &err) < 0) {
-		graph_refuse_err(g, &err);
-		goto out;
-	}
-	if (l.n > 0)
-		qsort_r(l.v, l.n, sizeof(*l.v), by_order, g);
-	if (make_page(&l, &err) < 0)
+	if (make_list(&l, &err) < 0 || make_page(&l, &err) < 0)
 		graph_refuse_err(g, &err);
 out:
-	for (size_t i = 0; i < l.n; i++)
+	for (size_t i = 0; l.v && i < l.n; i++)
 		store_row_done(&l.v[i].row);
 	free(l.v);
 	tree_place_done(&l.place);

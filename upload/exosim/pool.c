@@ -28,6 +28,7 @@ static void link_free(struct link *l)
 {
 	wire_free(&l->wire);
 	free(l->selected);
+	order_done(&l->order);
 	free(l);
 }
 

@@ -3,11 +3,13 @@
 #define NF_EXOSIM_POOL_H
 
 #include "upload/exosim/exosim.h"
+#include "upload/exosim/graph_order.h"
 
 struct link {
 	struct wire *wire; /* owned */
 	char *selected;    /* owned: the backend's name of the folder that is open; NULL: none */
 	uint32_t uidvalidity;
+	struct order order;  /* of the folder that it listed last */
 	unsigned generation; /* of the mailbox's folders, when it was last in use */
 	struct link *next;   /* owned by the pool while it is idle */
 };

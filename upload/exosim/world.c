@@ -53,6 +53,7 @@ static void mailbox_free(struct mailbox *m)
 		limit_done(&m->use[i].graph);
 	}
 	pthread_mutex_destroy(&m->preparing);
+	pthread_mutex_destroy(&m->naming);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 }
@@ -160,6 +161,7 @@ static struct mailbox *make_locked(struct world *w, const char *address)
 	m->folders = folders_new();
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->preparing, NULL);
+	pthread_mutex_init(&m->naming, NULL);
 	for (size_t i = 0; i < APPS_MAX; i++) {
 		limit_init(&m->use[i].appends, &(struct limit_rules){0});
 		limit_init(&m->use[i].graph, &(struct limit_rules){0});

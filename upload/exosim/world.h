@@ -70,7 +70,8 @@ struct mailbox {
 	struct folders *folders;   /* owned */
 	pthread_mutex_t preparing; /* held during I/O, while the well-known folders are made; guards prepared */
 	bool prepared;
-	pthread_mutex_t lock; /* all of the following */
+	pthread_mutex_t naming; /* held during I/O, from the look whether a name is free until its folder is made */
+	pthread_mutex_t lock;   /* all of the following */
 	struct counters count;
 	struct app_use {
 		struct limit appends; /* of IMAP; their octets, too */
