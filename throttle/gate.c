@@ -331,12 +331,14 @@ void gate_pace(struct gate *g, uint64_t octets)
 		return;
 	double rate = gate_line_rate(g);
 	int64_t begun = clock_mono_ms();
-	if (rate > 0 && g->next_ms > begun)
-		clock_sleep_ms(g->next_ms - begun, stop_fd(g->stop, STOP_DRAIN));
 	throttle_lock(line->throttle);
 	line_pass_locked(line, g->unpaid);
 	throttle_unlock(line->throttle, line);
 	int64_t now = clock_mono_ms();
+	if (rate > 0 && g->next_ms > now) { /* after the queue, where it is seen to wait */
+		clock_sleep_ms(g->next_ms - now, stop_fd(g->stop, STOP_DRAIN));
+		now = clock_mono_ms();
+	}
 	double spread = rate > 0 ? (double)g->unpaid * 1000 / (rate * CATCH_UP) : 0;
 	g->next_ms = now + (int64_t)(spread < SPREAD_MOST_MS ? spread : SPREAD_MOST_MS);
 	g->paced_ms += now - begun;

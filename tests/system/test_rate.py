@@ -71,8 +71,8 @@ def test_mailboxes_share_it(nightferry, line):
     keeps_to(source.down, begun)
     keeps_to(target.up, begun)
     assert watch.users(nightferry)["alice"]["counts"]["copied"] == 0
-    row = watch.users(nightferry)["alice"]["live"]
-    assert row["bytes_per_s"] < 2 * RATE and row["binds"] == "rate", row
+    row = watch.wait_for(lambda: [r for r in [watch.users(nightferry)["alice"]["live"]] if r["binds"] == "rate"], 10)[0]
+    assert row["bytes_per_s"] < 2 * RATE, row
     nightferry.run("batch", "set", "pilot", "--rate", "0")
     watch.wait_for(lambda: watch.users(nightferry)["alice"]["state"] == "Synced", 10)
     assert watch.perfect(nightferry)["same"] == 121
