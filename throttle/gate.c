@@ -424,8 +424,7 @@ void scope_set_learned(struct scope *s, const struct scope_learned *l, int64_t a
 {
 	struct throttle *t = throttle_of(s);
 	throttle_lock(t);
-	int64_t now_ms = clock_mono_ms();
-	meter_set_learned(&s->meter, now_ms, l, age_s);
-	admit_touch(&t->core, now_ms, s);
+	/* It counts where nothing is known yet, and only narrows: nobody who waits may go sooner. */
+	meter_set_learned(&s->meter, clock_mono_ms(), l, age_s);
 	throttle_unlock(t, NULL);
 }
