@@ -16,7 +16,7 @@ PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 FUZZ_SECONDS ?= 60
 # More than two cores have work for: tests wait more than they work.
-PYTEST_JOBS ?= 5
+PYTEST_JOBS ?= 4
 
 # libetpan: the system's where libetpan-dev is installed, else what tests/deps.sh unpacked.
 ETPAN ?= $(if $(wildcard /usr/include/libetpan/libetpan.h),/usr,build/deps/libetpan/usr)
