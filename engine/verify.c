@@ -3,11 +3,14 @@
 #include "engine/base/utf8.h"
 #include "engine/login.h"
 #include "engine/route.h"
+#include "engine/tries.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define TRIES 3
+#define PAUSES 8      /* each time it begins anew: what is refused as often cannot be compared now */
+#define PAUSE_MS 1000 /* doubled each time, where the server does not say how long */
 
 void verify_trouble(struct check *c, const char *what, uint32_t uid, const char *id)
 {
@@ -118,17 +121,22 @@ static int open_target(struct check *c, struct err *err)
 	return err_wrap(err, "target %s", t->name);
 }
 
+struct scope *verify_scope(struct work *w)
+{
+	struct scope_limits none = {0};
+	return scope_open(w->throttle, NULL, "verify", &none);
+}
+
 static int connect_both(struct check *c, struct err *err)
 {
 	struct endpoint e;
 	struct target_row t;
-	struct scope_limits none = {0};
 	if (store_endpoint_by_id(c->w->store, c->b->endpoint_id, &e, err) ||
 		store_target_by_id(c->w->store, c->b->target_id, &t, err) ||
 		source_login_init(&c->source_login, c->w->store, &e, c->u->source_user, c->u->id, err) ||
 		target_login_init(&c->target_login, c->w, &t, c->u->address, c->u->id, err))
 		return -1;
-	c->scope = scope_open(c->w->throttle, NULL, "verify", &none);
+	c->scope = verify_scope(c->w);
 	c->gate = gate_new(c->scope, c->w->stop);
 	if (!c->gate)
 		return err_set(err, ERR_MEMORY, "no memory for the throttle");
@@ -207,17 +215,42 @@ static int verify_once(struct work *w, const struct batch *b, const struct user 
 	return rc;
 }
 
+/* As a fence, which whoever watches the scope tells the person. */
+static int wait_for_server(struct work *w, const struct tries *t, struct err *err)
+{
+	int64_t ms = (int64_t)PAUSE_MS << (t->pauses - 1);
+	struct scope *scope = verify_scope(w);
+	struct gate *gate = gate_new(scope, w->stop);
+	struct permit *permit = NULL;
+	const struct demand nothing = {0};
+	int rc = gate ? 0 : err_set(err, ERR_MEMORY, "no memory for the throttle");
+	if (!rc) {
+		scope_fence(scope, err->retry_after_ms > ms ? err->retry_after_ms : ms,
+			err->server[0] ? err->server : err->text);
+		err_clear(err);
+		rc = gate_enter(gate, &nothing, &permit, err);
+	}
+	if (!rc)
+		gate_leave(&permit, VERDICT_UNUSED, NULL, 0, 0);
+	gate_free(&gate);
+	scope_close(&scope);
+	return rc;
+}
+
 int verify_user(struct work *w, const struct batch *b, const struct user *u, bool quick, struct verify_result *out,
 	struct err *err)
 {
-	for (unsigned tries = 1;; tries++) {
-		if (!verify_once(w, b, u, quick, out, err))
-			return 0;
-		if (err_action(err->kind) != ACT_RETRY || tries >= TRIES)
+	struct tries tries = {0};
+	while (verify_once(w, b, u, quick, out, err)) {
+		if (!tries_go_on(&tries, err, TRIES) || tries.pauses >= PAUSES)
 			return err_wrap(err, "mailbox %s", u->source_user);
 		verify_done(out);
-		err_clear(err);
+		if (!err_asks_to_wait(err))
+			err_clear(err);
+		else if (wait_for_server(w, &tries, err))
+			return err_wrap(err, "mailbox %s", u->source_user);
 	}
+	return 0;
 }
 
 void verify_done(struct verify_result *r)

@@ -36,6 +36,8 @@ struct verify_result {
 	char first_trouble[MODEL_ERROR]; /* folder, UID and what is wrong; "" if nothing is */
 };
 
+/* Where all requests to the destination wait if it refuses one; closed by the caller. NULL: no memory. */
+struct scope *verify_scope(struct work *w);
 /* quick: header values and presence only; nothing is read back. */
 int verify_user(struct work *w, const struct batch *b, const struct user *u, bool quick, struct verify_result *out,
 	struct err *err);

@@ -27,7 +27,7 @@ static void *watch(void *arg)
 		int64_t until_ms = clock_mono_ms() + v.fenced_ms;
 		if (v.waiting && v.fenced_ms > WORTH_MS && until_ms > told_until_ms + WORTH_MS) {
 			fprintf(stderr,
-				"nightferry: note: the destination asked to wait: %s goes on by itself in %lld s%s%s\n",
+				"nightferry: note: a server asked to wait: %s goes on by itself in %lld s%s%s\n",
 				w->name, (long long)(v.fenced_ms + 999) / 1000, v.reason[0] ? ": " : "", v.reason);
 			told_until_ms = until_ms;
 		}

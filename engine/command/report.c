@@ -5,6 +5,7 @@
 #include "engine/base/clock.h"
 #include "engine/command/carried.h"
 #include "engine/command/csv_file.h"
+#include "engine/command/fence_watch.h"
 #include "engine/command/left_behind.h"
 #include "engine/command/outcome.h"
 #include "engine/command/progress.h"
@@ -360,11 +361,15 @@ static int run_verify(struct cli *c, struct err *err)
 	char word[MODEL_NAME + 2];
 	int rc = any ? 0
 		     : err_set(err, ERR_CONFLICT, "batch %s was not started yet: there is nothing to compare", b.name);
-	if (who)
+	struct scope *scope = verify_scope(&work);
+	struct fence_watch *watch = scope ? fence_watch_new(scope, "the verification") : NULL;
+	if (who && !rc)
 		rc = verify_one(&x, &one, err);
 	for (size_t i = 0; i < n && !rc; i++)
 		if (v[i].started_at)
 			rc = verify_one(&x, &v[i], err);
+	fence_watch_free(&watch);
+	scope_close(&scope);
 	free(v);
 	work_done(&work);
 	stop_free(&stop);

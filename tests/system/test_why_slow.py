@@ -159,3 +159,14 @@ def test_what_is_in_doubt_is_waited_for(nightferry, dovecot, exosim_for):
     row = watch.wait_for(lambda: [r for r in [watch.users(nightferry)["alice"]["live"]] if "arrived" in r["why"]], 120, 0.2)[0]
     assert "it is not known whether" in row["why"] and ", at 2" in row["why"], row
     stop(nightferry, process)
+
+
+def test_a_wait_of_verification_is_told(nightferry, dovecot, exosim_for):
+    source, exosim = Source(), exosim_for(dovecot(["alice@contoso.example"], special_use=False))
+    add(nightferry, source, exosim)
+    nightferry.run("batch", "start", "pilot", "--wait")
+    waiting = exosim.fault("throttle", ms=5000, count=1, command="UID")
+    result = nightferry.run("batch", "verify", "pilot")
+    assert exosim.fired(waiting) == 1 and "Verification of pilot: Perfect" in result.out, result.out
+    told = [line for line in result.err.splitlines() if "asked to wait: the verification goes on by itself in" in line]
+    assert len(told) == 1 and "Request is throttled" in told[0], result.err
