@@ -50,12 +50,10 @@ double amount_scale(const struct amount *a)
 
 void amount_init(struct amount *a, int64_t now_ms, double ceiling, int64_t length_ms)
 {
-	memset(a, 0, sizeof *a);
 	a->ceiling = ceiling;
 	a->begun_ms = -1;
 	a->fill = AMOUNT_FILL;
 	ledger_init(&a->ledger, now_ms, length_ms);
-	ledger_init(&a->sure, now_ms, length_ms);
 	guess_init(&a->guess, now_ms, a->ledger.window_ms);
 	adapt_init(&a->adapt, ceiling);
 	bucket_init(&a->pace, now_ms, 0, 0);
@@ -150,11 +148,10 @@ static void amount_begin(struct amount *a, int64_t now_ms)
 /* We count a request from its start until a window after its end. The server may count it from its start, so that it leaves earlier: what was
    taken proves no more than what the server held for sure. The usual difference is in every amount that we compare, so only what exceeds
    it (a large message that was long on its way) is taken off. */
-static double amount_sure(struct amount *a, int64_t now_ms, uint64_t n, double used)
+static double amount_sure(struct amount *a, int64_t now_ms, double used)
 {
-	ledger_set_window(&a->sure, now_ms, a->guess.best_ms);
-	ledger_add(&a->sure, now_ms, n);
-	double late = used - (double)ledger_used(&a->sure, now_ms), sure = used - (late > a->late ? late - a->late : 0);
+	double late = used - guess_since(&a->guess, now_ms) - (double)a->ledger.held;
+	double sure = used - (late > a->late ? late - a->late : 0);
 	a->late += (late - a->late) / AMOUNT_LATE;
 	return sure;
 }
@@ -172,7 +169,7 @@ void amount_start(struct amount *a, int64_t now_ms, double share, uint64_t n, st
 	double most = a->pace.tokens + a->pace.per_s * evenness[a->even].debt_s;
 	bucket_take(&a->pace, now_ms, (double)n < most ? (double)n : most > 0 ? most : 0);
 	b->used = amount_used(a, now_ms);
-	b->sure = amount_sure(a, now_ms, n, b->used);
+	b->sure = amount_sure(a, now_ms, b->used);
 	b->trial = n > 0 && adapt_is_trial(&a->adapt, b->used);
 	if (b->trial)
 		adapt_start_trial(&a->adapt);
@@ -203,16 +200,15 @@ void amount_settle(struct amount *a, int64_t now_ms, int64_t started_ms, uint64_
 		amount_count(a, now_ms, real);
 }
 
-void amount_unknown(struct amount *a, int64_t started_ms, uint64_t n, const struct amount_booking *b)
+void amount_unknown(struct amount *a, const struct amount_booking *b)
 {
-	ledger_take_back(&a->sure, started_ms, n);
 	adapt_unknown(&a->adapt, b->trial);
 }
 
 void amount_taken(struct amount *a, int64_t started_ms, uint64_t n, unsigned requests, const struct amount_booking *b)
 {
 	if (started_ms < a->guessed_ms)
-		adapt_unknown(&a->adapt, b->trial);
+		amount_unknown(a, b);
 	else
 		adapt_taken(&a->adapt, &(struct adapt_taking){.started_ms = started_ms,
 					       .used = b->used,
@@ -237,7 +233,6 @@ static bool amount_is_burst(struct amount *a, int64_t now_ms)
 static void amount_change(struct amount *a, int64_t now_ms)
 {
 	guess_fill(&a->guess, now_ms, a->ledger.held, &a->real);
-	ledger_init(&a->sure, now_ms, a->guess.best_ms);
 	adapt_forget(&a->adapt);
 	adapt_set_ceiling(&a->adapt, a->ceiling * amount_scale(a));
 	a->guessed_ms = now_ms;
@@ -263,7 +258,7 @@ void amount_refused(struct amount *a, const struct amount_refusal *r, const stru
 		used = amount_used(a, r->now_ms) - n; /* less was sent of what was refused: below nothing */
 		used = used > 0 ? used : 0;
 	} else if (r->started_ms < a->guessed_ms) {
-		amount_unknown(a, r->started_ms, r->n, b);
+		amount_unknown(a, b);
 		return;
 	}
 	int64_t window_ms = a->guess.best_ms, span_ms = r->started_ms - a->begun_ms;
@@ -271,10 +266,9 @@ void amount_refused(struct amount *a, const struct amount_refusal *r, const stru
 	/* where a refusal is dear it is not doubted that our window is right */
 	bool doubtful = span_ms < window_ms && fence_ms * 2 < window_ms - span_ms;
 	if (amount_blame_burst(a, r, used + n, fence_ms)) {
-		amount_unknown(a, r->started_ms, r->n, b);
+		amount_unknown(a, b);
 		return;
 	}
-	ledger_take_back(&a->sure, r->started_ms, r->n);
 	/* what it could not have sent in any case is no loss */
 	double left = (double)ledger_left_at(amount_real(a), r->now_ms, r->fence_end_ms),
 	       idle = 1 - (left + 2 * n) / (used + n);

@@ -14,9 +14,7 @@ struct amount {
 	double ceiling;              /* the published limit; 0: none */
 	struct window_ledger ledger; /* of the published length: the ceiling is never passed */
 	struct window_ledger real;   /* of the length that is believed, where it is another */
-	struct window_ledger
-		sure; /* of the length that is believed, each from its start only, without what was not taken */
-	double late;  /* how much less that is, as a rule */
+	double late;                 /* how much less is in use, as a rule, if each counts from its start only */
 	struct window_guess guess;
 	int64_t guessed_ms;                       /* since when it is believed */
 	struct adapt adapt;                       /* of a window of the length that is believed */
@@ -32,6 +30,7 @@ struct amount {
 	int64_t second_at;
 };
 
+/* a is zero. */
 void amount_init(struct amount *a, int64_t now_ms, double ceiling, int64_t length_ms);
 void amount_set_limit(struct amount *a, int64_t now_ms, double ceiling, int64_t length_ms);
 /* What is in use as the server counts it, as far as we know. */
@@ -51,7 +50,7 @@ void amount_start(struct amount *a, int64_t now_ms, double share, uint64_t n, st
 void amount_settle(struct amount *a, int64_t now_ms, int64_t started_ms, uint64_t n, uint64_t real);
 /* Then one of these three. */
 void amount_taken(struct amount *a, int64_t started_ms, uint64_t n, unsigned requests, const struct amount_booking *b);
-void amount_unknown(struct amount *a, int64_t started_ms, uint64_t n, const struct amount_booking *b);
+void amount_unknown(struct amount *a, const struct amount_booking *b);
 struct amount_refusal {
 	int64_t now_ms, started_ms, fence_end_ms;
 	uint64_t n;

@@ -52,7 +52,6 @@ static void meter_set_rate(struct meter *m, int64_t now_ms, enum meter_kind kind
 
 void meter_init(struct meter *m, int64_t now_ms, const struct scope_limits *limits)
 {
-	memset(m, 0, sizeof *m);
 	m->limits = *limits;
 	m->share = 1;
 	m->ramp = METER_RAMP;
@@ -196,7 +195,7 @@ static void meter_refused(struct meter *m, int64_t now_ms, const struct demand *
 		if (blamed & 1u << k)
 			amount_refused(&m->amount[k], &r, &b->amount[k]);
 		else
-			amount_unknown(&m->amount[k], end->started_ms, demand_of(d, k), &b->amount[k]);
+			amount_unknown(&m->amount[k], &b->amount[k]);
 	}
 }
 
@@ -237,7 +236,7 @@ void meter_stop(struct meter *m, int64_t now_ms, const struct demand *d, const s
 			m->ramp = 0;
 	} else {
 		for (enum meter_kind k = METER_REQUESTS; k < METER_KINDS; k++)
-			amount_unknown(&m->amount[k], end->started_ms, demand_of(d, k), &b->amount[k]);
+			amount_unknown(&m->amount[k], &b->amount[k]);
 		if (end->verdict == VERDICT_LOST)
 			meter_lost(m, now_ms, end->started_ms);
 	}

@@ -36,6 +36,7 @@ struct meter_block {
 	enum dimension why; /* DIM_NONE: the fence */
 };
 
+/* m is zero. */
 void meter_init(struct meter *m, int64_t now_ms, const struct scope_limits *limits);
 void meter_set_limits(struct meter *m, int64_t now_ms, const struct scope_limits *limits);
 /* Share of the rate, 0..1; 0 closes. */

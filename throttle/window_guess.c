@@ -23,7 +23,9 @@ static const double guesses[GUESSES] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2
 
 void guess_init(struct window_guess *g, int64_t now_ms, int64_t published_ms)
 {
-	memset(g, 0, sizeof *g);
+	memset(g->refused, 0, sizeof g->refused);
+	memset(g->taken, 0, sizeof g->taken);
+	memset(g->wrong, 0, sizeof g->wrong);
 	g->published_ms = published_ms;
 	g->best = GUESS_PUBLISHED;
 	g->best_ms = published_ms;
@@ -40,6 +42,16 @@ void guess_book(struct window_guess *g, int64_t now_ms, int64_t started_ms, uint
 static double history_at(const struct window_guess *g, int64_t slot)
 {
 	return (double)g->history.slot[(uint64_t)slot % LEDGER_SLOTS];
+}
+
+double guess_since(struct window_guess *g, int64_t now_ms)
+{
+	struct window_ledger *h = &g->history;
+	(void)ledger_used(h, now_ms);
+	double sum = 0;
+	for (int64_t k = h->newest - g->best_ms / h->slot_ms + 1; k <= h->newest; k++)
+		sum += history_at(g, k);
+	return sum;
 }
 
 struct span_use {

@@ -20,9 +20,12 @@ struct window_guess {
 	double wrong[GUESSES];   /* how much it did not explain, of late */
 };
 
+/* g is zero at first. */
 void guess_init(struct window_guess *g, int64_t now_ms, int64_t published_ms);
 /* What was really sent, from started_ms on. */
 void guess_book(struct window_guess *g, int64_t now_ms, int64_t started_ms, uint64_t n);
+/* What was begun in the last window of the length that is believed, at least, without what is in flight. */
+double guess_since(struct window_guess *g, int64_t now_ms);
 /* A request of n was refused, and was booked; the next may go at fence_end_ms; held is in flight. True: another length is believed than
    before. */
 bool guess_refused(

@@ -28,7 +28,8 @@ static void ledger_advance(struct window_ledger *l, int64_t now_ms)
 	int64_t newest = floor_div(now_ms, l->slot_ms);
 	int64_t oldest = floor_div(now_ms - l->window_ms, l->slot_ms);
 	if (oldest > l->newest) {
-		memset(l->slot, 0, sizeof l->slot);
+		if (l->sum)
+			memset(l->slot, 0, sizeof l->slot);
 		l->sum = 0;
 		l->oldest = oldest;
 	}
@@ -46,7 +47,9 @@ void ledger_init(struct window_ledger *l, int64_t now_ms, int64_t window_ms)
 {
 	if (window_ms < 1)
 		window_ms = 1;
-	memset(l, 0, sizeof *l);
+	if (l->slot_ms)
+		memset(l->slot, 0, sizeof l->slot);
+	l->sum = l->held = 0;
 	l->window_ms = window_ms;
 	l->slot_ms = (window_ms + LEDGER_SLOTS - 3) / (LEDGER_SLOTS - 2);
 	l->newest = floor_div(now_ms, l->slot_ms);
@@ -118,18 +121,6 @@ void ledger_add(struct window_ledger *l, int64_t at_ms, uint64_t n)
 		return;
 	*ledger_slot(l, k) += n;
 	l->sum += n;
-}
-
-void ledger_take_back(struct window_ledger *l, int64_t at_ms, uint64_t n)
-{
-	int64_t k = floor_div(at_ms, l->slot_ms);
-	if (k > l->newest || k < l->oldest)
-		return;
-	uint64_t *v = ledger_slot(l, k);
-	if (n > *v)
-		n = *v;
-	*v -= n;
-	l->sum -= n;
 }
 
 void ledger_hold(struct window_ledger *l, uint64_t n)

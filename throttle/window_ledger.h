@@ -20,6 +20,7 @@ struct window_ledger {
 	uint64_t slot[LEDGER_SLOTS];
 };
 
+/* l is zero at first, and then not touched as long as nothing is booked: there are many, and few are used. */
 void ledger_init(struct window_ledger *l, int64_t now_ms, int64_t window_ms);
 /* Another window length. What is known counts as sent just now: late rather than early. */
 void ledger_set_window(struct window_ledger *l, int64_t now_ms, int64_t window_ms);
@@ -33,8 +34,6 @@ bool ledger_fits(struct window_ledger *l, int64_t now_ms, uint64_t n, uint64_t l
 int64_t ledger_fits_at(struct window_ledger *l, int64_t now_ms, uint64_t n, uint64_t limit);
 /* What was sent at a time that is past already. */
 void ledger_add(struct window_ledger *l, int64_t at_ms, uint64_t n);
-/* That was not sent after all. */
-void ledger_take_back(struct window_ledger *l, int64_t at_ms, uint64_t n);
 void ledger_hold(struct window_ledger *l, uint64_t n);
 /* Ends a hold; real (0: nothing was sent) is booked at now. */
 void ledger_settle(struct window_ledger *l, int64_t now_ms, uint64_t held, uint64_t real);

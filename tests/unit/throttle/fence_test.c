@@ -18,7 +18,7 @@ static const struct demand one = {.requests = 1, .bytes = 1000};
 
 static struct meter meter_of(const struct scope_limits *limits)
 {
-	struct meter m;
+	struct meter m = {0};
 	memset(&m, 0, sizeof m);
 	meter_init(&m, 0, limits);
 	return m;

@@ -18,6 +18,7 @@ static void play_start(struct play *p, uint64_t requests, uint64_t bytes)
 	struct scope_limits l = {
 		.requests = requests, .requests_window_ms = 60000, .bytes = bytes, .bytes_window_ms = 60000};
 	p->now_ms = 1000;
+	p->meter = (struct meter){0};
 	meter_init(&p->meter, p->now_ms, &l);
 }
 

@@ -84,7 +84,7 @@ static void test_refused_in_an_empty_window(void **state)
 		uint64_t before, n; /* next to nothing; or all that is in it, however large */
 	} cases[] = {{0, 100}, {150, 100}, {0, 5000}};
 	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-		struct window_guess g;
+		struct window_guess g = {0};
 		bool longer = false;
 		guess_init(&g, 0, PUBLISHED_MS);
 		for (int64_t s = 0; s < 300; s++)
@@ -103,7 +103,7 @@ static void test_refused_in_an_empty_window(void **state)
 static void test_the_same_event_counts_once(void **state)
 {
 	(void)state;
-	struct window_guess g;
+	struct window_guess g = {0};
 	guess_init(&g, 0, PUBLISHED_MS);
 	for (int64_t s = 0; s < 100; s++)
 		guess_book(&g, s * 1000 + 100, s * 1000, 10);
@@ -118,8 +118,8 @@ static void test_the_same_event_counts_once(void **state)
 static void test_fill_keeps_what_was_sent(void **state)
 {
 	(void)state;
-	struct window_guess g;
-	struct window_ledger l;
+	struct window_guess g = {0};
+	struct window_ledger l = {0};
 	guess_init(&g, 0, PUBLISHED_MS);
 	for (int64_t s = 0; s < 1000; s++)
 		guess_book(&g, s * 1000 + 100, s * 1000, 10);
@@ -131,6 +131,20 @@ static void test_fill_keeps_what_was_sent(void **state)
 	assert_int_equal(ledger_used(&l, 1610000), 7);
 }
 
+/* What was long on its way counts from its start, unlike in the ledger. */
+static void test_what_is_there_for_sure(void **state)
+{
+	(void)state;
+	struct window_guess g = {0};
+	guess_init(&g, 0, PUBLISHED_MS);
+	guess_book(&g, 50000, 10000, 70);
+	guess_book(&g, 60000, 59000, 30);
+	assert_true(guess_since(&g, 60000) == 100);
+	assert_true(guess_since(&g, PUBLISHED_MS + 8000) == 100);
+	assert_true(guess_since(&g, PUBLISHED_MS + 12000) == 30);
+	assert_true(guess_since(&g, PUBLISHED_MS + 61000) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +153,7 @@ int main(void)
 		cmocka_unit_test(test_refused_in_an_empty_window),
 		cmocka_unit_test(test_the_same_event_counts_once),
 		cmocka_unit_test(test_fill_keeps_what_was_sent),
+		cmocka_unit_test(test_what_is_there_for_sure),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
