@@ -48,7 +48,8 @@ void line_set(struct lines *l, const struct limit_rates *rates)
 				  batch = {.bytes_per_s = rates->share < 1 ? narrowest * rates->share : rates->batch};
 	scope_set_limits(l->at[LINE_DOWN][LINE_SERVER], &source);
 	scope_set_limits(l->at[LINE_UP][LINE_SERVER], &target);
-	for (int way = 0; way < LINE_WAYS; way++)
+	/* A window that closes ends the jobs: what is under way goes on, or is given up, by the rate that was. */
+	for (int way = 0; way < LINE_WAYS && rates->share > 0; way++)
 		scope_set_limits(l->at[way][LINE_BATCH], &batch);
 }
 

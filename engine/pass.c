@@ -55,6 +55,16 @@ static int after_break(struct job *j, struct route_folder *f, bool got_on, struc
 	return job_back_off(j, LIVE_SOURCE, &j->source_tries, err);
 }
 
+/* The source did all that was asked, even if nothing was to be fetched: what was lost before counts no more. Where it asked to wait last, it may do so
+   again as soon as something is fetched: those waits go on. */
+static void note_walked(struct job *j)
+{
+	if (!j->source_tries.failures)
+		return;
+	j->source_tries = (struct tries){0};
+	atomic_store(&j->live->source_pauses, 0);
+}
+
 int pass_folder(struct job *j, struct route_folder *f, struct err *err)
 {
 	for (;;) {
@@ -73,6 +83,7 @@ int pass_folder(struct job *j, struct route_folder *f, struct err *err)
 		if (!rc) {
 			f->finished = true;
 			f->tries = (struct tries){0};
+			note_walked(j);
 			return 0;
 		}
 		struct err broke = *err;

@@ -170,3 +170,28 @@ def test_a_wait_of_verification_is_told(nightferry, dovecot, exosim_for):
     assert exosim.fired(waiting) == 1 and "Verification of pilot: Perfect" in result.out, result.out
     told = [line for line in result.err.splitlines() if "asked to wait: the verification goes on by itself in" in line]
     assert len(told) == 1 and "Request is throttled" in told[0], result.err
+
+
+class ManyFolders(Source):
+    """Hangs up when a folder is opened for the first time after `trouble` was set."""
+    def prepare(self, world):
+        self.asked = set()
+        world.folders = [Folder(name, [Message(1, text_message(1, 3000))]) for name in [b"INBOX"] + [b"f%d" % i for i in range(16)]]
+        world.hooks["EXAMINE"] = self.answer
+
+    def answer(self, session, tag, arguments):
+        if self.trouble is not None and arguments not in self.asked:
+            self.asked.add(arguments)
+            raise Drop()
+        return False
+
+
+def test_losses_between_folders_that_are_well(nightferry, dovecot, exosim_for):
+    """Nothing is fetched, and yet the source does all that is asked, if only when asked again: that is no mailbox that fails."""
+    source, exosim = ManyFolders(), exosim_for(dovecot(["alice@contoso.example"], special_use=False))
+    add(nightferry, source, exosim, retry="1ms")
+    nightferry.run("batch", "start", "pilot", "--wait", timeout=120)
+    source.trouble = b""
+    nightferry.run("batch", "sync", "pilot", "--wait", timeout=120)
+    row = watch.users(nightferry)["alice"]
+    assert row["state"] == "Synced" and len(source.asked) == 17, (row, source.asked)
