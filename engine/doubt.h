@@ -14,6 +14,7 @@ struct doubt { /* the items in doubt of one destination folder */
 	unsigned *routes; /* owned; beside items: that settles it; ROUTE_NONE: none can, or its folder is not there */
 	bool *gone;       /* owned; beside items: no longer at the source, so that its content cannot be compared */
 	size_t n;
+	unsigned busy; /* so often a message was not given out, and no time was said */
 };
 
 struct group { /* the items that one route settles */

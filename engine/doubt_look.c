@@ -125,7 +125,8 @@ static int compute_canons(struct doubt *d, struct pull *pull, struct err *err)
 			return -1;
 		if (!m)
 			return 0;
-		if (item.kind == ERR_BUSY) {
+		/* asked again, but not for ever: it may never be given out */
+		if (item.kind == ERR_BUSY && (err_asks_to_wait(&item) || ++d->busy < JOB_TRIES)) {
 			*err = item;
 			pull_release(d->j->memory, &m);
 			return -1;
